@@ -1,0 +1,49 @@
+"""bpjit trains small feed-forward networks by error back-propagation, compiled by Numba.
+
+>>> import bpjit
+>>> net = bpjit.Network.random((2, 4, 1), seed=0)
+>>> fit = bpjit.train(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], eta=5.0, stop=1000)
+>>> fit.network.classify([[0, 1], [1, 1]])
+array([1, 0])
+"""
+
+from .evaluation import error, gradient, jacobian
+from .fit import Fit, Progress
+from .network import Network
+from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
+from .scale import Scale
+from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
+from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
+from .training import train
+from .version import __version__
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdaptiveRate",
+    "Constant",
+    "Cosine",
+    "EarlyStopping",
+    "Fit",
+    "GradientNorm",
+    "InverseTime",
+    "MaxEpochs",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "NoImprovement",
+    "Progress",
+    "Quickprop",
+    "RMSProp",
+    "Rprop",
+    "Scale",
+    "StepDecay",
+    "TargetError",
+    "TimeLimit",
+    "__version__",
+    "error",
+    "gradient",
+    "jacobian",
+    "train",
+]

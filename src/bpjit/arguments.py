@@ -1,0 +1,209 @@
+"""What users hand in, checked and brought to one form: numbers, names, arrays, weights, targets.
+
+Every function takes the name of the argument first, and raises ``TypeError`` (wrong kind) or ``ValueError`` (wrong
+value) that says which argument it was, what was expected and what came. The caller's data are never written to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("float64", "float32")
+
+
+def describe(value: Any) -> str:
+    """A short description of what came."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def _is_real(value: Any) -> bool:
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    return isinstance(value, (numbers.Real, np.floating, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def as_real(
+    name: str,
+    value: Any,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite real number within limits: ``low``/``high`` are allowed themselves, ``above``/``below`` are not."""
+    limits = ((">=", low), (">", above), ("<=", high), ("<", below))
+    expected = " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
+    expected = f"a finite number {expected}".rstrip()
+    if not _is_real(value):
+        raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    fits = (
+        math.isfinite(number)
+        and (low is None or number >= low)
+        and (above is None or number > above)
+        and (high is None or number <= high)
+        and (below is None or number < below)
+    )
+    if not fits:
+        raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
+    return number
+
+
+def as_integer(name: str, value: Any, *, low: int, high: int | None = None) -> int:
+    """A whole number within limits."""
+    expected = f"a whole number >= {low}" + ("" if high is None else f" and <= {high}")
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
+    if value < low or (high is not None and value > high):
+        raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
+    return int(value)
+
+
+def as_seed(name: str, value: Any) -> int:
+    """A seed: a whole number that fits 64 bits."""
+    return as_integer(name, value, low=0, high=2**64 - 1)
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {describe(value)}")
+    return bool(value)
+
+
+def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of some names; an unknown one is answered with the nearest right one."""
+    listed = ", ".join(f'"{choice}"' for choice in choices)
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {listed}, got {describe(value)}")
+    if value not in choices:
+        near = difflib.get_close_matches(value.lower(), [choice.lower() for choice in choices], 1, 0.5)
+        hint = next((f'; did you mean "{choice}"?' for choice in choices if [choice.lower()] == near), "")
+        raise ValueError(f"{name}: expected one of {listed}, got {describe(value)}{hint}")
+    return value
+
+
+def as_dtype(name: str, value: Any) -> np.dtype:
+    """float64 or float32."""
+    try:
+        dtype = np.dtype(value) if value is not None else None
+    except Exception:  # whatever odd thing came, the answer is the same
+        dtype = None
+    if dtype is None or dtype.newbyteorder("=").name not in DTYPES:
+        error = ValueError if isinstance(value, (str, type, np.dtype)) else TypeError
+        raise error(f'{name}: expected "float64" or "float32", got {describe(value)}')
+    return np.dtype(dtype.newbyteorder("=").name)
+
+
+def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
+    """An array of real numbers, from whatever NumPy can read, of whatever shape; not yet checked for NaN."""
+    if isinstance(value, (str, bytes, dict, set)) or value is None:
+        raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{name}: expected {expected}, got a sparse matrix; pass its .toarray()")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name}: expected {expected}, got an array with masked entries; fill or drop them first")
+    try:
+        array = np.asarray(value)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:  # ragged lists raise ValueError, other objects whatever they like
+        raise ValueError(f"{name}: expected {expected}, got something NumPy cannot read: {error}") from error
+    if array.dtype == object:
+        wrong = next((item for item in array.flat if not (_is_real(item) or isinstance(item, (bool, np.bool_)))), None)
+        if wrong is not None or array.ndim == 0 or any(item is None for item in array.flat):
+            raise TypeError(f"{name}: expected {expected}, got {describe(array)} that holds {describe(wrong)}")
+        try:
+            array = array.astype(np.float64)
+        except OverflowError as error:
+            raise ValueError(f"{name}: expected {expected}, got a number too large for float64") from error
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected {expected}, got {describe(array)}")
+    return array
+
+
+def as_array(name: str, value: Any, dtype: np.dtype, expected: str) -> np.ndarray:
+    """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already."""
+    array = as_numbers(name, value, expected)
+    if array.size == 0:
+        raise ValueError(f"{name}: expected {expected}, got an empty array of shape {array.shape}")
+    with np.errstate(over="ignore"):
+        ready = np.require(array, dtype, ["C", "A", "W"])
+    finite = np.isfinite(ready)
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        came = array[place]
+        reason = f"too large for {dtype}" if np.isfinite(came) else "neither NaN nor infinity is allowed"
+        raise ValueError(f"{name}: expected {expected}, got {came} at {list(place)}; {reason}")
+    return ready
+
+
+def as_inputs(name: str, value: Any, d: int, dtype: np.dtype) -> np.ndarray:
+    """Inputs, one sample a row, [shape: (m, d)]."""
+    expected = f"finite numbers of shape (m, {d}), one sample a row"
+    X = as_array(name, value, dtype, expected)
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ValueError(f"{name}: expected {expected}, got shape {X.shape}")
+    return X
+
+
+def as_targets(name: str, value: Any, m: int, l: int, dtype: np.dtype, class_numbers: bool) -> np.ndarray:  # noqa: E741
+    """Targets, [shape: (m, l)], from (m, l), from (m,) if l = 1, or from class numbers (m,) if these are allowed."""
+    shapes = f"({m}, {l})" + (f" or ({m},)" if l == 1 else "")
+    expected = f"finite numbers of shape {shapes}" + (f" or {m} class numbers 0 to {l - 1}" if class_numbers else "")
+    Y = as_array(name, value, dtype, expected)
+    if Y.shape == (m, l):
+        return Y
+    if Y.shape == (m,) and class_numbers:
+        wrong = (np.floor(Y) != Y) | (Y < 0) | (l <= Y)
+        if wrong.any():
+            raise ValueError(f"{name}: expected {expected}, got {Y[wrong][0]:g}")
+        return np.eye(l, dtype=dtype)[Y.astype(np.int64)]
+    if Y.shape == (m,) and l == 1:
+        return Y.reshape(m, 1)
+    raise ValueError(f"{name}: expected {expected}, got shape {Y.shape}")
+
+
+def as_weights(name: str, value: Any, m: int) -> np.ndarray:
+    """Sample weights, at least 0 and not all 0, [shape: (m,)]."""
+    expected = f"{m} finite numbers >= 0, not all 0"
+    c = as_array(name, value, np.dtype(np.float64), expected)
+    if c.shape != (m,):
+        raise ValueError(f"{name}: expected {expected}, got shape {c.shape}")
+    if (c < 0).any() or not (c > 0).any():
+        raise ValueError(f"{name}: expected {expected}, got a smallest of {c.min():g} and a largest of {c.max():g}")
+    return c
+
+
+def class_weights(name: str, value: Any, labels: np.ndarray, l: int) -> np.ndarray:  # noqa: E741
+    """A weight per sample from {class number: weight} or "balanced", as in scikit-learn, [shape: (m,)].
+
+    ``labels`` are the class numbers of the samples that count; "balanced" gives class i the weight m/(l m_i), where l
+    is the number of classes that occur.
+    """
+    if isinstance(value, str):
+        as_choice(name, value, ("balanced",))
+        counts = np.bincount(labels, minlength=l)
+        table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    elif isinstance(value, dict):
+        table = np.ones(l)
+        for key, weight in value.items():
+            table[as_integer(f"{name}'s class", key, low=0, high=l - 1)] = as_real(f"{name}[{key!r}]", weight, low=0)
+    else:
+        raise TypeError(f'{name}: expected "balanced" or {{class number: weight}}, got {describe(value)}')
+    return table[labels]

@@ -1,0 +1,232 @@
+"""The error of a network on data, its gradient, and the Jacobian of its outputs; and how data become what kernels
+take: targets that fit the loss, weights of mean 1, absent samples left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import formulas
+from .arguments import as_choice, as_real, as_weights, class_weights, describe
+from .kernels import batch
+from .kernels.layers import LOSS_CODES
+from .kernels.online import Samples
+from .network import Network
+
+LOSSES = tuple(LOSS_CODES)
+
+
+def as_network(net: Any, slopes: bool = True) -> Network:
+    """A network, one that has ``slopes`` and so can be trained: ``net`` itself."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net: expected a bpjit.Network, got {describe(net)}")
+    if slopes and "step" in (*net.hidden, net.output):
+        raise ValueError('net: the activation "step" has no slope, so it can predict but not be trained')
+    return net
+
+
+def as_loss(loss: Any, net: Network) -> str:
+    """The name of the loss; None is cross-entropy for softmax outputs and squared error otherwise."""
+    if loss is None:
+        return "cross_entropy" if net.output == "softmax" else "squared"
+    as_choice("loss", loss, LOSSES)
+    if loss == "cross_entropy" and net.output not in ("sigmoid", "softmax"):
+        raise ValueError(f'loss: cross_entropy goes with sigmoid or softmax outputs, the network\'s are "{net.output}"')
+    return loss
+
+
+def as_lam(lam: Any) -> tuple[float, float]:
+    """(λ, 1 − λ); None is (1, 0), no penalty."""
+    if lam is None:
+        return 1.0, 0.0
+    value = as_real("lam", lam, above=0, below=1)
+    return value, 1.0 - value
+
+
+def as_samples(
+    net: Network,
+    X: Any,
+    Y: Any,
+    loss: str,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    names: tuple[str, str] = ("X", "Y"),
+) -> Samples:
+    """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers."""
+    X = net._scaled_inputs(names[0], X)
+    m = len(X)
+    Y = net._scaled_targets(names[1], Y, m)
+    if loss == "cross_entropy":
+        _check_probabilities(names[1], Y, net.output)
+    numbers = np.arange(m, dtype=np.uint64)
+    c = np.ones(m) if sample_weight is None else as_weights("sample_weight", sample_weight, m)
+    present = c > 0
+    if class_weight is not None:
+        c = c.copy()
+        c[present] *= class_weights("class_weight", class_weight, _labels(Y[present]), max(2, Y.shape[1]))
+        present = c > 0
+        if not present.any():
+            raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
+    if not present.all():
+        X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
+    if sample_weight is not None or class_weight is not None:
+        c = c / c.max()
+        c = c / c.mean()
+    return Samples(X, Y, c.astype(net.dtype), numbers)
+
+
+def no_samples(D: Samples) -> Samples:
+    """A set without samples, of the same kind."""
+    return Samples(*(array[:0] for array in D))
+
+
+def _labels(Y: np.ndarray) -> np.ndarray:
+    """Class numbers of targets, as ``Network.classify`` reads outputs."""
+    return (Y[:, 0] >= 0.5).astype(np.int64) if Y.shape[1] == 1 else Y.argmax(1)
+
+
+def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
+    wrong = (Y < 0) | (Y > 1)
+    if wrong.any():
+        raise ValueError(f"{name}: cross_entropy expects targets from 0 to 1, got {Y[wrong][0]:g}")
+    if output == "softmax":
+        wrong = np.abs(Y.sum(1) - 1.0) > 1e-3
+        if wrong.any():
+            raise ValueError(
+                f"{name}: cross_entropy with softmax outputs expects targets that sum to 1 in each row, got a row "
+                f"with sum {Y[wrong][0].sum():g}"
+            )
+
+
+# --- On data ready for the kernels.
+
+
+def measure(net: Network, vector: np.ndarray, D: Samples, loss: str) -> float:
+    """E of a network with these parameters."""
+    total, u = np.zeros(2, net.dtype), net._units()
+    for part in net._chunks(len(D.X)):
+        batch.measure(net._layers, vector, D, part.start, part.stop, LOSS_CODES[loss], u, total)
+    return float(total[0] / net.dtype.type(len(D.X)))
+
+
+def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
+    """The book's objective λ E + (1 − λ) Σ w²."""
+    return formulas.regularised_objective(error, float(np.sum(np.square(vector, dtype=np.float64))), *lam)
+
+
+def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tuple[float, float]) -> np.ndarray:
+    """∂/∂p of the objective, [shape: (n,)]."""
+    descent, u = np.zeros(len(vector), net.dtype), net._units()
+    for part in net._chunks(len(D.X)):
+        batch.add_gradients(net._layers, vector, D, part.start, part.stop, LOSS_CODES[loss], u, descent)
+    dtype = net.dtype.type
+    return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
+
+
+# --- For users.
+
+
+def error(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    loss: str | None = None,
+    lam: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> float:
+    """E = Σ_k c_k E_k / Σ_k c_k of a network on data; with ``lam`` the book's objective λ E + (1 − λ) Σ w².
+
+    Parameters
+    ----------
+    net : the network
+    X : (m, d) inputs
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    loss : "squared" ½Σ(ŷ−y)², "absolute" Σ|ŷ−y|, "huber" (δ = 1) or "cross_entropy", each summed over the outputs;
+        None is cross_entropy for softmax outputs and squared otherwise
+    lam : the book's λ, in (0, 1), or None
+    sample_weight : (m,) weights c_k ≥ 0; a sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced", as in scikit-learn
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+
+    Examples
+    --------
+    The error of S1's worked example, a 2-2-2 network computed by hand:
+
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays(
+    ...     [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]], [[-0.35, -0.35], [-0.60, -0.60]])
+    >>> round(bpjit.error(net, [[0.05, 0.10]], [[0.01, 0.99]]), 9)
+    0.298371109
+    """
+    net = as_network(net, slopes=False)
+    loss, lams = as_loss(loss, net), as_lam(lam)
+    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    value = measure(net, net._vector, D, loss)
+    return value if lam is None else objective_of(value, net._vector, lams)
+
+
+def gradient(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    loss: str | None = None,
+    lam: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> np.ndarray:
+    """∂E/∂p by all parameters, in the order of ``net.parameters``, [shape: (n,)]; with ``lam`` that of the objective.
+
+    Arguments as for ``error``. Descent goes against it: one accumulated update of plain BP is p − η · gradient.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays([[[2.0]]], [[1.0]], output="identity")
+    >>> bpjit.gradient(net, [[3.0]], [[4.0]])          # ŷ = 5, g = −1: ∂E/∂w = −g x, ∂E/∂θ = g
+    array([ 3., -1.])
+    """
+    net = as_network(net)
+    loss, lams = as_loss(loss, net), as_lam(lam)
+    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    return gradient_of(net, net._vector, D, loss, lams)
+
+
+def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
+    """The slopes of all outputs ŷ_j, for each sample.
+
+    Parameters
+    ----------
+    net : the network
+    X : (m, d) samples, or a single one of shape (d,)
+    by : "parameters" for ∂ŷ_j/∂p in the order of ``net.parameters``, or "inputs" for ∂ŷ_j/∂x_i
+
+    Returns
+    -------
+    (m, l, n) by parameters, (m, l, d) by inputs; without the first axis for a single sample. A network with a
+    scale gives slopes in the user's units.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays([[[2.0], [3.0]]], [[1.0]], output="identity")
+    >>> bpjit.jacobian(net, [1.0, 1.0], by="inputs")
+    array([[2., 3.]])
+    """
+    net = as_network(net)
+    as_choice("by", by, ("parameters", "inputs"))
+    X, single = net._as_inputs(X)
+    width = net.sizes[0] if by == "inputs" else len(net._vector)
+    J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._units()
+    for part in net._chunks(len(X)):
+        batch.jacobian(net._layers, net._vector, X[part], by == "inputs", u, J[part])
+    if net.scale is not None:
+        J = net.scale.unscale_slopes(J, by == "inputs")
+    return J[0] if single else J

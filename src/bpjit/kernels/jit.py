@@ -1,0 +1,136 @@
+"""Numba on the CPU: how formulas and kernels are compiled here, what a formula's helpers mean for jitted floats,
+and a disk cache that never serves stale code.
+
+``formula`` makes a plain Python function callable from kernels, ``strict`` the same without any reordering of
+sums, ``kernel`` compiles a function that Python calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+from numba import njit, types
+from numba.core import config
+from numba.core.caching import FunctionCache
+from numba.extending import lower_builtin, register_jitable, type_callable
+
+from .. import formulas, rules, streams
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# error_model="numpy": a division by zero gives infinity, and loops with a division can be vectorised. The fast-math
+# flags allow fused multiply-adds and sums in another order, but keep NaN and infinity.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def formula(function: F) -> F:
+    """Let kernels call ``function``; Python still calls it as it is."""
+    return register_jitable(error_model="numpy", fastmath=FASTMATH, no_cfunc_wrapper=True, _nrt=False)(function)
+
+
+def strict(function: F) -> F:
+    """As ``formula``, but the compiler computes exactly what is written."""
+    return register_jitable(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, _nrt=False)(function)
+
+
+def _hash_of_sources() -> str:
+    """A fingerprint of every source file of bpjit, and of the compiler."""
+    digest = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
+    package = Path(__file__).resolve().parent.parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+class _Cache(FunctionCache):
+    """Numba's disk cache, keyed by all our sources: numba's own looks at the one file that a kernel stands in, and
+    would go on with old machine code after an edit of a formula elsewhere. A damaged or unwritable cache costs a
+    compilation, never a run."""
+
+    sources = ""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return (*super()._index_key(sig, codegen), self.sources)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged file makes of itself
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except Exception:  # a full disk, or a damaged index: start the index anew if that can be done
+            try:
+                self.flush()
+            except OSError:
+                pass
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk."""
+    if config.DISABLE_JIT:
+        return function
+    dispatcher = njit(error_model="numpy", fastmath=FASTMATH, nogil=True, no_cfunc_wrapper=True, _nrt=False)(function)
+    try:
+        _Cache.sources = _Cache.sources or _hash_of_sources()
+        dispatcher._cache = _Cache(function)
+    except (RuntimeError, OSError):
+        pass  # no place to keep machine code, or no sources to name it by: compile in every process
+    return dispatcher
+
+
+# --- What the helpers of formulas.py mean for jitted floats: single instructions and calls of the C library, so that
+# --- they cost nothing to compile.
+
+
+@type_callable(formulas.like)
+def _type_like(context: Any) -> Any:
+    return lambda z, value: z if isinstance(z, types.Float) and isinstance(value, types.Number) else None
+
+
+@lower_builtin(formulas.like, types.Float, types.Number)
+def _lower_like(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
+
+
+@type_callable(formulas.select)
+def _type_select(context: Any) -> Any:
+    return lambda condition, a, b: a if isinstance(a, types.Float) and a == b else None
+
+
+@lower_builtin(formulas.select, types.Boolean, types.Float, types.Float)
+def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.select(*arguments)
+
+
+def _stand_for(helper: Callable[..., Any], function: Callable[..., Any]) -> None:
+    """Let ``helper`` be ``function`` of the math module, which knows float32 and float64 each."""
+
+    @type_callable(helper)
+    def type_of(context: Any) -> Any:
+        return lambda z: z if isinstance(z, types.Float) else None
+
+    @lower_builtin(helper, types.Float)
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_function(function, signature)(builder, arguments)
+
+
+_stand_for(formulas.exp, math.exp)
+_stand_for(formulas.log, math.log)
+_stand_for(formulas.log1p, math.log1p)
+_stand_for(formulas.tanh_of, math.tanh)
+_stand_for(formulas.sin_of, math.sin)
+_stand_for(formulas.cos_of, math.cos)
+_stand_for(formulas.sqrt, math.sqrt)
+
+for _function in (*formulas.ALL, *rules.FORMULAS, streams.mix, streams.stream):
+    formula(_function)

@@ -1,0 +1,423 @@
+"""Network: the sizes, activations and parameters of a feed-forward network, and what can be done with them.
+
+A network never changes: functions take one and return a new one. Training is in ``training.py``, files in
+``files.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from . import streams
+from .arguments import (
+    as_array,
+    as_choice,
+    as_dtype,
+    as_inputs,
+    as_integer,
+    as_numbers,
+    as_seed,
+    as_targets,
+    describe,
+)
+from .kernels import batch
+from .kernels.layers import ACTIVATION_CODES, Units, lay_out
+from .scale import Scale, as_scale
+
+HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
+OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
+MOST_PARAMETERS = 2**31
+INITS = ("glorot", "he", "uniform01", "normal")
+CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
+
+
+def as_sizes(sizes: Any) -> tuple[int, ...]:
+    """Sizes of a network: at least inputs and outputs, each at least 1, together not beyond any memory."""
+    expected = "two or more whole numbers >= 1, such as (2, 4, 1)"
+    if isinstance(sizes, (str, bytes, dict)) or not hasattr(sizes, "__iter__"):
+        raise TypeError(f"sizes: expected {expected}, got {describe(sizes)}")
+    values = tuple(as_integer(f"sizes[{index}]", size, low=1) for index, size in enumerate(sizes))
+    if len(values) < 2:
+        raise ValueError(f"sizes: expected {expected}, got {describe(sizes)}")
+    if number_of_parameters(values) > MOST_PARAMETERS:
+        raise ValueError(f"sizes: expected at most {MOST_PARAMETERS} parameters, got {number_of_parameters(values)}")
+    return values
+
+
+def number_of_parameters(sizes: Sequence[int]) -> int:
+    """How many weights and thresholds a network of these sizes has."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+
+
+def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[str, ...]:
+    """The activation of each layer."""
+    layers = len(sizes) - 2
+    if isinstance(hidden, str):
+        hidden = [as_choice("hidden", hidden, HIDDEN_ACTIVATIONS)] * layers
+    elif isinstance(hidden, (list, tuple)):
+        hidden = [as_choice(f"hidden[{index}]", name, HIDDEN_ACTIVATIONS) for index, name in enumerate(hidden)]
+    else:
+        raise TypeError(f"hidden: expected a name, or a list with one for each hidden layer, got {describe(hidden)}")
+    if len(hidden) != layers:
+        raise ValueError(f"hidden: expected {layers} names, one for each hidden layer, got {len(hidden)}")
+    as_choice("output", output, OUTPUT_ACTIVATIONS)
+    if output == "softmax" and sizes[-1] == 1:
+        raise ValueError('output: a softmax over one output is always 1; expected "sigmoid" or two outputs or more')
+    return (*hidden, output)
+
+
+def _views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(weights, thresholds) of each layer, as views of the vector."""
+    views, end = [], 0
+    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        begin, middle, end = end, end + fan_in * fan_out, end + (fan_in + 1) * fan_out
+        views.append((vector[begin:middle].reshape(fan_in, fan_out), vector[middle:end]))
+    return views
+
+
+class Network:
+    """A feed-forward network of ``sizes`` units: inputs, hidden layers, outputs.
+
+    Layer l computes ``f(x @ weights[l] - thresholds[l])``. Make one with ``Network.random`` or
+    ``Network.from_arrays``, or read one with ``Network.load``.
+
+    Parameters
+    ----------
+    sizes : whole numbers >= 1, at least two: (d, q, l) for d inputs, q hidden units and l outputs
+    parameters : all weights and thresholds in one vector, layer by layer: W row by row, then θ
+    hidden : activation of the hidden layers: one name, or one for each
+    output : activation of the outputs, "softmax" among them
+    dtype : "float64" or "float32"
+    scale : ``Scale`` from the user's units to the network's and back, or None
+
+    Examples
+    --------
+    >>> from bpjit import Network
+    >>> net = Network.random((2, 4, 1), seed=0)
+    >>> net
+    Network(2-4-1, hidden sigmoid, output sigmoid, float64, 17 parameters)
+    >>> net.predict([[0, 1], [1, 0]]).shape
+    (2, 1)
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        parameters: Any,
+        *,
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        dtype: Any = "float64",
+        scale: Scale | None = None,
+    ) -> None:
+        self._sizes = as_sizes(sizes)
+        self._activations = as_activations(hidden, output, self._sizes)
+        n = number_of_parameters(self._sizes)
+        expected = f"{n} finite numbers, as sizes {self._sizes} need"
+        vector = as_array("parameters", parameters, as_dtype("dtype", dtype), expected)
+        if vector.shape != (n,):
+            raise ValueError(f"parameters: expected {expected}, got shape {vector.shape}")
+        self._vector = vector.copy()
+        self._layers = lay_out(self._sizes, self._activations)
+        self._scale = as_scale(scale, self._sizes)
+
+    @classmethod
+    def random(
+        cls,
+        sizes: Sequence[int],
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        init: str = "glorot",
+        seed: int = 0,
+        dtype: Any = "float64",
+        scale: Scale | None = None,
+    ) -> Network:
+        """A network with random parameters; the same seed gives the same ones.
+
+        Parameters
+        ----------
+        init : "glorot" (uniform within ±√(6/(fan_in + fan_out)), thresholds 0), "he" (normal with variance 2/fan_in,
+            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says) or "normal" (all N(0, 1))
+        seed : whole number from 0 to 2**64 - 1
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.random((2, 3), init="uniform01", seed=1).weights[0].shape
+        (2, 3)
+        """
+        sizes = as_sizes(sizes)
+        as_choice("init", init, INITS)
+        n = number_of_parameters(sizes)
+        make = streams.normals if init in ("he", "normal") else streams.uniforms
+        vector = make(as_seed("seed", seed), streams.PARAMETERS, 0, n)
+        for weights, thresholds in _views(vector, sizes):
+            if init == "glorot":
+                weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / sum(weights.shape))
+            if init == "he":
+                weights *= np.sqrt(2.0 / weights.shape[0])
+            if init in ("glorot", "he"):
+                thresholds[...] = 0.0
+        return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        weights: Sequence[Any],
+        thresholds: Sequence[Any],
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        dtype: Any = None,
+        scale: Scale | None = None,
+    ) -> Network:
+        """A network from its weights, one (fan_in, fan_out) array per layer, and thresholds, one (fan_out,) array each.
+
+        ``dtype=None`` is float32 if all arrays are, else float64. A bias is minus a threshold.
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]], output="step").predict([[1, 1], [0, 1]])
+        array([[1.],
+               [0.]])
+        """
+        for name, value in (("weights", weights), ("thresholds", thresholds)):
+            if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__") or len(value) == 0:
+                raise TypeError(f"{name}: expected a list with one array per layer, got {describe(value)}")
+        if len(weights) != len(thresholds):
+            raise ValueError(f"thresholds: expected {len(weights)} arrays, as many as weights, got {len(thresholds)}")
+        if dtype is None:
+            single = all(getattr(a, "dtype", None) == np.float32 for a in (*weights, *thresholds))
+            dtype = "float32" if single else "float64"
+        dtype = as_dtype("dtype", dtype)
+        sizes: list[int] = []
+        parts = []
+        for index, (W, theta) in enumerate(zip(weights, thresholds, strict=True)):
+            rows = f"({sizes[-1]}, fan_out)" if sizes else "(fan_in, fan_out)"
+            W = as_array(f"weights[{index}]", W, dtype, f"finite numbers of shape {rows}")
+            if W.ndim != 2 or (sizes and W.shape[0] != sizes[-1]):
+                raise ValueError(f"weights[{index}]: expected finite numbers of shape {rows}, got shape {W.shape}")
+            expected = f"{W.shape[1]} finite numbers, one per unit"
+            theta = as_array(f"thresholds[{index}]", theta, dtype, expected)
+            if theta.shape != (W.shape[1],):
+                raise ValueError(f"thresholds[{index}]: expected {expected}, got shape {theta.shape}")
+            sizes = sizes or [W.shape[0]]
+            sizes.append(W.shape[1])
+            parts += [W.ravel(), theta]
+        return cls(sizes, np.concatenate(parts), hidden=hidden, output=output, dtype=dtype, scale=scale)
+
+    # --- What it is.
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of inputs, of units of each hidden layer, of outputs."""
+        return self._sizes
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        return self._activations[:-1]
+
+    @property
+    def output(self) -> str:
+        """The activation of the outputs."""
+        return self._activations[-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64 or float32."""
+        return self._vector.dtype
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scaling of inputs and targets that the network carries."""
+        return self._scale
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and thresholds in one vector, layer by layer: W row by row, then θ. Read-only."""
+        view = self._vector.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """W of each layer, [shape: (fan_in, fan_out)], as read-only views of ``parameters``."""
+        return [weights for weights, _ in _views(self.parameters, self._sizes)]
+
+    @property
+    def thresholds(self) -> list[np.ndarray]:
+        """θ of each layer, [shape: (fan_out,)], as read-only views of ``parameters``."""
+        return [thresholds for _, thresholds in _views(self.parameters, self._sizes)]
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """−θ of each layer, [shape: (fan_out,)]."""
+        return [-thresholds for thresholds in self.thresholds]
+
+    @property
+    def v(self) -> np.ndarray:
+        """v_ih of the book, [shape: (d, q)]; only with exactly one hidden layer."""
+        return self._of_the_book("v", self.weights, 0)
+
+    @property
+    def gamma(self) -> np.ndarray:
+        """γ_h of the book, [shape: (q,)]; only with exactly one hidden layer."""
+        return self._of_the_book("gamma", self.thresholds, 0)
+
+    @property
+    def w(self) -> np.ndarray:
+        """w_hj of the book, [shape: (q, l)]; only with exactly one hidden layer."""
+        return self._of_the_book("w", self.weights, 1)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """θ_j of the book, [shape: (l,)]; only with exactly one hidden layer."""
+        return self._of_the_book("theta", self.thresholds, 1)
+
+    def _of_the_book(self, name: str, arrays: list[np.ndarray], layer: int) -> np.ndarray:
+        if len(self._sizes) != 3:
+            raise AttributeError(
+                f"{name}: the book's v, gamma, w, theta need exactly one hidden layer, this network has "
+                f"{len(self._sizes) - 2}; use weights and thresholds"
+            )
+        return arrays[layer]
+
+    # --- What it does.
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The outputs ŷ for samples X.
+
+        Parameters
+        ----------
+        X : (m, d) samples, one a row, or a single one of shape (d,)
+
+        Returns
+        -------
+        (m, l) outputs in the network's dtype, or (l,) for a single sample
+
+        Raises
+        ------
+        ValueError, TypeError : X of another shape, empty, not numbers, or with NaN or infinity
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> net = Network.from_arrays([[[2.0], [3.0]]], [[1.0]], output="identity")
+        >>> net.predict([1.0, 1.0])
+        array([4.])
+        """
+        X, single = self._as_inputs(X)
+        y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
+        u = self._units()
+        for part in self._chunks(len(X)):
+            batch.predict(self._layers, self._vector, X[part], u, y_hat[part])
+        if self._scale is not None:
+            y_hat = self._scale.unscale_targets(y_hat)
+        return y_hat[0] if single else y_hat
+
+    def classify(self, X: Any) -> np.ndarray:
+        """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.
+
+        Takes what ``predict`` takes; returns integers, [shape: (m,)], or one integer for a single sample.
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]]).classify([[1, 1], [0, 1]])
+        array([1, 0])
+        """
+        y_hat = self.predict(X)
+        return (y_hat[..., 0] >= 0.5).astype(np.int64) if self._sizes[-1] == 1 else y_hat.argmax(-1)
+
+    def with_parameters(self, parameters: Any) -> Network:
+        """The same network with other parameters, such as an optimiser found."""
+        return Network(
+            self._sizes,
+            parameters,
+            hidden=self.hidden,
+            output=self.output,
+            dtype=self.dtype,
+            scale=self._scale,
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to a safetensors file, whole or not at all. See ``Network.load``."""
+        from .files import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Network:
+        """Read a network that ``save`` wrote; a damaged or foreign file raises ``ValueError``.
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> from bpjit import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.safetensors")
+        ...     Network.random((2, 4, 1)).save(path)
+        ...     Network.load(path) == Network.random((2, 4, 1))
+        True
+        """
+        from .files import load
+
+        return load(path)
+
+    # --- For the rest of the package.
+
+    def _as_inputs(self, X: Any) -> tuple[np.ndarray, bool]:
+        """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
+        d = self._sizes[0]
+        X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
+        return self._scaled_inputs("X", X[None] if X.ndim == 1 else X), X.ndim == 1
+
+    def _scaled_inputs(self, name: str, X: Any) -> np.ndarray:
+        if self._scale is None:
+            return as_inputs(name, X, self._sizes[0], self.dtype)
+        return self._scale.scale_inputs(as_inputs(name, X, self._sizes[0], np.dtype(np.float64)), self.dtype)
+
+    def _scaled_targets(self, name: str, Y: Any, m: int) -> np.ndarray:
+        dtype = self.dtype if self._scale is None else np.dtype(np.float64)
+        Y = as_targets(name, Y, m, self._sizes[-1], dtype, class_numbers=self.output == "softmax")
+        return Y if self._scale is None else self._scale.scale_targets(Y, self.dtype)
+
+    def _units(self) -> Units:
+        return Units.of(self._sizes, self.dtype)
+
+    def _chunks(self, m: int) -> list[slice]:
+        """Slices of m samples small enough that no kernel call runs longer than about 100 ms."""
+        size = max(1, CHUNK // len(self._vector))
+        return [slice(first, min(first + size, m)) for first in range(0, m, size)]
+
+    # --- Copying, comparing, printing.
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return (
+            self._sizes == other._sizes
+            and self._activations == other._activations
+            and self.dtype == other.dtype
+            and self._vector.tobytes() == other._vector.tobytes()
+            and self._scale == other._scale
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Network:
+        return copy.deepcopy(self)
+
+    def __repr__(self) -> str:
+        hidden = self.hidden
+        names = [] if not hidden else [f"hidden {hidden[0] if len(set(hidden)) == 1 else '-'.join(hidden)}"]
+        names += [f"output {self.output}", self.dtype.name, f"{len(self._vector)} parameters"]
+        if self._scale is not None:
+            names.append("scaled")
+        return f"Network({'-'.join(map(str, self._sizes))}, {', '.join(names)})"

@@ -1,0 +1,333 @@
+"""Update rules: how a gradient term becomes a new weight. Each rule is one formula on plain numbers, and a
+record of its settings.
+
+Every formula takes ``w`` and the descent direction ``g`` = −∂E/∂w (so that w + η g is the book's update), the
+rule's state of this one parameter, and its settings; it returns the new w and the new state.
+
+============  =======================================  ==================================  ====================
+rule          formula                                  defaults                            source
+============  =======================================  ==================================  ====================
+SGD           w + η g                                  η 0.1                               the book
+Momentum      v ← μ v + η g, w ← w + v                 η 0.01, μ 0.9                       Rumelhart et al. 1986
+Nesterov      as momentum, with g taken at w + μ v     η 0.01, μ 0.9                       Sutskever et al. 2013
+Rprop         w + sign(g) Δ, Δ grown by η⁺ while the   η⁺ 1.2, η⁻ 0.5, Δ0 0.1, Δmax 50,    Igel & Hüsken 2003
+              sign of g holds, cut by η⁻ when it turns  Δmin 1e-6, variant iRprop-
+Quickprop     d ← d g/(g' − g), at most μ d, plus η g  η 0.1, μ 1.75                       Fahlman 1988
+              where g has the sign of g' (the last g)
+Adagrad       r ← r + g², w ← w + η g/(√r + ε)         η 0.01, ε 1e-8                      Duchi et al. 2011
+RMSProp       r ← ρ r + (1−ρ) g², step as Adagrad      η 0.001, ρ 0.9, ε 1e-8              Hinton 2012
+Adam          m ← β₁ m + (1−β₁) g, r likewise with g²  η 0.001, β₁ 0.9, β₂ 0.999, ε 1e-8   Kingma & Ba 2015
+              and β₂; w + η m̂/(√r̂ + ε), m̂ = m/(1−β₁ᵗ)
+============  =======================================  ==================================  ====================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from . import streams
+from .arguments import as_choice, as_real
+from .formulas import Number, like, select, sqrt
+
+# --- The formulas.
+
+
+def plain(w: Number, g: Number, eta: Number) -> Number:
+    """w ← w + η g."""
+    return w + eta * g
+
+
+def momentum(w: Number, g: Number, v: Number, eta: Number, mu: Number) -> Number:
+    """v ← μ v + η g, w ← w + v."""
+    v = mu * v + eta * g
+    return w + v, v
+
+
+def lookahead(w: Number, v: Number, mu: Number) -> Number:
+    """w + μ v, where Nesterov's rule takes its gradient."""
+    return w + mu * v
+
+
+def moving_average(m: Number, x: Number, rest: Number) -> Number:
+    """m ← β m + (1 − β) x with rest = 1 − β, written so that a β close to 1 loses no digits."""
+    return m + rest * (x - m)
+
+
+def adagrad(w: Number, g: Number, r: Number, eta: Number, epsilon: Number) -> Number:
+    """r ← r + g², w ← w + η g/(√r + ε)."""
+    r = r + g * g
+    return w + eta * g / (sqrt(r) + epsilon), r
+
+
+def rmsprop(w: Number, g: Number, r: Number, eta: Number, rest: Number, epsilon: Number) -> Number:
+    """r ← ρ r + (1 − ρ) g², w ← w + η g/(√r + ε); ``rest`` is 1 − ρ."""
+    r = moving_average(r, g * g, rest)
+    return w + eta * g / (sqrt(r) + epsilon), r
+
+
+def adam(
+    w: Number,
+    g: Number,
+    m: Number,
+    r: Number,
+    eta: Number,
+    rests: tuple[Number, Number],
+    epsilon: Number,
+    corrections: tuple[Number, Number],
+) -> Number:
+    """w ← w + η m̂/(√r̂ + ε); ``rests`` are 1 − β₁ and 1 − β₂, ``corrections`` 1 − β₁ᵗ and 1 − β₂ᵗ."""
+    m = moving_average(m, g, rests[0])
+    r = moving_average(r, g * g, rests[1])
+    return w + eta * (m / corrections[0]) / (sqrt(r / corrections[1]) + epsilon), m, r
+
+
+def sign(g: Number) -> Number:
+    """1, 0 or −1; NaN stays NaN."""
+    zero, one = like(g, 0), like(g, 1)
+    return select(g > zero, one, select(g < zero, -one, g))
+
+
+def rprop(
+    w: Number,
+    g: Number,
+    previous: Number,
+    delta: Number,
+    move: Number,
+    revert: Number,
+    factors: tuple[Number, Number],
+    limits: tuple[Number, Number],
+) -> Number:
+    """Grow or cut the step Δ by the sign of g · g', move by sign(g) Δ; where the sign turned do not move but take
+    back ``revert`` of the last move. ``revert`` is 0 for iRprop⁻, 1 for Rprop⁺, and for iRprop⁺ 1 if E rose.
+
+    ``factors`` are η⁺ and η⁻, ``limits`` Δmin and Δmax. Returns w, g (0 where the sign turned), Δ, the move.
+    """
+    zero = like(g, 0)
+    agreement = sign(g) * previous
+    grown, cut = factors[0] * delta, factors[1] * delta
+    grown = select(grown > limits[1], limits[1], grown)
+    cut = select(cut < limits[0], limits[0], cut)
+    turned = agreement < zero
+    delta = select(agreement > zero, grown, select(turned, cut, delta))
+    g = select(turned, zero, g)
+    move = select(turned, -revert * move, sign(g) * delta)
+    return w + move, g, delta, move
+
+
+def quickprop(w: Number, g: Number, previous: Number, move: Number, eta: Number, mu: Number) -> Number:
+    """Jump to the minimum of the parabola through the last two slopes, d g/(g' − g), at most μ d; add η g unless g
+    turned its sign. The first move of a weight is η g. Returns w, g, the move d."""
+    zero, one = like(g, 0), like(g, 1)
+    way = sign(move)
+    far = g * way >= mu / (one + mu) * previous * way
+    parabola = select(far, mu * move, move * g / select(far, one, previous - g))
+    gradient = eta * g
+    parabola = parabola + select(sign(g) * previous > zero, gradient, zero)
+    move = select(abs(way) > zero, parabola, gradient)
+    return w + move, g, move
+
+
+FORMULAS = (plain, momentum, lookahead, moving_average, adagrad, rmsprop, adam, sign, rprop, quickprop)
+
+# --- The records of settings.
+
+SLOTS = 3  # numbers of state that a rule may keep for each parameter
+DELTA0_STREAM = 3  # the purpose of the random stream that draws Rprop's first steps
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What all update rules have: a code for the kernels, a default rate, settings.
+
+    ``default_eta`` is None for a rule without a rate. ``accumulated_only`` marks rules that compare one gradient
+    with the last and so need the gradient of all samples.
+    """
+
+    code: ClassVar[int]
+    name: ClassVar[str]
+    default_eta: ClassVar[float | None]
+    accumulated_only: ClassVar[bool] = False
+
+    def constants(self) -> tuple[float, ...]:
+        """The settings in the order in which the kernels read them."""
+        return ()
+
+    def start(self, n: int, seed: int) -> np.ndarray:
+        """The state before the first update, [shape: (SLOTS, n)]."""
+        return np.zeros((SLOTS, n))
+
+
+@dataclass(frozen=True)
+class SGD(Rule):
+    """Plain gradient descent, the book's rule: w ← w + η g."""
+
+    code: ClassVar[int] = 0
+    name: ClassVar[str] = "sgd"
+    default_eta: ClassVar[float | None] = 0.1
+
+
+@dataclass(frozen=True)
+class Momentum(Rule):
+    """v ← μ v + η g, w ← w + v."""
+
+    mu: float = 0.9
+    code: ClassVar[int] = 1
+    name: ClassVar[str] = "momentum"
+    default_eta: ClassVar[float | None] = 0.01
+
+    def __post_init__(self) -> None:
+        as_real("mu", self.mu, low=0, below=1)
+
+    def constants(self) -> tuple[float, ...]:
+        return (self.mu,)
+
+
+@dataclass(frozen=True)
+class Nesterov(Momentum):
+    """Momentum with the gradient taken at w + μ v (Sutskever et al. 2013)."""
+
+    code: ClassVar[int] = 2
+    name: ClassVar[str] = "nesterov"
+
+
+@dataclass(frozen=True)
+class Rprop(Rule):
+    """Resilient propagation: only the sign of the gradient counts; every weight has a step Δ of its own.
+
+    Parameters
+    ----------
+    variant : "iRprop-", "Rprop+" or "iRprop+"
+    eta_plus, eta_minus : factors that grow and cut a step
+    delta0 : the first step of every weight, or (low, high) to draw each from the seed of the training
+    delta_max, delta_min : limits of a step
+    """
+
+    variant: str = "iRprop-"
+    eta_plus: float = 1.2
+    eta_minus: float = 0.5
+    delta0: float | tuple[float, float] = 0.1
+    delta_max: float = 50.0
+    delta_min: float = 1e-6
+    code: ClassVar[int] = 3
+    name: ClassVar[str] = "rprop"
+    default_eta: ClassVar[float | None] = None
+    accumulated_only: ClassVar[bool] = True
+    VARIANTS: ClassVar[tuple[str, ...]] = ("iRprop-", "Rprop+", "iRprop+")
+
+    def __post_init__(self) -> None:
+        as_choice("variant", self.variant, self.VARIANTS)
+        as_real("eta_plus", self.eta_plus, above=1)
+        as_real("eta_minus", self.eta_minus, above=0, below=1)
+        as_real("delta_min", self.delta_min, above=0)
+        as_real("delta_max", self.delta_max, low=self.delta_min)
+        first = self.delta0 if isinstance(self.delta0, tuple) else (self.delta0, self.delta0)
+        if len(first) != 2:
+            raise ValueError(f"delta0: expected a number or a pair (low, high), got {self.delta0!r}")
+        low = as_real("delta0", first[0], above=0, high=self.delta_max)
+        as_real("delta0", first[1], low=low, high=self.delta_max)
+
+    def constants(self) -> tuple[float, ...]:
+        return (
+            self.eta_plus,
+            self.eta_minus,
+            self.delta_min,
+            self.delta_max,
+            self.VARIANTS.index(self.variant),
+        )
+
+    def start(self, n: int, seed: int) -> np.ndarray:
+        state = super().start(n, seed)
+        if isinstance(self.delta0, tuple):
+            low, high = self.delta0
+            state[1] = low + (high - low) * streams.uniforms(seed, DELTA0_STREAM, 0, n)
+        else:
+            state[1] = self.delta0
+        return state
+
+
+@dataclass(frozen=True)
+class Quickprop(Rule):
+    """Fahlman's quickprop: each weight jumps to the minimum of its own parabola, growing at most μ-fold."""
+
+    mu: float = 1.75
+    code: ClassVar[int] = 4
+    name: ClassVar[str] = "quickprop"
+    default_eta: ClassVar[float | None] = 0.1
+    accumulated_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        as_real("mu", self.mu, above=0)
+
+    def constants(self) -> tuple[float, ...]:
+        return (self.mu,)
+
+
+@dataclass(frozen=True)
+class Adagrad(Rule):
+    """Steps divided by the root of the sum of all squared gradients so far."""
+
+    epsilon: float = 1e-8
+    code: ClassVar[int] = 5
+    name: ClassVar[str] = "adagrad"
+    default_eta: ClassVar[float | None] = 0.01
+
+    def __post_init__(self) -> None:
+        as_real("epsilon", self.epsilon, above=0)
+
+    def constants(self) -> tuple[float, ...]:
+        return (self.epsilon,)
+
+
+@dataclass(frozen=True)
+class RMSProp(Rule):
+    """Steps divided by the root of a moving average of squared gradients."""
+
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    code: ClassVar[int] = 6
+    name: ClassVar[str] = "rmsprop"
+    default_eta: ClassVar[float | None] = 0.001
+
+    def __post_init__(self) -> None:
+        as_real("rho", self.rho, low=0, below=1)
+        as_real("epsilon", self.epsilon, above=0)
+
+    def constants(self) -> tuple[float, ...]:
+        return (self.epsilon, 1.0 - self.rho)
+
+
+@dataclass(frozen=True)
+class Adam(Rule):
+    """Moving averages of the gradient and of its square, both corrected for their start at 0."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    code: ClassVar[int] = 7
+    name: ClassVar[str] = "adam"
+    default_eta: ClassVar[float | None] = 0.001
+
+    def __post_init__(self) -> None:
+        as_real("beta1", self.beta1, low=0, below=1)
+        as_real("beta2", self.beta2, low=0, below=1)
+        as_real("epsilon", self.epsilon, above=0)
+
+    def constants(self) -> tuple[float, ...]:
+        return (self.epsilon, 1.0 - self.beta1, 1.0 - self.beta2)
+
+
+RULES: dict[str, type[Rule]] = {
+    rule.name: rule for rule in (SGD, Momentum, Nesterov, Rprop, Quickprop, Adagrad, RMSProp, Adam)
+}
+
+
+def as_rule(rule: str | Rule) -> Rule:
+    """The rule that ``rule`` names, with its default settings, or ``rule`` itself."""
+    if isinstance(rule, Rule):
+        return rule
+    if isinstance(rule, type) and issubclass(rule, Rule):
+        raise TypeError(f"rule: expected a name or an instance, got the class; write {rule.__name__}()")
+    return RULES[as_choice("rule", rule, tuple(RULES))]()

@@ -1,0 +1,247 @@
+"""A training under way: what it keeps, how it runs blocks of epochs, how it goes back to a mark and comes again.
+
+``training.py`` decides when to stop; here nothing is decided. The kernels see one ``Memory``; copying that, the
+histories and the adaptive rate is all it takes to return to a moment exactly.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import streams
+from .evaluation import gradient_of, measure, objective_of
+from .kernels import batch, epochs
+from .kernels.batch import EPOCH, POSITION, UPDATES, VISITED, Memory, Steps, Task
+from .kernels.layers import LOSS_CODES
+from .kernels.online import Samples
+from .network import Network
+from .rules import SGD, Rule
+from .schedules import AdaptiveRate, Schedule
+
+CALL_SECONDS = 0.05  # how long one kernel call should take: Ctrl-C and time limits wait for it
+FIRST_CALL_SECONDS = 0.005
+MOST_EPOCHS = 1 << 16  # in one block
+
+
+class Record:
+    """A growing array of one number for each epoch."""
+
+    def __init__(self) -> None:
+        self._buffer = np.empty(64)
+        self._length = 0
+
+    def extend(self, values: np.ndarray) -> None:
+        need = self._length + len(values)
+        if need > len(self._buffer):
+            self._buffer = np.concatenate([self._buffer, np.empty(max(need, len(self._buffer)))])
+        self._buffer[self._length : need] = values
+        self._length = need
+
+    def truncate(self, length: int) -> None:
+        self._length = length
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._buffer[: self._length]
+
+
+@dataclass
+class Rate:
+    """The state of an adaptive rate: η of the next epoch and the objective after the last one that was kept."""
+
+    eta: float
+    objective: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment to come back to."""
+
+    memory: Memory
+    rate: Rate | None
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that decides where a training goes, but for the data."""
+
+    loss: str
+    rule: Rule
+    schedule: Schedule
+    size: int | None  # samples in a batch; None is all
+    lam: tuple[float, float]
+    trainable: np.ndarray  # bool, [shape: (n,)]
+    shuffle: bool
+    seed: int
+
+    @property
+    def standard_bp(self) -> bool:
+        """Whether this is the book's algorithm itself, without rules, penalty or masks."""
+        return self.size == 1 and type(self.rule) is SGD and self.lam[1] == 0.0 and bool(self.trainable.all())
+
+
+class Session:
+    """One training of ``net`` on D, with V to validate on every ``every`` epochs."""
+
+    def __init__(self, net: Network, D: Samples, V: Samples, every: int, setting: Setting) -> None:
+        self.net, self.D, self.setting = net, D, setting
+        dtype, n, m = net.dtype, len(net._vector), len(D.X)
+        self.size = m if setting.size is None else min(setting.size, m)
+        self.task = Task(
+            net._layers,
+            D,
+            V,
+            LOSS_CODES[setting.loss],
+            every,
+            setting.shuffle and setting.size is not None,
+            streams.base(setting.seed, streams.ORDER)[0],
+        )
+        self.steps = None
+        if not setting.standard_bp:
+            constants = np.zeros(5, dtype)
+            values = setting.rule.constants()
+            constants[: len(values)] = values
+            lam, rest = (dtype.type(value) for value in setting.lam)
+            self.steps = Steps(setting.rule.code, constants, setting.trainable, self.size, lam, rest)
+        self.work = epochs.Work.of(net.sizes, n, m, dtype)
+        self.memory = Memory(
+            net._vector.copy(),
+            np.zeros(n, dtype),
+            setting.rule.start(n, setting.seed).astype(dtype),
+            net._vector.copy(),
+            np.zeros(batch.SCALARS, dtype),
+            np.zeros(batch.COUNTERS, np.int64),
+        )
+        self.memory.scalars[[batch.LAST_OBJECTIVE, batch.BEST]] = np.inf
+        self.errors, self.validation_errors = Record(), Record()
+        self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
+        self.finite = True
+        self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
+
+    # --- Where it stands.
+
+    @property
+    def epoch(self) -> int:
+        """Number of completed epochs."""
+        return int(self.memory.counters[EPOCH])
+
+    @property
+    def updates(self) -> int:
+        return int(self.memory.counters[UPDATES])
+
+    @property
+    def inside_an_epoch(self) -> bool:
+        return bool(self.memory.counters[POSITION])
+
+    def error(self) -> float:
+        """E of the network as it stands."""
+        return measure(self.net, self.memory.p, self.D, self.setting.loss)
+
+    def objective(self) -> float:
+        """The objective of the network as it stands."""
+        return objective_of(self.error(), self.memory.p, self.setting.lam)
+
+    def gradient_norm(self) -> float:
+        """Norm of the objective's gradient over the trained parameters."""
+        slope = gradient_of(self.net, self.memory.p, self.D, self.setting.loss, self.setting.lam)
+        return float(np.linalg.norm(slope[self.setting.trainable].astype(np.float64)))
+
+    # --- Going on, and going back.
+
+    def compile(self) -> float:
+        """Make sure the machine code is there; returns the seconds it took."""
+        started = time.perf_counter()
+        nothing = np.empty(0, self.net.dtype)
+        epochs.train_block(self.task, self.steps, self.memory, self.work, nothing, 0, nothing, nothing)
+        batch.measure(
+            self.task.layers, self.memory.p, self.D, 0, 0, self.task.loss, self.work.u, np.zeros(2, self.net.dtype)
+        )
+        return time.perf_counter() - started
+
+    def run(self, until: int) -> None:
+        """One kernel call towards ``until`` completed epochs; it may end sooner, also inside an epoch.
+
+        ``finite`` tells whether errors and parameters stayed finite; if not, the state must be restored.
+        """
+        first = self.epoch
+        per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every
+        count = min(until - first, max(1, self._budget // per_epoch), MOST_EPOCHS)
+        ahead = np.arange(first, first + count)
+        etas = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
+        errors, validation_errors = np.empty(count, self.net.dtype), np.empty(count, self.net.dtype)
+        visited = int(self.memory.counters[VISITED])
+        started = time.perf_counter()
+        self.finite = epochs.train_block(
+            self.task,
+            self.steps,
+            self.memory,
+            self.work,
+            etas.astype(self.net.dtype),
+            self._budget,
+            errors,
+            validation_errors,
+        )
+        elapsed = time.perf_counter() - started
+        visited = int(self.memory.counters[VISITED]) - visited
+        self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
+        done = self.epoch - first
+        self.errors.extend(errors[:done])
+        self.validation_errors.extend(validation_errors[:done])
+
+    def mark(self) -> Mark:
+        """Remember this moment."""
+        return Mark(Memory(*(array.copy() for array in self.memory)), copy.copy(self.rate), self.epoch)
+
+    def restore(self, mark: Mark) -> None:
+        """Go back to a moment; the mark stays good."""
+        for array, remembered in zip(self.memory, mark.memory, strict=True):
+            array[...] = remembered
+        self.rate = copy.copy(mark.rate)
+        self.errors.truncate(mark.epochs)
+        self.validation_errors.truncate(mark.epochs)
+        self.finite = True
+
+    def replay(self, mark: Mark, epoch: int) -> None:
+        """Stand exactly where ``epoch`` epochs were completed: on from here, or once more from the mark."""
+        if epoch < self.epoch or not self.finite or (epoch == self.epoch and self.inside_an_epoch):
+            self.restore(mark)
+        while self.epoch < epoch:
+            self.run(epoch)
+
+    def adapt(self, mark: Mark) -> None:
+        """Exercise 5.6: undo the epoch that began at ``mark`` if the objective rose too far, and change the rate."""
+        schedule, rate = self.setting.schedule, self.rate
+        assert isinstance(schedule, AdaptiveRate) and rate is not None
+        objective, before = self.objective(), rate.objective
+        if objective > before * (1.0 + schedule.tolerance):
+            best = self.memory.scalars[batch.BEST]
+            for name in ("p", "slots", "scalars"):
+                getattr(self.memory, name)[...] = getattr(mark.memory, name)
+            self.memory.scalars[batch.BEST] = best  # the network undone may have been the best to validate
+            rate.eta *= schedule.shrink
+            return
+        if objective < before:
+            rate.eta *= schedule.grow
+        rate.objective = objective
+
+    def state(self) -> dict[str, Any]:
+        """What a later session needs to go on exactly."""
+        mark = self.mark()
+        return {
+            "memory": mark.memory,
+            "rate": mark.rate,
+            "errors": self.errors.values.copy(),
+            "validation_errors": self.validation_errors.values.copy(),
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from the state of an earlier session."""
+        self.errors.extend(state["errors"])
+        self.validation_errors.extend(state["validation_errors"])
+        self.restore(Mark(state["memory"], state["rate"], len(state["errors"])))

@@ -1,0 +1,56 @@
+"""Random numbers from counters: number k of a stream is a hash of (seed, purpose, index, k).
+
+So results depend neither on how work is cut up nor on where a run was interrupted, and any machine can make
+any number of any stream by itself. The hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014), applied to
+a counter. The same lines serve NumPy arrays here and jitted integers in the kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+U64 = np.uint64
+GOLDEN = U64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)
+_27, _30, _31, _ONE = U64(27), U64(30), U64(31), U64(1)
+
+PARAMETERS, ORDER = 1, 2  # purposes: the start of a network, the order of an epoch
+
+
+def mix(z: Any) -> Any:
+    """SplitMix64's finaliser: a one-to-one scramble of 64 bits."""
+    z = (z ^ (z >> _30)) * _FIRST
+    z = (z ^ (z >> _27)) * _SECOND
+    return z ^ (z >> _31)
+
+
+def stream(base: Any, index: Any) -> Any:
+    """The key of stream ``index`` among those of ``base``; ``draw`` takes it."""
+    return mix(base + GOLDEN * (index + _ONE))
+
+
+draw = stream  # number k of a stream: the same step once more
+
+
+def base(seed: int, purpose: int) -> np.ndarray:
+    """The key of all streams of one purpose, [shape: (1,)] (NumPy warns of overflow in scalars only)."""
+    return mix(np.array([seed], U64) + GOLDEN * np.array([purpose], U64))
+
+
+def draws(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
+    """The first n numbers of a stream, 64 random bits each, [shape: (n,)]."""
+    key = stream(base(seed, purpose), np.array([index], U64))
+    return draw(key, np.arange(n, dtype=U64))
+
+
+def uniforms(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
+    """n numbers uniform in (0, 1), ends excluded, [shape: (n,)]."""
+    return ((draws(seed, purpose, index, n) >> U64(11)) + 0.5) * 2.0**-53
+
+
+def normals(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
+    """n standard normal numbers by Box and Muller's transform, [shape: (n,)]."""
+    u = uniforms(seed, purpose, index, 2 * n)
+    return np.sqrt(-2.0 * np.log(u[0::2])) * np.cos(2.0 * np.pi * u[1::2])

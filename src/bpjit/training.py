@@ -1,0 +1,398 @@
+"""train(): epochs, updates, stopping. Plain Python around ``Session``, which runs blocks of epochs.
+
+The loop: run a block; ask the conditions at which epochs of it they may fire; go back to the first such epoch (the
+random streams make a replay exact) and ask them there; if none fires, go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_choice, as_flag, as_integer, as_seed, describe
+from .evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
+from .fit import Fit, Progress
+from .kernels.batch import BEST_EPOCH
+from .network import Network
+from .rules import Rule, as_rule
+from .schedules import AdaptiveRate, Schedule, as_schedule
+from .session import Mark, Session, Setting
+from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions
+
+PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
+
+
+def train(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    eta: float | Schedule | None = None,
+    updates: str | int = "stochastic",
+    loss: str | None = None,
+    rule: str | Rule = "sgd",
+    lam: float | None = None,
+    stop: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    trainable: Any = None,
+    resume: Fit | None = None,
+    train_thresholds: bool = True,
+    shuffle: bool = True,
+    seed: int = 0,
+    target: str = "auto",
+    progress: bool | None = None,
+    callback: Callable[[Progress], Any] | None = None,
+) -> Fit:
+    """Train a network by error back-propagation; the network given stays as it is.
+
+    Parameters
+    ----------
+    net : the network to start from
+    X : (m, d) inputs, one sample a row
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    eta : learning rate η > 0, a schedule of ``bpjit.schedules``, or None for the rule's default
+    updates : "stochastic" (standard BP: after each sample), "accumulated" (once an epoch) or a mini-batch size; a
+        batch's gradient is the mean over its samples
+    loss : "squared", "absolute", "huber" or "cross_entropy"; None is cross_entropy for softmax outputs, else squared
+    rule : "sgd", "momentum", "nesterov", "rprop", "quickprop", "adagrad", "rmsprop", "adam", or an instance such as
+        ``bpjit.Adam(beta1=0.8)``; rprop and quickprop need accumulated updates
+    lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty
+    stop : one condition of ``bpjit.stopping`` or several, a whole number being ``MaxEpochs``; the first that fires
+        ends the training. Without MaxEpochs or TimeLimit, MaxEpochs(1000) is added
+    validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs
+    sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced", as in scikit-learn
+    trainable : which parameters to train: a boolean vector like ``net.parameters``, or a list with one entry for each
+        layer: True, False, or a pair (weights, thresholds) of booleans or boolean arrays
+    resume : a fit to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. ``net`` must be its
+        network, and all settings those it was made with; ``stop`` counts this call's epochs
+    train_thresholds : False leaves all thresholds as they are
+    shuffle : visit the samples in an order of its own in each epoch
+    seed : decides these orders
+    target : "auto" or "cpu"
+    progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
+    callback : called with a ``Progress`` after every epoch; a true answer ends the training
+
+    Returns
+    -------
+    Fit, with the trained network, errors, and why it stopped. Divergence gives ``stopped_by="diverged"`` and the last
+    finite network; Ctrl-C gives ``stopped_by="interrupted"`` and what was learnt so far.
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+    RuntimeError : target "cuda" where it cannot be used
+
+    Notes
+    -----
+    The algorithm is that of chapter 5 of the pumpkin book (南瓜书), in ``bpjit/kernels/online.py``.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.random((2, 4, 1), seed=0)
+    >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> fit = bpjit.train(net, X, Y, eta=5.0, stop=[bpjit.MaxEpochs(20_000), bpjit.TargetError(1e-3)])
+    >>> fit.stopped_by, bool(fit.error <= 1e-3)
+    ('TargetError', True)
+    >>> fit.network.classify(X)
+    array([0, 1, 1, 0])
+    """
+    started = time.perf_counter()
+    net = as_network(net)
+    as_target(target)
+    loss = as_loss(loss, net)
+    rule = as_rule(rule)
+    setting = Setting(
+        loss=loss,
+        rule=rule,
+        schedule=as_schedule(eta, rule.default_eta, rule.name),
+        size=as_batch_size(updates, rule),
+        lam=as_lam(lam),
+        trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),
+        shuffle=as_flag("shuffle", shuffle),
+        seed=as_seed("seed", seed),
+    )
+    if rule.default_eta is not None and setting.schedule.eta * setting.lam[1] >= 1.0:
+        raise ValueError(
+            f"lam: expected eta*(1 - lam) < 1, or the penalty overshoots; got eta {setting.schedule.eta:g} and "
+            f"1 - lam = {setting.lam[1]:g}"
+        )
+    conditions = as_conditions(stop)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: expected a function, got {describe(callback)}")
+    if progress is not None:
+        as_flag("progress", progress)
+    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
+    V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
+    session = Session(net, D, V, early[0].every if early else 1, setting)
+    earlier = 0.0
+    if resume is not None:
+        earlier = take_up(session, resume, net)
+    with _ctrl_c() as interrupted:
+        compile_seconds = session.compile()
+        prepared = time.perf_counter()
+        with _progress_bar(progress, conditions, session) as show:
+            stopped_by = _Loop(session, conditions, callback, show, interrupted, prepared).run()
+    counters = session.memory.counters
+    best = int(counters[BEST_EPOCH]) if counters[BEST_EPOCH] else None
+    vector = session.memory.best if early and best is not None else session.memory.p
+    error = measure(net, vector, D, loss)
+    return Fit(
+        network=net.with_parameters(vector),
+        error=error,
+        objective=objective_of(error, vector, setting.lam),
+        errors=session.errors.values.copy(),
+        validation_errors=session.validation_errors.values.copy(),
+        epochs=session.epoch,
+        updates=session.updates,
+        best_epoch=best,
+        stopped_by=stopped_by,
+        seconds=earlier + time.perf_counter() - started - compile_seconds,
+        compile_seconds=compile_seconds,
+        target="cpu",
+        _state={**session.state(), "setting": setting, "samples": len(D.X)},
+    )
+
+
+class _Loop:
+    """Blocks of epochs until something ends the training."""
+
+    def __init__(
+        self,
+        session: Session,
+        conditions: list[Condition],
+        callback: Callable[[Progress], Any] | None,
+        show: Callable[[], None],
+        interrupted: threading.Event,
+        started: float,
+    ) -> None:
+        self.session, self.conditions, self.callback, self.show = session, conditions, callback, show
+        self.interrupted = interrupted
+        limits = [condition.seconds for condition in conditions if isinstance(condition, TimeLimit)]
+        self.deadline = started + min(limits, default=np.inf)
+        self.start = session.epoch
+        self.adaptive = isinstance(session.setting.schedule, AdaptiveRate)
+
+    def run(self) -> str:
+        """Train; returns why it ended."""
+        session = self.session
+        if self.adaptive and session.epoch == 0 and not session.inside_an_epoch:
+            session.rate.objective = session.objective()  # type: ignore[union-attr]
+        mark = session.mark()
+        since = session.epoch
+        while True:
+            if not session.inside_an_epoch:
+                mark, since = session.mark(), session.epoch
+            session.run(self.horizon())
+            if self.adaptive and session.finite and session.epoch > since:
+                session.adapt(mark)
+            self.show()
+            reason = self.ended_by_condition(mark, since) if session.epoch > since else None
+            if reason is None and not session.finite:
+                session.replay(mark, session.epoch)
+                reason = "diverged"
+            if reason is None and self.callback is not None and session.epoch > since:
+                reason = self.call_back()
+            if reason is None and self.interrupted.is_set():
+                reason = "interrupted"
+            if reason is None and time.perf_counter() >= self.deadline:
+                reason = "TimeLimit"
+            if reason is not None:
+                return reason
+
+    def horizon(self) -> int:
+        """The number of completed epochs up to which a block may run."""
+        epoch = self.session.epoch
+        if self.adaptive or self.callback is not None:
+            return epoch + 1
+        known = [condition.horizon(epoch, self.start) for condition in self.conditions]
+        return min((limit for limit in known if limit is not None), default=epoch + (1 << 30))
+
+    def ended_by_condition(self, mark: Mark, since: int) -> str | None:
+        """Ask the conditions at each epoch of this block at which one may fire, in the order of the epochs."""
+        session, end = self.session, self.session.epoch
+        history = History(session.errors.values.copy(), session.validation_errors.values.copy(), self.start)
+        candidates = [(int(t), i) for i, c in enumerate(self.conditions) for t in c.candidates(history, since)]
+        diverged = not session.finite
+        for epoch, index in sorted(candidates):
+            session.replay(mark, epoch)
+            if self.conditions[index].confirm(session):
+                return type(self.conditions[index]).__name__
+        if candidates:
+            session.replay(mark, end)
+            session.finite = not diverged
+        return None
+
+    def call_back(self) -> str | None:
+        """Call back after an epoch."""
+        session = self.session
+        assert self.callback is not None
+        errors, validation_errors = session.errors.values, session.validation_errors.values
+        event = Progress(
+            session.epoch, float(errors[-1]), float(validation_errors[-1]), session.net, session.memory.p.copy()
+        )
+        try:
+            return "callback" if self.callback(event) else None
+        except KeyboardInterrupt:
+            return "interrupted"
+
+
+# --- Arguments of train alone.
+
+
+def as_target(target: Any) -> str:
+    """The machine to run on."""
+    as_choice("target", target, ("auto", "cpu", "cuda"))
+    if target == "cuda":
+        raise RuntimeError('target: "cuda" is not part of this version of bpjit; use "cpu" or "auto"')
+    return "cpu"
+
+
+def as_batch_size(updates: Any, rule: Rule) -> int | None:
+    """Samples in a batch; None for all of them."""
+    if isinstance(updates, str):
+        as_choice("updates", updates, ("stochastic", "accumulated"))
+        size = 1 if updates == "stochastic" else None
+    elif isinstance(updates, (int, np.integer)) and not isinstance(updates, bool):
+        size = as_integer("updates", updates, low=1)
+    else:
+        raise TypeError(f'updates: expected "stochastic", "accumulated" or a batch size >= 1, got {describe(updates)}')
+    if rule.accumulated_only and size is not None:
+        raise ValueError(f'updates: rule "{rule.name}" compares gradients of all samples; expected "accumulated"')
+    return size
+
+
+def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarray:
+    """A boolean for each parameter."""
+    n = len(net.parameters)
+    expected = (
+        f"{n} booleans, or a list of {len(net.weights)} entries, one for each layer: True, False or a pair of masks"
+    )
+    mask = np.ones(n, bool)
+    layers = list(zip(net.with_parameters(np.arange(n)).weights, net.thresholds, strict=True))
+    places = _places(net)
+    if trainable is None:
+        pass
+    elif isinstance(trainable, np.ndarray) and trainable.dtype == bool and trainable.shape == (n,):
+        mask = trainable.copy()
+    elif isinstance(trainable, (list, tuple)) and len(trainable) == len(layers):
+        for entry, (weights, thresholds) in zip(trainable, places, strict=True):
+            pair = entry if isinstance(entry, (list, tuple)) and len(entry) == 2 else (entry, entry)
+            for part, place in zip(pair, (weights, thresholds), strict=True):
+                part = np.asarray(part)
+                if part.dtype != bool or part.shape not in ((), place.shape):
+                    raise ValueError(f"trainable: expected {expected}, got {describe(part)} for shape {place.shape}")
+                mask[place] = part
+    else:
+        raise TypeError(f"trainable: expected {expected}, got {describe(trainable)}")
+    if not thresholds_too:
+        for _, thresholds in places:
+            mask[thresholds] = False
+    if not mask.any():
+        raise ValueError("trainable: expected at least one parameter to train, got none")
+    return mask
+
+
+def _places(net: Network) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where the weights and thresholds of each layer stand in ``net.parameters``."""
+    places, end = [], 0
+    for fan_in, fan_out in zip(net.sizes, net.sizes[1:], strict=False):
+        begin, end = end, end + (fan_in + 1) * fan_out
+        both = np.arange(begin, end)
+        places.append((both[: fan_in * fan_out].reshape(fan_in, fan_out), both[fan_in * fan_out :]))
+    return places
+
+
+def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Any:
+    """The validation set, or None."""
+    if validation is None:
+        if needed:
+            raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
+        return None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation: expected a pair (X, Y), got {describe(validation)}")
+    return as_samples(net, *validation, loss, names=("validation X", "validation Y"))
+
+
+def take_up(session: Session, resume: Any, net: Network) -> float:
+    """Put the session where an earlier fit stopped; returns the seconds it had taken."""
+    if not isinstance(resume, Fit):
+        raise TypeError(f"resume: expected a Fit that train returned, got {describe(resume)}")
+    if net != resume.network:
+        raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
+    now, then = session.setting, resume._state["setting"]
+    for name in ("loss", "rule", "schedule", "size", "lam", "shuffle", "seed"):
+        if getattr(now, name) != getattr(then, name):
+            argument = {"schedule": "eta", "size": "updates"}.get(name, name)
+            raise ValueError(
+                f"{argument}: the fit to resume was made with {getattr(then, name)!r}, got {getattr(now, name)!r}; "
+                "give the same settings, or start anew from resume.network"
+            )
+    if not np.array_equal(now.trainable, then.trainable):
+        raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+    session.take_up(resume._state)
+    if session.inside_an_epoch and len(session.D.X) != resume._state["samples"]:
+        raise ValueError(
+            f"X: the fit to resume stopped inside an epoch; expected its {resume._state['samples']} samples, "
+            f"got {len(session.D.X)}"
+        )
+    return resume.seconds
+
+
+# --- Ctrl-C and the progress bar.
+
+
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if pressed.is_set():
+            signal.default_int_handler(number, frame)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def _progress_bar(progress: bool | None, conditions: list[Condition], session: Session) -> Iterator[Callable[[], None]]:
+    """A function that shows how far the training is; the bar appears once it has lasted a while."""
+    if progress is None:
+        progress = "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
+    if not progress:
+        yield lambda: None
+        return
+    from tqdm.auto import tqdm
+
+    start = session.epoch
+    limits = [limit for c in conditions if (limit := getattr(c, "epochs", None)) is not None]
+    with tqdm(total=min(limits, default=None), unit="epoch", delay=PROGRESS_DELAY, leave=False) as bar:
+
+        def show() -> None:
+            errors = session.errors.values
+            if len(errors):
+                bar.set_postfix_str(f"E {errors[-1]:.4g}", refresh=False)
+            bar.update(session.epoch - start - bar.n)
+
+        yield show
