@@ -52,6 +52,7 @@ def as_samples(
     loss: str,
     sample_weight: Any = None,
     class_weight: Any = None,
+    *,
     names: tuple[str, str] = ("X", "Y"),
 ) -> Samples:
     """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers."""
@@ -113,7 +114,9 @@ def measure(net: Network, vector: np.ndarray, D: Samples, loss: str) -> float:
 
 def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
     """The book's objective λ E + (1 − λ) Σ w²."""
-    return formulas.regularised_objective(error, float(np.sum(np.square(vector, dtype=np.float64))), *lam)
+    with np.errstate(over="ignore"):
+        squares = float(np.sum(np.square(vector, dtype=np.float64)))
+    return error if lam[1] == 0.0 else formulas.regularised_objective(error, squares, *lam)
 
 
 def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tuple[float, float]) -> np.ndarray:

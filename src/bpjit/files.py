@@ -56,7 +56,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def load(path: str | PathLike[str]) -> Network:
-    """Read a network that ``save`` wrote. A missing file raises ``OSError``, a damaged or foreign one ``ValueError``."""
+    """Read a network that ``save`` wrote; ``OSError`` if it is missing, ``ValueError`` if damaged or foreign."""
     import safetensors
 
     with open(path, "rb"):

@@ -233,7 +233,7 @@ def threshold_update(theta: Number, eta: Number, g: Number) -> Number:
 
 def regularised_descent(descent: Number, w: Number, lam: Number, rest: Number) -> Number:
     """−∂/∂w of λ E + (1 − λ) Σ w², where ``descent`` is −∂E/∂w and ``rest`` is 1 − λ."""
-    return lam * descent - like(w, 2) * rest * w
+    return lam * descent - rest * (w + w)
 
 
 def regularised_objective(error: Number, sum_of_squares: Number, lam: Number, rest: Number) -> Number:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from os import PathLike
 from typing import Any
 
@@ -51,7 +52,7 @@ def as_sizes(sizes: Any) -> tuple[int, ...]:
 
 def number_of_parameters(sizes: Sequence[int]) -> int:
     """How many weights and thresholds a network of these sizes has."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[str, ...]:
@@ -71,10 +72,10 @@ def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[st
     return (*hidden, output)
 
 
-def _views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weights, thresholds) of each layer, as views of the vector."""
+def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are."""
     views, end = [], 0
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         begin, middle, end = end, end + fan_in * fan_out, end + (fan_in + 1) * fan_out
         views.append((vector[begin:middle].reshape(fan_in, fan_out), vector[middle:end]))
     return views
@@ -156,7 +157,7 @@ class Network:
         n = number_of_parameters(sizes)
         make = streams.normals if init in ("he", "normal") else streams.uniforms
         vector = make(as_seed("seed", seed), streams.PARAMETERS, 0, n)
-        for weights, thresholds in _views(vector, sizes):
+        for weights, thresholds in views(vector, sizes):
             if init == "glorot":
                 weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / sum(weights.shape))
             if init == "he":
@@ -248,12 +249,12 @@ class Network:
     @property
     def weights(self) -> list[np.ndarray]:
         """W of each layer, [shape: (fan_in, fan_out)], as read-only views of ``parameters``."""
-        return [weights for weights, _ in _views(self.parameters, self._sizes)]
+        return [weights for weights, _ in views(self.parameters, self._sizes)]
 
     @property
     def thresholds(self) -> list[np.ndarray]:
         """θ of each layer, [shape: (fan_out,)], as read-only views of ``parameters``."""
-        return [thresholds for _, thresholds in _views(self.parameters, self._sizes)]
+        return [thresholds for _, thresholds in views(self.parameters, self._sizes)]
 
     @property
     def biases(self) -> list[np.ndarray]:

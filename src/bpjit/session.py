@@ -20,8 +20,8 @@ from .kernels.batch import EPOCH, POSITION, UPDATES, VISITED, Memory, Steps, Tas
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .network import Network
-from .rules import SGD, Rule
-from .schedules import AdaptiveRate, Schedule
+from .schedules import AdaptiveRate
+from .setting import Setting
 
 CALL_SECONDS = 0.05  # how long one kernel call should take: Ctrl-C and time limits wait for it
 FIRST_CALL_SECONDS = 0.005
@@ -65,25 +65,6 @@ class Mark:
     memory: Memory
     rate: Rate | None
     epochs: int
-
-
-@dataclass(frozen=True)
-class Setting:
-    """All that decides where a training goes, but for the data."""
-
-    loss: str
-    rule: Rule
-    schedule: Schedule
-    size: int | None  # samples in a batch; None is all
-    lam: tuple[float, float]
-    trainable: np.ndarray  # bool, [shape: (n,)]
-    shuffle: bool
-    seed: int
-
-    @property
-    def standard_bp(self) -> bool:
-        """Whether this is the book's algorithm itself, without rules, penalty or masks."""
-        return self.size == 1 and type(self.rule) is SGD and self.lam[1] == 0.0 and bool(self.trainable.all())
 
 
 class Session:
@@ -211,13 +192,15 @@ class Session:
         """Stand exactly where ``epoch`` epochs were completed: on from here, or once more from the mark."""
         if epoch < self.epoch or not self.finite or (epoch == self.epoch and self.inside_an_epoch):
             self.restore(mark)
+        assert self.epoch <= epoch
         while self.epoch < epoch:
             self.run(epoch)
 
     def adapt(self, mark: Mark) -> None:
         """Exercise 5.6: undo the epoch that began at ``mark`` if the objective rose too far, and change the rate."""
         schedule, rate = self.setting.schedule, self.rate
-        assert isinstance(schedule, AdaptiveRate) and rate is not None
+        assert isinstance(schedule, AdaptiveRate)
+        assert rate is not None
         objective, before = self.objective(), rate.objective
         if objective > before * (1.0 + schedule.tolerance):
             best = self.memory.scalars[batch.BEST]

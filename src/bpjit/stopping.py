@@ -212,3 +212,8 @@ def as_conditions(stop: Any) -> list[Condition]:
     if not any(isinstance(item, (MaxEpochs, TimeLimit)) for item in conditions):
         conditions.append(MaxEpochs(DEFAULT_EPOCHS))
     return conditions
+
+
+def most_epochs(conditions: Sequence[Condition]) -> int | None:
+    """After how many epochs of this call the training ends at the latest, if that is known."""
+    return min((item.epochs for item in conditions if isinstance(item, MaxEpochs)), default=None)

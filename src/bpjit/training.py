@@ -6,27 +6,25 @@ random streams make a replay exact) and ask them there; if none fires, go on.
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .arguments import as_choice, as_flag, as_integer, as_seed, describe
+from .arguments import as_choice, as_flag, as_seed, describe
+from .console import ctrl_c, progress_bar
 from .evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
 from .fit import Fit, Progress
 from .kernels.batch import BEST_EPOCH
+from .kernels.online import Samples
 from .network import Network
 from .rules import Rule, as_rule
 from .schedules import AdaptiveRate, Schedule, as_schedule
-from .session import Mark, Session, Setting
-from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions
-
-PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
+from .session import Mark, Session
+from .setting import Setting, as_batch_size, as_trainable
+from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 
 
 def train(
@@ -139,15 +137,17 @@ def train(
     earlier = 0.0
     if resume is not None:
         earlier = take_up(session, resume, net)
-    with _ctrl_c() as interrupted:
+    with ctrl_c() as interrupted:
         compile_seconds = session.compile()
         prepared = time.perf_counter()
-        with _progress_bar(progress, conditions, session) as show:
-            stopped_by = _Loop(session, conditions, callback, show, interrupted, prepared).run()
+        with progress_bar(progress, most_epochs(conditions)) as show:
+            stopped_by, error = _Loop(session, conditions, callback, show, interrupted, prepared).run()
     counters = session.memory.counters
     best = int(counters[BEST_EPOCH]) if counters[BEST_EPOCH] else None
-    vector = session.memory.best if early and best is not None else session.memory.p
-    error = measure(net, vector, D, loss)
+    vector = session.memory.p
+    if early and best is not None:
+        vector = session.memory.best
+        error = measure(net, vector, D, loss)
     return Fit(
         network=net.with_parameters(vector),
         error=error,
@@ -173,7 +173,7 @@ class _Loop:
         session: Session,
         conditions: list[Condition],
         callback: Callable[[Progress], Any] | None,
-        show: Callable[[], None],
+        show: Callable[[int, float], None],
         interrupted: threading.Event,
         started: float,
     ) -> None:
@@ -184,23 +184,23 @@ class _Loop:
         self.start = session.epoch
         self.adaptive = isinstance(session.setting.schedule, AdaptiveRate)
 
-    def run(self) -> str:
-        """Train; returns why it ended."""
+    def run(self) -> tuple[str, float]:
+        """Train; returns why it ended, and E of the network as it then stands."""
         session = self.session
         if self.adaptive and session.epoch == 0 and not session.inside_an_epoch:
             session.rate.objective = session.objective()  # type: ignore[union-attr]
-        mark = session.mark()
-        since = session.epoch
+        mark = earlier = session.mark()
         while True:
             if not session.inside_an_epoch:
-                mark, since = session.mark(), session.epoch
+                earlier, mark = mark, session.mark()
+            since = mark.epochs
             session.run(self.horizon())
             if self.adaptive and session.finite and session.epoch > since:
                 session.adapt(mark)
-            self.show()
+            if len(session.errors.values):
+                self.show(session.epoch - self.start, session.errors.values[-1])
             reason = self.ended_by_condition(mark, since) if session.epoch > since else None
             if reason is None and not session.finite:
-                session.replay(mark, session.epoch)
                 reason = "diverged"
             if reason is None and self.callback is not None and session.epoch > since:
                 reason = self.call_back()
@@ -209,7 +209,20 @@ class _Loop:
             if reason is None and time.perf_counter() >= self.deadline:
                 reason = "TimeLimit"
             if reason is not None:
-                return reason
+                error = session.error() if session.finite else np.nan
+                return (reason, error) if np.isfinite(error) else ("diverged", self.back_to_finite([mark, earlier]))
+
+    def back_to_finite(self, marks: list[Mark]) -> float:
+        """Go back to the last epoch after which the error of the network was finite; returns that error."""
+        session = self.session
+        error = np.nan
+        for mark in marks:
+            for epoch in range(session.epoch, mark.epochs - 1, -1):
+                session.replay(mark, epoch)
+                error = session.error()
+                if np.isfinite(error):
+                    return error
+        return error
 
     def horizon(self) -> int:
         """The number of completed epochs up to which a block may run."""
@@ -259,62 +272,7 @@ def as_target(target: Any) -> str:
     return "cpu"
 
 
-def as_batch_size(updates: Any, rule: Rule) -> int | None:
-    """Samples in a batch; None for all of them."""
-    if isinstance(updates, str):
-        as_choice("updates", updates, ("stochastic", "accumulated"))
-        size = 1 if updates == "stochastic" else None
-    elif isinstance(updates, (int, np.integer)) and not isinstance(updates, bool):
-        size = as_integer("updates", updates, low=1)
-    else:
-        raise TypeError(f'updates: expected "stochastic", "accumulated" or a batch size >= 1, got {describe(updates)}')
-    if rule.accumulated_only and size is not None:
-        raise ValueError(f'updates: rule "{rule.name}" compares gradients of all samples; expected "accumulated"')
-    return size
-
-
-def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarray:
-    """A boolean for each parameter."""
-    n = len(net.parameters)
-    expected = (
-        f"{n} booleans, or a list of {len(net.weights)} entries, one for each layer: True, False or a pair of masks"
-    )
-    mask = np.ones(n, bool)
-    layers = list(zip(net.with_parameters(np.arange(n)).weights, net.thresholds, strict=True))
-    places = _places(net)
-    if trainable is None:
-        pass
-    elif isinstance(trainable, np.ndarray) and trainable.dtype == bool and trainable.shape == (n,):
-        mask = trainable.copy()
-    elif isinstance(trainable, (list, tuple)) and len(trainable) == len(layers):
-        for entry, (weights, thresholds) in zip(trainable, places, strict=True):
-            pair = entry if isinstance(entry, (list, tuple)) and len(entry) == 2 else (entry, entry)
-            for part, place in zip(pair, (weights, thresholds), strict=True):
-                part = np.asarray(part)
-                if part.dtype != bool or part.shape not in ((), place.shape):
-                    raise ValueError(f"trainable: expected {expected}, got {describe(part)} for shape {place.shape}")
-                mask[place] = part
-    else:
-        raise TypeError(f"trainable: expected {expected}, got {describe(trainable)}")
-    if not thresholds_too:
-        for _, thresholds in places:
-            mask[thresholds] = False
-    if not mask.any():
-        raise ValueError("trainable: expected at least one parameter to train, got none")
-    return mask
-
-
-def _places(net: Network) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Where the weights and thresholds of each layer stand in ``net.parameters``."""
-    places, end = [], 0
-    for fan_in, fan_out in zip(net.sizes, net.sizes[1:], strict=False):
-        begin, end = end, end + (fan_in + 1) * fan_out
-        both = np.arange(begin, end)
-        places.append((both[: fan_in * fan_out].reshape(fan_in, fan_out), both[fan_in * fan_out :]))
-    return places
-
-
-def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Any:
+def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:
     """The validation set, or None."""
     if validation is None:
         if needed:
@@ -322,7 +280,8 @@ def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Any
         return None
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation: expected a pair (X, Y), got {describe(validation)}")
-    return as_samples(net, *validation, loss, names=("validation X", "validation Y"))
+    X, Y = validation
+    return as_samples(net, X, Y, loss, names=("validation X", "validation Y"))
 
 
 def take_up(session: Session, resume: Any, net: Network) -> float:
@@ -331,16 +290,7 @@ def take_up(session: Session, resume: Any, net: Network) -> float:
         raise TypeError(f"resume: expected a Fit that train returned, got {describe(resume)}")
     if net != resume.network:
         raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
-    now, then = session.setting, resume._state["setting"]
-    for name in ("loss", "rule", "schedule", "size", "lam", "shuffle", "seed"):
-        if getattr(now, name) != getattr(then, name):
-            argument = {"schedule": "eta", "size": "updates"}.get(name, name)
-            raise ValueError(
-                f"{argument}: the fit to resume was made with {getattr(then, name)!r}, got {getattr(now, name)!r}; "
-                "give the same settings, or start anew from resume.network"
-            )
-    if not np.array_equal(now.trainable, then.trainable):
-        raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+    session.setting.check_same(resume._state["setting"])
     session.take_up(resume._state)
     if session.inside_an_epoch and len(session.D.X) != resume._state["samples"]:
         raise ValueError(
@@ -348,51 +298,3 @@ def take_up(session: Session, resume: Any, net: Network) -> float:
             f"got {len(session.D.X)}"
         )
     return resume.seconds
-
-
-# --- Ctrl-C and the progress bar.
-
-
-@contextlib.contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread() or (
-        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield pressed
-        return
-
-    def note(number: int, frame: Any) -> None:
-        if pressed.is_set():
-            signal.default_int_handler(number, frame)
-        pressed.set()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextlib.contextmanager
-def _progress_bar(progress: bool | None, conditions: list[Condition], session: Session) -> Iterator[Callable[[], None]]:
-    """A function that shows how far the training is; the bar appears once it has lasted a while."""
-    if progress is None:
-        progress = "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
-    if not progress:
-        yield lambda: None
-        return
-    from tqdm.auto import tqdm
-
-    start = session.epoch
-    limits = [limit for c in conditions if (limit := getattr(c, "epochs", None)) is not None]
-    with tqdm(total=min(limits, default=None), unit="epoch", delay=PROGRESS_DELAY, leave=False) as bar:
-
-        def show() -> None:
-            errors = session.errors.values
-            if len(errors):
-                bar.set_postfix_str(f"E {errors[-1]:.4g}", refresh=False)
-            bar.update(session.epoch - start - bar.n)
-
-        yield show

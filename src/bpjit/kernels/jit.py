@@ -7,6 +7,7 @@ sums, ``kernel`` compiles a function that Python calls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Callable
@@ -28,15 +29,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 # flags allow fused multiply-adds and sums in another order, but keep NaN and infinity.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
+# No kernel allocates, so none needs reference counts: counting those of a dozen arrays took longer than the samples of
+# a small network. And nobody takes the address of one, so none needs a C wrapper.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
+
 
 def formula(function: F) -> F:
     """Let kernels call ``function``; Python still calls it as it is."""
-    return register_jitable(error_model="numpy", fastmath=FASTMATH, no_cfunc_wrapper=True, _nrt=False)(function)
+    return register_jitable(fastmath=FASTMATH, **OPTIONS)(function)
 
 
 def strict(function: F) -> F:
     """As ``formula``, but the compiler computes exactly what is written."""
-    return register_jitable(error_model="numpy", fastmath=False, no_cfunc_wrapper=True, _nrt=False)(function)
+    return register_jitable(fastmath=False, **OPTIONS)(function)
 
 
 def _hash_of_sources() -> str:
@@ -69,17 +74,15 @@ class _Cache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except Exception:  # a full disk, or a damaged index: start the index anew if that can be done
-            try:
+            with contextlib.suppress(OSError):
                 self.flush()
-            except OSError:
-                pass
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk."""
     if config.DISABLE_JIT:
         return function
-    dispatcher = njit(error_model="numpy", fastmath=FASTMATH, nogil=True, no_cfunc_wrapper=True, _nrt=False)(function)
+    dispatcher = njit(fastmath=FASTMATH, nogil=True, **OPTIONS)(function)
     try:
         _Cache.sources = _Cache.sources or _hash_of_sources()
         dispatcher._cache = _Cache(function)

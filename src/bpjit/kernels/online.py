@@ -152,7 +152,7 @@ def standard_bp(
     u: Units,
     total: np.ndarray,
 ) -> None:
-    """For every (x_k, y_k) in D, in this order: outputs, g_j, e_h with the old w_hj, update. Writes p and adds to total.
+    """For every (x_k, y_k) in D, in this order: outputs, g_j, e_h with the old w_hj, update. Writes p, adds to total.
 
     A sample of weight c_k moves the network c_k times as far.
     """

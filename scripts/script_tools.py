@@ -1,0 +1,84 @@
+"""What the scripts of this folder share: argument types, text tables, .npz files and a plain way to fail. It is not a
+script itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import bpjit
+
+
+class BadInput(Exception):
+    """Input that a script cannot use; its message is the line the user sees."""
+
+
+def run(script: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
+    """The exit code of a script; one line on stderr and 2 for input it cannot use, 130 after Ctrl-C."""
+    options = parser.parse_args(arguments)
+    try:
+        return script(options)
+    except BadInput as problem:
+        print(f"{parser.prog}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def unless_interrupted(fit: bpjit.Fit) -> bpjit.Fit:
+    """The fit; ``bpjit.train`` swallows Ctrl-C to save what was learnt, but a script with many trainings ends."""
+    if fit.stopped_by == "interrupted":
+        raise KeyboardInterrupt
+    return fit
+
+
+def whole(text: str) -> int:
+    """An argument that is a whole number >= 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number >= 1, got {text}")
+    return value
+
+
+def positive(text: str) -> float:
+    """An argument that is a finite number > 0."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"expected a number > 0, got {text}")
+    return value
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A text table: the first column aligned to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in (header, ["-" * width for width in widths], *rows))
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def quartiles(values: Sequence[float], form: str) -> str:
+    """Median and quartiles, such as ``12 (10-15)``."""
+    low, middle, high = (format(value, form) for value in np.quantile(values, (0.25, 0.5, 0.75)))
+    return f"{middle} ({low}-{high})"
+
+
+def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """The named arrays of a NumPy .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return [archive[name] for name in names]
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as problem:
+        raise BadInput(f"{path}: expected an .npz file with the arrays {', '.join(names)} ({problem})") from None

@@ -1,0 +1,88 @@
+"""Setting: all that decides where a training goes, but for the network and the data; and the checks of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_choice, as_integer, describe
+from .network import Network, views
+from .rules import SGD, Rule
+from .schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that decides where a training goes, but for the network and the data."""
+
+    loss: str
+    rule: Rule
+    schedule: Schedule
+    size: int | None  # samples in a batch; None is all
+    lam: tuple[float, float]
+    trainable: np.ndarray  # bool, [shape: (n,)]
+    shuffle: bool
+    seed: int
+
+    @property
+    def standard_bp(self) -> bool:
+        """Whether this is the book's algorithm itself, without rules, penalty or masks."""
+        return self.size == 1 and type(self.rule) is SGD and self.lam[1] == 0.0 and bool(self.trainable.all())
+
+    def check_same(self, then: Setting) -> None:
+        """Raise ``ValueError`` unless these settings go on exactly from those of an earlier fit."""
+        for name in ("loss", "rule", "schedule", "size", "lam", "shuffle", "seed"):
+            if getattr(self, name) != getattr(then, name):
+                argument = {"schedule": "eta", "size": "updates"}.get(name, name)
+                raise ValueError(
+                    f"{argument}: the fit to resume was made with {getattr(then, name)!r}, got "
+                    f"{getattr(self, name)!r}; give the same settings, or start anew from resume.network"
+                )
+        if not np.array_equal(self.trainable, then.trainable):
+            raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+
+
+def as_batch_size(updates: Any, rule: Rule) -> int | None:
+    """Samples in a batch; None for all of them."""
+    if isinstance(updates, str):
+        as_choice("updates", updates, ("stochastic", "accumulated"))
+        size = 1 if updates == "stochastic" else None
+    elif isinstance(updates, (int, np.integer)) and not isinstance(updates, bool):
+        size = as_integer("updates", updates, low=1)
+    else:
+        raise TypeError(f'updates: expected "stochastic", "accumulated" or a batch size >= 1, got {describe(updates)}')
+    if rule.accumulated_only and size is not None:
+        raise ValueError(f'updates: rule "{rule.name}" compares gradients of all samples; expected "accumulated"')
+    return size
+
+
+def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarray:
+    """A boolean for each parameter."""
+    n = len(net.parameters)
+    expected = (
+        f"{n} booleans, or a list of {len(net.weights)} entries, one for each layer: True, False or a pair of masks"
+    )
+    mask = np.ones(n, bool)
+    places = views(np.arange(n), net.sizes)
+    if trainable is None:
+        pass
+    elif isinstance(trainable, np.ndarray) and trainable.dtype == bool and trainable.shape == (n,):
+        mask = trainable.copy()
+    elif isinstance(trainable, (list, tuple)) and len(trainable) == len(places):
+        for entry, (weights, thresholds) in zip(trainable, places, strict=True):
+            pair = entry if isinstance(entry, (list, tuple)) and len(entry) == 2 else (entry, entry)
+            for part, place in zip(pair, (weights, thresholds), strict=True):
+                part = np.asarray(part)
+                if part.dtype != bool or part.shape not in ((), place.shape):
+                    raise ValueError(f"trainable: expected {expected}, got {describe(part)} for shape {place.shape}")
+                mask[place] = part
+    else:
+        raise TypeError(f"trainable: expected {expected}, got {describe(trainable)}")
+    if not thresholds_too:
+        for _, thresholds in places:
+            mask[thresholds] = False
+    if not mask.any():
+        raise ValueError("trainable: expected at least one parameter to train, got none")
+    return mask

@@ -1,0 +1,368 @@
+"""The oracle: error back-propagation in slow, obvious NumPy float64, from the texts, for the tests to compare with.
+
+It imports nothing from bpjit and does nothing cleverly: loops over samples and units, formulas as printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# --- Activations: z -> (f(z), f'(z)).
+
+
+def sigmoid(z):
+    """1/(1 + e^−z), written for z < 0 as e^z/(1 + e^z)."""
+    y = 1.0 / (1.0 + np.exp(-z)) if z >= 0 else np.exp(z) / (1.0 + np.exp(z))
+    return y, y * (1.0 - y)
+
+
+ACTIVATIONS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "sigmoid": sigmoid,
+    "tanh": lambda z: (np.tanh(z), 1.0 - np.tanh(z) ** 2),
+    "relu": lambda z: (z, 1.0) if z > 0 else (0.0, 0.0),
+    "leaky_relu": lambda z: (z, 1.0) if z > 0 else (0.01 * z, 0.01),
+    "softplus": lambda z: (np.logaddexp(0.0, z), sigmoid(z)[0]),
+    "softsign": lambda z: (z / (1.0 + abs(z)), 1.0 / (1.0 + abs(z)) ** 2),
+    "identity": lambda z: (z, 1.0),
+    "sin": lambda z: (np.sin(z), np.cos(z)),
+    "step": lambda z: (1.0 if z >= 0 else 0.0, 0.0),
+}
+
+
+def softmax(z):
+    """e^z_j / Σ_i e^z_i."""
+    e = np.exp(z - np.max(z))
+    return e / e.sum()
+
+
+# --- One sample.
+
+
+def forward(weights, thresholds, activations, x):
+    """Net inputs z of each layer, and outputs of each layer with x first; z = xW − θ."""
+    outputs, net_inputs = [np.asarray(x, np.float64)], []
+    for W, theta, name in zip(weights, thresholds, activations, strict=True):
+        z = np.array([sum(outputs[-1][h] * W[h, j] for h in range(W.shape[0])) - theta[j] for j in range(W.shape[1])])
+        net_inputs.append(z)
+        outputs.append(softmax(z) if name == "softmax" else np.array([ACTIVATIONS[name](z_j)[0] for z_j in z]))
+    return net_inputs, outputs
+
+
+def loss_and_terms(loss, activation, z, y_hat, y):
+    """(E_k, g) of the output layer, g_j = −∂E_k/∂z_j = −∂E_k/∂β_j."""
+    if loss == "cross_entropy" and activation == "softmax":
+        log_y_hat = z - np.max(z) - np.log(np.sum(np.exp(z - np.max(z))))
+        return -np.sum(y * log_y_hat), y - y_hat
+    if loss == "cross_entropy":
+        assert activation == "sigmoid"
+        # −y log ŷ − (1 − y) log(1 − ŷ) with log ŷ = −log(1 + e^−z) and log(1 − ŷ) = −log(1 + e^z)
+        return np.sum(y * np.logaddexp(0.0, -z) + (1.0 - y) * np.logaddexp(0.0, z)), y - y_hat
+    difference = y_hat - y
+    if loss == "squared":
+        E, dE_dy = 0.5 * np.sum(difference**2), difference
+    elif loss == "absolute":
+        E, dE_dy = np.sum(np.abs(difference)), np.sign(difference)
+    elif loss == "huber":
+        small = np.abs(difference) <= 1.0
+        E = np.sum(np.where(small, 0.5 * difference**2, np.abs(difference) - 0.5))
+        dE_dy = np.where(small, difference, np.sign(difference))
+    else:
+        raise ValueError(loss)
+    if activation == "softmax":
+        dy_dz = np.diag(y_hat) - np.outer(y_hat, y_hat)
+    else:
+        dy_dz = np.diag([ACTIVATIONS[activation](z_j)[1] for z_j in z])
+    return E, -dy_dz.T @ dE_dy
+
+
+def sample_gradient(weights, thresholds, activations, loss, x, y):
+    """(E_k, [∂E_k/∂W], [∂E_k/∂θ]) by the chain rule, from the last layer to the first, all with the old weights."""
+    net_inputs, outputs = forward(weights, thresholds, activations, x)
+    E, g = loss_and_terms(loss, activations[-1], net_inputs[-1], outputs[-1], np.asarray(y, np.float64))
+    dW: list[Any] = [None] * len(weights)
+    dtheta: list[Any] = [None] * len(weights)
+    for layer in reversed(range(len(weights))):
+        dW[layer] = -np.outer(outputs[layer], g)
+        dtheta[layer] = g.copy()
+        if layer > 0:
+            slopes = np.array([ACTIVATIONS[activations[layer - 1]](z_h)[1] for z_h in net_inputs[layer - 1]])
+            g = slopes * np.array([np.sum(weights[layer][h] * g) for h in range(len(slopes))])
+    return E, dW, dtheta
+
+
+# --- A set of samples.
+
+
+def flatten(weights, thresholds):
+    """One vector, layer by layer: W row by row, then θ."""
+    parts = []
+    for W, theta in zip(weights, thresholds, strict=True):
+        parts += [np.asarray(W).ravel(), np.asarray(theta)]
+    return np.concatenate(parts)
+
+
+def unflatten(vector, sizes):
+    """(weights, thresholds) from such a vector."""
+    weights, thresholds, place = [], [], 0
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        weights.append(vector[place : place + fan_in * fan_out].reshape(fan_in, fan_out))
+        place += fan_in * fan_out
+        thresholds.append(vector[place : place + fan_out])
+        place += fan_out
+    return weights, thresholds
+
+
+def error(weights, thresholds, activations, loss, X, Y, c=None):
+    """E = Σ c_k E_k / Σ c_k."""
+    c = np.ones(len(X)) if c is None else c
+    total = sum(
+        c_k * sample_gradient(weights, thresholds, activations, loss, x, y)[0]
+        for c_k, x, y in zip(c, X, Y, strict=True)
+        if c_k > 0
+    )
+    return total / np.sum(c)
+
+
+def gradient(weights, thresholds, activations, loss, X, Y, c=None):
+    """∂E/∂p, flat."""
+    c = np.ones(len(X)) if c is None else c
+    total = 0.0
+    for c_k, x, y in zip(c, X, Y, strict=True):
+        if c_k > 0:
+            _, dW, dtheta = sample_gradient(weights, thresholds, activations, loss, x, y)
+            total = total + c_k * flatten(dW, dtheta)
+    return total / np.sum(c)
+
+
+def objective(E, vector, lam):
+    """The book's λ E + (1 − λ) Σ w²."""
+    return E if lam is None else lam * E + (1.0 - lam) * np.sum(vector**2)
+
+
+def central_differences(f, p, h=1e-6):
+    """∂f/∂p_i by (f(p + h) − f(p − h))/2h."""
+    p = np.asarray(p, np.float64)
+    slope = np.empty(len(p))
+    for i in range(len(p)):
+        up, down = p.copy(), p.copy()
+        up[i] += h
+        down[i] -= h
+        slope[i] = (f(up) - f(down)) / (2.0 * h)
+    return slope
+
+
+# --- Random numbers, in plain integers.
+
+WORD = 2**64
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix(z: int) -> int:
+    """SplitMix64's finaliser."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % WORD
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % WORD
+    return z ^ (z >> 31)
+
+
+def draws(seed: int, purpose: int, index: int, numbers: Iterable[int]) -> list[int]:
+    """The numbers of stream (seed, purpose, index)."""
+    first = mix((seed + GOLDEN * purpose) % WORD)
+    second = mix((first + GOLDEN * (index + 1)) % WORD)
+    return [mix((second + GOLDEN * (k + 1)) % WORD) for k in numbers]
+
+
+def uniforms(seed: int, purpose: int, index: int, n: int):
+    """n numbers in (0, 1)."""
+    return np.array([((draw >> 11) + 0.5) * 2.0**-53 for draw in draws(seed, purpose, index, range(n))])
+
+
+def epoch_order(seed: int, epoch: int, numbers: Sequence[int]) -> list[int]:
+    """The samples in the order of an epoch: by the upper half of a draw, ties by number."""
+    keys = draws(seed, 2, epoch, numbers)
+    return [int(k) for _, k in sorted((key >> 32, k) for key, k in zip(keys, numbers, strict=True))]
+
+
+# --- Update rules. g is the direction of descent, −∂E/∂w.
+
+DEFAULTS = {
+    "mu": 0.9,
+    "eps": 1e-8,
+    "rho": 0.9,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "variant": "iRprop-",
+    "eta_plus": 1.2,
+    "eta_minus": 0.5,
+    "delta0": 0.1,
+    "delta_max": 50.0,
+    "delta_min": 1e-6,
+}
+
+
+def settings_of(rule, settings):
+    """The settings of a rule with their defaults."""
+    return DEFAULTS | ({"mu": 1.75} if rule == "quickprop" else {}) | (settings or {})
+
+
+def new_state(rule, settings, n):
+    """The state of a rule before its first update."""
+    delta0 = settings_of(rule, settings)["delta0"]
+    return {
+        "v": np.zeros(n),
+        "r": np.zeros(n),
+        "m": np.zeros(n),
+        "t": 0,
+        "g": np.zeros(n),
+        "delta": np.zeros(n) + delta0,
+        "move": np.zeros(n),
+        "objective": np.inf,
+    }
+
+
+def lookahead(rule, settings, w, state):
+    """Where the gradient is taken: w + μ v for Nesterov's rule, w for the others."""
+    return w + settings_of(rule, settings)["mu"] * state["v"] if rule == "nesterov" else w
+
+
+def step(rule, settings, eta, w, g, state, objective=None):
+    """(w, state) after one update of all parameters."""
+    s = settings_of(rule, settings)
+    state = dict(state)
+    if rule == "sgd":
+        return w + eta * g, state
+    if rule in ("momentum", "nesterov"):
+        state["v"] = s["mu"] * state["v"] + eta * g
+        return w + state["v"], state
+    if rule == "adagrad":
+        state["r"] = state["r"] + g**2
+        return w + eta * g / (np.sqrt(state["r"]) + s["eps"]), state
+    if rule == "rmsprop":
+        state["r"] = s["rho"] * state["r"] + (1 - s["rho"]) * g**2
+        return w + eta * g / (np.sqrt(state["r"]) + s["eps"]), state
+    if rule == "adam":
+        state["t"] += 1
+        state["m"] = s["beta1"] * state["m"] + (1 - s["beta1"]) * g
+        state["r"] = s["beta2"] * state["r"] + (1 - s["beta2"]) * g**2
+        m_hat = state["m"] / (1 - s["beta1"] ** state["t"])
+        r_hat = state["r"] / (1 - s["beta2"] ** state["t"])
+        return w + eta * m_hat / (np.sqrt(r_hat) + s["eps"]), state
+    if rule == "quickprop":
+        return quickprop(s, eta, w, g, state)
+    assert rule == "rprop"
+    return rprop(s, w, g, state, objective)
+
+
+def quickprop(s, eta, w, g, state):
+    """Fahlman 1988, weight by weight."""
+    new, moves = w.copy(), np.zeros(len(w))
+    shrink = s["mu"] / (1 + s["mu"])
+    for i in range(len(w)):
+        last_move, last_g = state["move"][i], state["g"][i]
+        if last_move == 0:
+            moves[i] = eta * g[i]
+        else:
+            way = np.sign(last_move)
+            if g[i] * way >= shrink * last_g * way:
+                moves[i] = s["mu"] * last_move
+            else:
+                moves[i] = last_move * g[i] / (last_g - g[i])
+            if g[i] * last_g > 0:
+                moves[i] += eta * g[i]
+        new[i] = w[i] + moves[i]
+    state["move"], state["g"] = moves, g.copy()
+    return new, state
+
+
+def rprop(s, w, g, state, objective):
+    """Rprop⁺, iRprop⁺ and iRprop⁻ as printed by Igel and Hüsken (2003), weight by weight."""
+    new, delta, move, kept = w.copy(), state["delta"].copy(), state["move"].copy(), g.copy()
+    for i in range(len(w)):
+        product = state["g"][i] * g[i]
+        if product > 0:
+            delta[i] = min(delta[i] * s["eta_plus"], s["delta_max"])
+        elif product < 0:
+            delta[i] = max(delta[i] * s["eta_minus"], s["delta_min"])
+            kept[i] = 0.0
+        if product < 0 and s["variant"] != "iRprop-":
+            take_back = s["variant"] == "Rprop+" or objective > state["objective"]
+            move[i] = -state["move"][i] if take_back else 0.0
+        else:
+            move[i] = np.sign(kept[i]) * delta[i]
+        new[i] = w[i] + move[i]
+    state["delta"], state["move"], state["g"], state["objective"] = delta, move, kept, objective
+    return new, state
+
+
+# --- Training.
+
+
+class Result(NamedTuple):
+    weights: list
+    thresholds: list
+    vector: np.ndarray
+    errors: np.ndarray
+    state: dict
+
+
+def batches_of(order, updates):
+    """The epoch's samples cut into batches."""
+    size = {"stochastic": 1, "accumulated": len(order)}.get(updates, updates)
+    return [order[first : first + size] for first in range(0, len(order), size)]
+
+
+def train(
+    weights,
+    thresholds,
+    activations,
+    X,
+    Y,
+    *,
+    loss,
+    rule="sgd",
+    settings=None,
+    etas,
+    updates,
+    epochs,
+    lam=None,
+    c=None,
+    trainable=None,
+    shuffle=True,
+    seed=0,
+    state=None,
+    first_epoch=0,
+):
+    """Error back-propagation; etas is one rate or one for each epoch."""
+    sizes = [weights[0].shape[0], *(W.shape[1] for W in weights)]
+    w = flatten(weights, thresholds).astype(np.float64)
+    trained = np.ones(len(w), bool) if trainable is None else trainable
+    c = np.ones(len(X)) if c is None else np.asarray(c, np.float64)
+    present = [k for k in range(len(X)) if c[k] > 0]
+    c = c / np.mean(c[present])
+    state = new_state(rule, settings, len(w)) if state is None else state
+    errors = []
+    for t in range(epochs):
+        eta = etas if np.ndim(etas) == 0 else etas[t]
+        order = epoch_order(seed, first_epoch + t, present) if shuffle and updates != "accumulated" else present
+        collected = 0.0
+        for batch in batches_of(order, updates):
+            point = np.where(trained, lookahead(rule, settings, w, state), w)
+            there = unflatten(point, sizes)
+            slope, batch_error = np.zeros(len(w)), 0.0
+            for k in batch:
+                E_k, dW, dtheta = sample_gradient(*there, activations, loss, X[k], Y[k])
+                slope += c[k] * flatten(dW, dtheta) / len(batch)
+                batch_error += c[k] * E_k
+            collected += batch_error
+            g = -slope if lam is None else -(lam * slope + 2.0 * (1.0 - lam) * point)
+            goal = objective(batch_error / len(batch), w, lam)
+            new, new_rule_state = step(rule, settings, eta, w, g, state, objective=goal)
+            w = np.where(trained, new, w)
+            state = {
+                name: np.where(trained, value, state[name]) if np.ndim(value) else value
+                for name, value in new_rule_state.items()
+            }
+        errors.append(collected / len(present))
+    return Result(*unflatten(w, sizes), w, np.array(errors), state)

@@ -1,0 +1,404 @@
+"""Bad input: a clear ValueError or TypeError that names the argument, what was expected and what came."""
+
+import datetime
+import decimal
+import fractions
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bpjit
+from bpjit import Network
+
+X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+Y = [0, 1, 1, 0]
+GOOD = {"net": Network.random((2, 3, 1)), "X": X, "Y": Y, "stop": 2}
+
+
+def run(**changes):
+    arguments = GOOD | changes
+    return bpjit.train(arguments.pop("net"), arguments.pop("X"), arguments.pop("Y"), **arguments)
+
+
+class Odd:
+    def __repr__(self):
+        return "an odd object"
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("no array here")
+
+
+BAD_DATA = [
+    None,
+    "text",
+    b"bytes",
+    5,
+    5.0,
+    1j,
+    {},
+    {"a": [1, 2]},
+    set(),
+    [],
+    [[]],
+    np.zeros((0, 2)),
+    np.zeros((4, 0)),
+    np.zeros((4, 3)),
+    np.zeros((4, 2, 1)),
+    [[1, 2], [3]],
+    [[1, "a"], [2, 3]],
+    [["1", "2"], ["3", "4"]],
+    [[1, None], [2, 3]],
+    [[1, np.nan], [2, 3], [1, 1], [1, 1]],
+    [[1, np.inf], [2, 3], [1, 1], [1, 1]],
+    [[1, -np.inf], [2, 3], [1, 1], [1, 1]],
+    [[1, 10**400], [2, 3]],
+    np.array([[1j, 2], [3, 4]]),
+    np.array([["a", "b"]]),
+    np.array([[datetime.datetime(2020, 1, 1)] * 2]),
+    np.array([[np.datetime64("2020-01-01")] * 2]),
+    np.array([[object(), object()]]),
+    np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]], [[0, 1], [0, 0]]),
+    np.zeros((4, 2), [("a", float)]),
+    [[decimal.Decimal(1), decimal.Decimal(2)]],
+    Odd(),
+    [[Odd(), 1]],
+    lambda: 0,
+    np.void(b"abc"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_DATA, ids=lambda bad: re.sub(r"\s+|0x\w+", " ", repr(bad))[:40])
+@pytest.mark.parametrize("name", ["X", "Y"])
+def test_bad_data(bad, name):
+    with pytest.raises((ValueError, TypeError), match=f"^{name}: expected .*, got "):
+        run(**{name: bad})
+    if name == "X":
+        for function in (GOOD["net"].predict, GOOD["net"].classify, lambda bad: bpjit.jacobian(GOOD["net"], bad)):
+            with pytest.raises((ValueError, TypeError), match="^X: expected .*, got "):
+                function(bad)
+        for function in (bpjit.error, bpjit.gradient):
+            with pytest.raises((ValueError, TypeError), match="^X: expected .*, got "):
+                function(GOOD["net"], bad, Y)
+    with pytest.raises((ValueError, TypeError), match=f"^validation {name}: expected .*, got "):
+        run(validation=(bad, Y) if name == "X" else (X, bad))
+
+
+def test_sparse_matrices():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"^X: expected .*, got a sparse matrix; pass its \.toarray\(\)"):
+        run(X=sparse.csr_matrix(np.array(X)))
+
+
+def test_data_too_large_for_float32():
+    net = Network.random((2, 3, 1), dtype="float32")
+    with pytest.raises(ValueError, match=r"^X: .* got 1e\+300 at \[1, 0\]; too large for float32"):
+        bpjit.train(net, [[0, 1], [1e300, 2]], [0, 1])
+
+
+def test_odd_numbers_that_are_right():
+    fifths = [[fractions.Fraction(1, 5), 2], [3, 4]]
+    np.testing.assert_array_equal(GOOD["net"].predict(fifths), GOOD["net"].predict([[0.2, 2], [3, 4]]))
+    np.testing.assert_array_equal(
+        GOOD["net"].predict(np.ma.masked_array([[1.0, 2.0]], [[0, 0]])), GOOD["net"].predict([[1, 2]])
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "said"),
+    [
+        ("net", None, "expected a bpjit.Network"),
+        ("net", [1], "expected a bpjit.Network"),
+        ("net", Network.random((2, 3, 1), hidden="step"), "step"),
+        ("eta", 0, "> 0"),
+        ("eta", -1.0, "> 0"),
+        ("eta", np.nan, "finite"),
+        ("eta", np.inf, "finite"),
+        ("eta", 10**400, "finite"),
+        ("eta", "0.5", "a finite number"),
+        ("eta", True, "a finite number"),
+        ("eta", [0.5], "a finite number"),
+        ("eta", 1j, "a finite number"),
+        ("updates", "stochastik", 'did you mean "stochastic"'),
+        ("updates", "batch", '"stochastic", "accumulated"'),
+        ("updates", 0, ">= 1"),
+        ("updates", -4, ">= 1"),
+        ("updates", 2.0, "batch size"),
+        ("updates", True, "batch size"),
+        ("updates", None, "batch size"),
+        ("loss", "sqared", 'did you mean "squared"'),
+        ("loss", 3, "expected one of"),
+        ("rule", "adamm", 'did you mean "adam"'),
+        ("rule", "SGD", 'did you mean "sgd"'),
+        ("rule", None, "expected one of"),
+        ("rule", bpjit.Adam, r"Adam\(\)"),
+        ("lam", 0, "> 0"),
+        ("lam", 1, "< 1"),
+        ("lam", 1.5, "< 1"),
+        ("lam", -0.1, "> 0"),
+        ("lam", "half", "a finite number"),
+        ("stop", "soon", "expected a stopping condition"),
+        ("stop", [1.5], "expected a stopping condition"),
+        ("stop", 0, ">= 1"),
+        ("stop", bpjit.MaxEpochs, "expected a stopping condition"),
+        ("validation", 5, "expected a pair"),
+        ("validation", (X,), "expected a pair"),
+        ("sample_weight", [1, 2], "4 finite numbers"),
+        ("sample_weight", [1, 2, 3, -1], "smallest of -1"),
+        ("sample_weight", [0, 0, 0, 0], "not all 0"),
+        ("sample_weight", [1, 1, 1, np.nan], "4 finite numbers"),
+        ("sample_weight", "balanced", "4 finite numbers"),
+        ("class_weight", "ballanced", 'did you mean "balanced"'),
+        ("class_weight", 3, "expected"),
+        ("class_weight", {2: 1.0}, "<= 1"),
+        ("class_weight", {0: -1.0}, ">= 0"),
+        ("class_weight", {0: 0, 1: 0}, "> 0"),
+        ("trainable", [True], "13 booleans"),
+        ("trainable", np.ones(12, bool), "13 booleans"),
+        ("trainable", np.ones(13), "13 booleans"),
+        ("trainable", [np.ones((3, 2), bool), True], "13 booleans"),
+        ("trainable", ["yes", "no"], "13 booleans"),
+        ("trainable", [False, False], "at least one"),
+        ("trainable", 5, "13 booleans"),
+        ("resume", "fit", "expected a Fit"),
+        ("train_thresholds", "no", "True or False"),
+        ("train_thresholds", 1, "True or False"),
+        ("shuffle", None, "True or False"),
+        ("seed", -1, ">= 0"),
+        ("seed", 2**64, "<= 18446744073709551615"),
+        ("seed", 1.0, "a whole number"),
+        ("seed", None, "a whole number"),
+        ("target", "gpu", "expected one of"),
+        ("target", 1, "expected one of"),
+        ("progress", "yes", "True or False"),
+        ("callback", 5, "a function"),
+    ],
+)
+def test_bad_settings(name, bad, said):
+    with pytest.raises((ValueError, TypeError), match=rf"^{name}.*: .*{said}"):
+        run(**{name: bad})
+
+
+def test_settings_that_do_not_go_together():
+    with pytest.raises(ValueError, match=r'^eta: rule "rprop" has no learning rate'):
+        run(rule="rprop", eta=0.1, updates="accumulated")
+    for rule in ("rprop", "quickprop"):
+        for updates in ("stochastic", 2):
+            with pytest.raises(ValueError, match=r'^updates: .*expected "accumulated"'):
+                run(rule=rule, updates=updates)
+    with pytest.raises(ValueError, match=r"^lam: expected eta\*\(1 - lam\) < 1"):
+        run(eta=20.0, lam=0.9)
+    with pytest.raises(ValueError, match="^validation: EarlyStopping needs"):
+        run(stop=bpjit.EarlyStopping())
+    with pytest.raises(ValueError, match="^loss: cross_entropy goes with sigmoid or softmax"):
+        run(net=Network.random((2, 3, 1), output="tanh"), loss="cross_entropy")
+    with pytest.raises(RuntimeError, match="^target: "):
+        run(target="cuda")
+
+
+def test_labels_that_do_not_fit():
+    softmax = Network.random((2, 3), output="softmax")
+    for labels, said in (
+        ([0, 1, 2, 3], "class numbers 0 to 2, got 3"),
+        ([0, 1, -1, 2], "got -1"),
+        ([0, 0.5, 1, 1], "got 0.5"),
+        (np.eye(4)[:, :2], "got shape"),
+        (np.full((4, 3), 0.5), "sum to 1"),
+        (np.array([[2, -1, 0]] * 4), "from 0 to 1"),
+    ):
+        with pytest.raises(ValueError, match=f"^Y: .*{said}"):
+            bpjit.train(softmax, X, labels, stop=1)
+    with pytest.raises(ValueError, match="^Y: cross_entropy expects targets from 0 to 1, got 2"):
+        run(Y=[0, 1, 2, 1], loss="cross_entropy")
+    with pytest.raises(ValueError, match=r"^Y: .*shape \(4, 2\)"):
+        run(net=Network.random((2, 3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"sizes": (2,)}, "^sizes: "),
+        ({"sizes": ()}, "^sizes: "),
+        ({"sizes": (2, 0, 1)}, r"^sizes\[1\]: .*>= 1"),
+        ({"sizes": (2, -3, 1)}, r"^sizes\[1\]: "),
+        ({"sizes": (2, 2.5, 1)}, r"^sizes\[1\]: "),
+        ({"sizes": (2, True, 1)}, r"^sizes\[1\]: "),
+        ({"sizes": "2-4-1"}, "^sizes: "),
+        ({"sizes": 5}, "^sizes: "),
+        ({"sizes": (10**6, 10**6)}, "^sizes: .*at most"),
+        ({"hidden": "sigmod"}, '^hidden: .*did you mean "sigmoid"'),
+        ({"hidden": "softmax"}, "^hidden: "),
+        ({"hidden": ["tanh", "tanh"]}, "^hidden: expected 1 names"),
+        ({"hidden": ["tan"]}, r'^hidden\[0\]: .*did you mean "tanh"'),
+        ({"hidden": 3}, "^hidden: "),
+        ({"output": "relu6"}, '^output: .*did you mean "relu"'),
+        ({"output": "softmax"}, "^output: a softmax over one output"),
+        ({"init": "xavier"}, "^init: "),
+        ({"seed": -1}, "^seed: "),
+        ({"dtype": "float16"}, "^dtype: "),
+        ({"dtype": "nonsense"}, "^dtype: "),
+        ({"dtype": None}, "^dtype: "),
+        ({"dtype": [1]}, "^dtype: "),
+        ({"scale": 5}, "^scale: "),
+        ({"scale": bpjit.Scale([0], [1])}, "^scale: expected 2 numbers as input_offset, got 1"),
+    ],
+)
+def test_bad_networks(arguments, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        Network.random(**({"sizes": (2, 3, 1)} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("weights", "thresholds", "said"),
+    [
+        ([], [], "^weights: "),
+        ("ab", [1], "^weights: "),
+        ([[[1.0]]], [], "^thresholds: "),
+        ([[[1.0]]], [[1.0], [2.0]], "^thresholds: expected 1 arrays"),
+        ([[1.0]], [[1.0]], r"^weights\[0\]: "),
+        ([[[1.0]]], [[1.0, 2.0]], r"^thresholds\[0\]: "),
+        ([[[1.0, 2.0]], [[1.0]]], [[1.0, 2.0], [1.0]], r"^weights\[1\]: expected finite numbers of shape \(2, fan_out\)"),
+        ([[[np.nan]]], [[1.0]], r"^weights\[0\]: "),
+        ([[["a"]]], [[1.0]], r"^weights\[0\]: "),
+    ],
+)
+def test_bad_arrays(weights, thresholds, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        Network.from_arrays(weights, thresholds)
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="^parameters: expected 13 finite numbers"):
+        GOOD["net"].with_parameters(np.zeros(12))
+    with pytest.raises(ValueError, match="^parameters: "):
+        GOOD["net"].with_parameters(np.full(13, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: bpjit.Momentum(mu=1), "^mu: "),
+        (lambda: bpjit.Adam(beta1=1.0), "^beta1: "),
+        (lambda: bpjit.Adam(epsilon=0), "^epsilon: "),
+        (lambda: bpjit.RMSProp(rho=-1), "^rho: "),
+        (lambda: bpjit.Rprop(variant="iRprop"), '^variant: .*did you mean "iRprop'),
+        (lambda: bpjit.Rprop(eta_plus=0.5), "^eta_plus: "),
+        (lambda: bpjit.Rprop(eta_minus=1.5), "^eta_minus: "),
+        (lambda: bpjit.Rprop(delta0=(0.2, 0.1)), "^delta0: "),
+        (lambda: bpjit.Rprop(delta0=(1, 2, 3)), "^delta0: "),
+        (lambda: bpjit.Rprop(delta0=100), "^delta0: "),
+        (lambda: bpjit.Quickprop(mu="x"), "^mu: "),
+        (lambda: bpjit.Cosine(0.1, epochs=0), "^epochs: "),
+        (lambda: bpjit.Cosine(0.1, minimum=0.2), "^minimum: "),
+        (lambda: bpjit.StepDecay(-1), "^eta: "),
+        (lambda: bpjit.StepDecay(1, factor=2), "^factor: "),
+        (lambda: bpjit.InverseTime(1, decay=0), "^decay: "),
+        (lambda: bpjit.AdaptiveRate(1, shrink=1), "^shrink: "),
+        (lambda: bpjit.MaxEpochs(0), "^MaxEpochs: "),
+        (lambda: bpjit.TargetError(-1), "^TargetError: "),
+        (lambda: bpjit.TimeLimit(0), "^TimeLimit: "),
+        (lambda: bpjit.NoImprovement(0), "^patience: "),
+        (lambda: bpjit.GradientNorm("a"), "^GradientNorm: "),
+        (lambda: bpjit.EarlyStopping(patience=0), "^patience: "),
+        (lambda: bpjit.EarlyStopping(every=0), "^every: "),
+        (lambda: bpjit.Scale([1], [0]), "^input_factor: "),
+        (lambda: bpjit.Scale([1, 2], [1]), "^input_factor: expected 2 numbers"),
+        (lambda: bpjit.Scale([1], [1], [1]), "^target_offset, target_factor: "),
+        (lambda: bpjit.Scale.standard([1, 2]), "^X: "),
+        (lambda: bpjit.jacobian(GOOD["net"], X, by="input"), '^by: .*did you mean "inputs"'),
+    ],
+)
+def test_bad_records(make, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        make()
+
+
+# --- Fuzzing: whatever comes, either a right result or a clear error.
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.complex_numbers(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.builds(Odd),
+    st.lists(st.floats(), max_size=4),
+    st.lists(st.lists(st.one_of(st.floats(width=16), st.integers(-3, 3), st.none(), st.text(max_size=1)), max_size=3), max_size=4),
+    st.dictionaries(st.integers(-1, 3), st.floats(), max_size=2),
+    st.sampled_from(["sigmoid", "softmax", "squared", "cross_entropy", "accumulated", "rprop", "adam", "balanced", "auto"]),
+)
+matrices = st.builds(
+    lambda m, d, dtype, order, fill: np.full((m, d), fill, dtype=dtype, order=order),
+    st.integers(0, 6),
+    st.integers(0, 4),
+    st.sampled_from(["f8", "f4", "f2", "i4", "u1", "?", ">f8", "c16", "U3", "O", "M8[s]"]),
+    st.sampled_from("CF"),
+    st.sampled_from([0, 1]),
+)
+argument = st.one_of(anything, matrices)
+NAMES = [
+    *("net", "X", "Y", "eta", "updates", "loss", "rule", "lam", "stop", "validation", "sample_weight", "class_weight"),
+    *("trainable", "resume", "train_thresholds", "shuffle", "seed", "target", "progress", "callback"),
+]
+
+
+def is_clear(error, names):
+    return any(re.match(rf"(?s)(validation )?{name}\b.*: .+", str(error)) for name in names)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), argument, min_size=1, max_size=3))
+@settings(max_examples=300)
+def test_fuzzed_training(changes):
+    fuzz_training(changes)
+
+
+@pytest.mark.slow
+@given(st.dictionaries(st.sampled_from(NAMES), argument, min_size=1, max_size=3))
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
+def test_ten_thousand_fuzzed_trainings(changes):
+    fuzz_training(changes)
+
+
+def fuzz_training(changes):
+    if isinstance(changes.get("stop"), int) and changes["stop"] > 3:
+        changes["stop"] = 3
+    try:
+        fit = run(**changes)
+    except (ValueError, TypeError) as error:
+        assert is_clear(error, [*changes, "X", "Y", "updates", "eta", "lam"]), f"{changes}: {error}"
+    else:
+        assert np.isfinite(fit.network.parameters).all()
+        assert np.isfinite(fit.error)
+    assert GOOD["net"] == Network.random((2, 3, 1))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["sizes", "hidden", "output", "init", "seed", "dtype", "scale"]), argument, min_size=1)
+)
+@settings(max_examples=300)
+def test_fuzzed_networks(changes):
+    if isinstance(changes.get("sizes"), list) and any(isinstance(size, int) and size > 50 for size in changes["sizes"]):
+        return
+    try:
+        net = Network.random(**({"sizes": (2, 3, 2)} | changes))
+    except (ValueError, TypeError) as error:
+        assert is_clear(error, changes), f"{changes}: {error}"
+    else:
+        assert np.isfinite(net.parameters).all()
+
+
+@given(argument)
+@settings(max_examples=300)
+def test_fuzzed_prediction(X):
+    net = GOOD["net"]
+    try:
+        y_hat = net.predict(X)
+    except (ValueError, TypeError) as error:
+        assert is_clear(error, ["X"]), f"{X}: {error}"
+    else:
+        assert np.isfinite(y_hat).all()
+        np.testing.assert_array_equal(y_hat, net.predict(np.asarray(X).astype(float)))

@@ -1,0 +1,168 @@
+"""Kernels against the slow reference, for every pair of settings, and all of them under ``-m slow``."""
+
+import itertools
+import re
+
+import numba
+import numpy as np
+import pytest
+import reference
+from cases import (
+    FACTORS,
+    HIDDEN,
+    LOSSES,
+    OUTPUTS,
+    UPDATES,
+    Case,
+    Problem,
+    all_pairs,
+    check,
+    covering_array,
+    distance,
+    fits,
+    pairs_of,
+)
+
+import bpjit
+from bpjit.kernels import batch, epochs, jit
+
+PAIRS = covering_array()
+OUTPUT_LOSSES = [
+    (output, loss) for output in OUTPUTS for loss in LOSSES if loss != "cross_entropy" or output in ("sigmoid", "softmax")
+]
+
+
+def test_the_array_covers_every_pair():
+    seen = {pair for case in PAIRS for pair in pairs_of(vars(case))}
+    assert seen == set(all_pairs())
+    assert all(fits(vars(case)) for case in PAIRS)
+
+
+@pytest.mark.parametrize("case", PAIRS, ids=lambda case: "-".join(map(str, vars(case).values())))
+def test_every_pair_of_settings(case):
+    check(case, Problem(case).by_reference())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_all_settings(hidden, output, loss):
+    for depth, updates, rule, lam, weights, mask in itertools.product(*FACTORS[3:4], *FACTORS[5:]):
+        case = Case(hidden, output, loss, depth, "float64", updates, rule, lam, weights, mask)
+        if not fits(vars(case)) or (depth == 1 and hidden != HIDDEN[0]):
+            continue
+        expected = Problem(case).by_reference()
+        for dtype in FACTORS[4]:
+            check(Case(*(dtype if key == "dtype" else value for key, value in vars(case).items())), expected)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("updates", UPDATES)
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_a_hundred_epochs(rule, updates, dtype):
+    case = Case("tanh", "sigmoid", "squared", 2, dtype, updates, rule, None, False, "all")
+    problem = Problem(case)
+    expected = problem.by_reference(100)
+    fit = problem.by_bpjit(100)
+    assert distance(fit.network.parameters, expected.vector) <= (1e-12 if dtype == "float64" else 1e-4)
+
+
+def network_and_data(output, loss, dtype="float64", depth=3):
+    problem = Problem(Case("tanh", output, loss, depth, dtype, "accumulated", "sgd", None, True, "all"))
+    return problem, problem.network()
+
+
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+@pytest.mark.parametrize("lam", [None, 0.9])
+def test_gradient_against_central_differences(output, loss, lam):
+    problem, net = network_and_data(output, loss)
+    settings = {"loss": loss, "sample_weight": problem.c, "lam": lam}
+    slope = bpjit.gradient(net, problem.X, problem.Y, **settings)
+    expected = reference.central_differences(
+        lambda p: bpjit.error(net.with_parameters(p), problem.X, problem.Y, **settings), problem.start
+    )
+    assert np.linalg.norm(slope) > 1e-3
+    np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("output", "loss"), OUTPUT_LOSSES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_error_and_gradient_equal_the_reference(output, loss, dtype):
+    problem, net = network_and_data(output, loss, dtype)
+    arguments = (problem.weights, problem.thresholds, problem.activations, loss, problem.X, problem.Y, problem.c)
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    E = bpjit.error(net, problem.X, problem.Y, loss=loss, sample_weight=problem.c)
+    assert E == pytest.approx(reference.error(*arguments), rel=tolerance)
+    slope = bpjit.gradient(net, problem.X, problem.Y, loss=loss, sample_weight=problem.c)
+    assert distance(slope, reference.gradient(*arguments)) <= tolerance
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_predict_equals_the_reference(hidden, output):
+    problem = Problem(Case(hidden, output, "squared", 4, "float64", "stochastic", "sgd", None, False, "all"))
+    expected = [
+        reference.forward(problem.weights, problem.thresholds, problem.activations, x)[1][-1] for x in problem.X
+    ]
+    np.testing.assert_allclose(problem.network().predict(problem.X), expected, rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_jacobian_by_parameters_and_by_inputs(output):
+    problem, net = network_and_data(output, "squared")
+    J = bpjit.jacobian(net, problem.X)
+    assert J.shape == (len(problem.X), 2, len(problem.start))
+    by_inputs = bpjit.jacobian(net, problem.X, by="inputs")
+    assert by_inputs.shape == (len(problem.X), 2, 3)
+    for k, x in enumerate(problem.X):
+        for j in range(2):
+            of_p = reference.central_differences(lambda p: net.with_parameters(p).predict(x)[j], problem.start)  # noqa: B023
+            np.testing.assert_allclose(J[k, j], of_p, rtol=1e-6, atol=1e-8)
+            of_x = reference.central_differences(lambda x: net.predict(x)[j], x)  # noqa: B023
+            np.testing.assert_allclose(by_inputs[k, j], of_x, rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(bpjit.jacobian(net, problem.X[2]), J[2])
+    assert np.abs(J).max() > 0.01
+
+
+def test_gradient_is_the_jacobian_times_the_gradient_terms():
+    problem, net = network_and_data("identity", "squared")
+    J, difference = bpjit.jacobian(net, problem.X), net.predict(problem.X) - problem.Y
+    expected = np.einsum("kjp,kj->p", J, difference) / len(problem.X)
+    np.testing.assert_allclose(bpjit.gradient(net, problem.X, problem.Y), expected, rtol=1e-12)
+
+
+def test_hidden_gradient_uses_old_weights():
+    """A BP that updates w before it computes e_h differs from ours by far more than rounding."""
+    problem = Problem(Case("sigmoid", "sigmoid", "squared", 2, "float64", "stochastic", "sgd", None, False, "all"))
+    net, eta = problem.network(), 0.5
+    x, y = problem.X[0], problem.Y[0]
+    b = net.predict  # noqa: F841 - the lines below are the book's, by hand
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    b = sigmoid(x @ net.v - net.gamma)
+    y_hat = sigmoid(b @ net.w - net.theta)
+    g = y_hat * (1 - y_hat) * (y - y_hat)
+    w_new = net.w + eta * np.outer(b, g)
+    results = {}
+    for name, w in (("old", net.w), ("new", w_new)):
+        e = b * (1 - b) * (w @ g)
+        results[name] = net.v + eta * np.outer(x, e)
+    trained = bpjit.train(net, x[None], y[None], eta=eta, stop=1).network
+    np.testing.assert_allclose(trained.v, results["old"], rtol=1e-14)
+    np.testing.assert_allclose(trained.w, w_new, rtol=1e-14)
+    assert np.abs(trained.v - results["new"]).max() > 1e-5
+
+
+@pytest.mark.parametrize("rule", [None, *bpjit.rules.RULES])
+def test_float32_kernels_hold_no_float64_arithmetic(rule, monkeypatch):
+    """Compile the training kernel for float32 outside the cache and read its LLVM code."""
+    compiled = numba.njit(fastmath=jit.FASTMATH, nogil=True, **jit.OPTIONS)(epochs.train_block.py_func)
+    monkeypatch.setattr("bpjit.session.epochs.train_block", compiled)
+    updates = "accumulated" if rule else "stochastic"
+    problem = Problem(Case("tanh", "sigmoid", "squared", 2, "float32", updates, "sgd", None, False, "all"))
+    eta = None if rule == "rprop" else 0.1
+    problem.by_bpjit(rule=rule or "sgd", eta=eta, validation=(problem.X, problem.Y))
+    code = "".join(compiled.inspect_llvm().values())
+    assert "fmul" in code
+    assert "float" in code
+    assert re.findall(r"= f(?:add|sub|mul|div|cmp|neg)\b[^\n]*\bdouble\b[^\n]*", code) == []
+    assert batch.PLAIN == 0

@@ -1,0 +1,585 @@
+"""train(): what it promises about seeds, stopping, resuming, data, divergence and interruption."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import reference
+
+import bpjit
+from bpjit import AdaptiveRate, EarlyStopping, GradientNorm, MaxEpochs, Network, NoImprovement, TargetError, TimeLimit
+from bpjit import train as bp_train
+
+RULES = {
+    "standard": {"eta": 0.5},
+    "momentum": {"eta": 0.1, "rule": "momentum"},
+    "nesterov": {"eta": 0.1, "rule": "nesterov", "updates": 4},
+    "adagrad": {"eta": 0.1, "rule": "adagrad"},
+    "rmsprop": {"eta": 0.01, "rule": "rmsprop", "updates": 5},
+    "adam": {"eta": 0.01, "rule": "adam"},
+    "rprop": {"rule": "rprop", "updates": "accumulated"},
+    "iRprop+": {"rule": bpjit.Rprop(variant="iRprop+", delta0=(0.01, 0.1)), "updates": "accumulated"},
+    "quickprop": {"eta": 0.5, "rule": "quickprop", "updates": "accumulated"},
+    "lambda": {"eta": 0.5, "lam": 0.9999},
+    "batches": {"eta": 0.5, "updates": 7},
+    "accumulated": {"eta": 2.0, "updates": "accumulated"},
+    "adaptive": {"eta": AdaptiveRate(3.0), "updates": "accumulated"},
+    "adaptive stochastic": {"eta": AdaptiveRate(1.0)},
+    "cosine": {"eta": bpjit.Cosine(1.0, epochs=800)},
+    "step": {"eta": bpjit.StepDecay(1.0, factor=0.5, every=100)},
+    "inverse time": {"eta": bpjit.InverseTime(1.0, decay=0.01), "updates": 3},
+}
+
+
+def data(m=20, d=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, d))
+    return X, (np.sin(2 * X[:, :1]) > X[:, 1:2]).astype(float)
+
+
+X, Y = data()
+VALIDATION = data(12, seed=1)
+NOISE = np.random.default_rng(5).normal(size=(40, 3)), np.random.default_rng(6).integers(0, 2, 40)  # to overfit
+NOISE_VALIDATION = np.random.default_rng(7).normal(size=(40, 3)), np.random.default_rng(8).integers(0, 2, 40)
+
+
+def start(dtype="float64"):
+    return Network.random((3, 4, 1), seed=1, dtype=dtype)
+
+
+def same(a, b):
+    """Whether two fits agree bit for bit in all but time."""
+    return (
+        a.network == b.network
+        and a.errors.tobytes() == b.errors.tobytes()
+        and a.validation_errors.tobytes() == b.validation_errors.tobytes()
+        and (a.epochs, a.updates, a.best_epoch, a.error) == (b.epochs, b.updates, b.best_epoch, b.error)
+    )
+
+
+# --- Reproducibility.
+
+
+@pytest.mark.parametrize("setting", RULES)
+@pytest.mark.parametrize("early", [False, True])
+def test_resume_gives_the_same_bits(setting, early):
+    """500 + 500 = 1000, with shuffling, every rule, every schedule, and early stopping."""
+    stop = [EarlyStopping(patience=10**6)] if early else []
+    settings = RULES[setting] | {"validation": VALIDATION, "seed": 3}
+    whole = bp_train(start(), X, Y, stop=[*stop, MaxEpochs(1000)], **settings)
+    half = bp_train(start(), X, Y, stop=[*stop, MaxEpochs(500)], **settings)
+    twice = bp_train(half.network, X, Y, stop=[*stop, MaxEpochs(500)], resume=half, **settings)
+    assert same(twice, whole)
+    assert whole.epochs == 1000
+    assert not np.array_equal(half.errors, whole.errors[500:])
+    # the half that was resumed is as it was
+    again = bp_train(half.network, X, Y, stop=[*stop, MaxEpochs(500)], resume=half, **settings)
+    assert same(again, whole)
+
+
+@pytest.mark.parametrize("setting", RULES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_stopping_at_an_epoch_equals_training_that_many(setting, dtype):
+    full = bp_train(start(dtype), X, Y, stop=400, **RULES[setting])
+    target = TargetError(float(np.quantile(full.errors, 0.3)))
+    stopped = bp_train(start(dtype), X, Y, stop=[target, MaxEpochs(400)], **RULES[setting])
+    assert stopped.stopped_by == "TargetError"
+    assert 0 < stopped.epochs < 400
+    assert stopped.error <= target.error
+    exact = bp_train(start(dtype), X, Y, stop=stopped.epochs, **RULES[setting])
+    assert same(stopped, exact)
+
+
+PROGRAM = """
+import sys, numpy as np, bpjit
+rng = np.random.default_rng(0)
+X = rng.normal(size=(30, 5)); Y = rng.normal(size=(30, 2))
+for dtype in ("float64", "float32"):
+    for settings in ({}, {"updates": 7, "rule": "adam"}, {"updates": "accumulated", "rule": "rprop"}):
+        net = bpjit.Network.random((5, 8, 2), "tanh", "identity", seed=5, dtype=dtype)
+        fit = bpjit.train(net, X, Y, stop=200, seed=7, **settings)
+        sys.stdout.write(fit.network.parameters.tobytes().hex() + fit.errors.tobytes().hex())
+"""
+
+
+def test_same_bits_in_two_processes():
+    first, second = (
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True).stdout for _ in range(2)
+    )
+    assert len(first) > 1000
+    assert first == second
+
+
+def test_blocks_do_not_change_bits(monkeypatch):
+    """The same training in calls of a few samples, also inside epochs and batches."""
+    for setting in RULES.values():
+        settings = setting | {"stop": 30, "validation": VALIDATION}
+        whole = bp_train(start(), X, Y, **settings)
+        monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
+        monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        assert same(bp_train(start(), X, Y, **settings), whole)
+        monkeypatch.undo()
+
+
+def test_seeds_change_the_order_only_where_there_is_one():
+    fits = [bp_train(start(), X, Y, eta=0.5, stop=5, seed=seed) for seed in (0, 1)]
+    assert fits[0].network != fits[1].network
+    fixed = [bp_train(start(), X, Y, eta=0.5, stop=5, seed=seed, shuffle=False) for seed in (0, 1)]
+    assert fixed[0].network == fixed[1].network
+    sums = [bp_train(start(), X, Y, eta=0.5, stop=5, seed=seed, updates="accumulated") for seed in (0, 1)]
+    assert sums[0].network == sums[1].network
+
+
+def test_two_threads_at_once_give_the_same_bits():
+    expected = bp_train(start(), X, Y, eta=0.5, stop=3000)
+    fits = []
+    threads = [
+        threading.Thread(target=lambda: fits.append(bp_train(start(), X, Y, eta=0.5, stop=3000))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fits) == 4
+    assert all(same(fit, expected) for fit in fits)
+
+
+# --- What errors mean.
+
+
+def test_errors_of_standard_bp_are_collected_before_each_update():
+    net, expected, k_errors = start(), [], []
+    for epoch in range(3):
+        k_errors = []
+        for k in reference.epoch_order(9, epoch, range(len(X))):
+            k_errors.append(bpjit.error(net, X[[k]], Y[[k]]))
+            net = bp_train(net, X[[k]], Y[[k]], eta=0.5, stop=1).network
+        expected.append(np.mean(k_errors))
+    fit = bp_train(start(), X, Y, eta=0.5, stop=3, seed=9)
+    np.testing.assert_allclose(fit.errors, expected, rtol=1e-12)
+    assert fit.network.parameters == pytest.approx(net.parameters, rel=1e-12)
+    assert fit.updates == 3 * len(X)
+
+
+def test_errors_of_accumulated_bp_begin_with_the_start_s_error():
+    fit = bp_train(start(), X, Y, eta=0.5, updates="accumulated", stop=10)
+    assert fit.errors[0] == pytest.approx(bpjit.error(start(), X, Y), rel=1e-14)
+    assert fit.updates == 10
+    further = bp_train(fit.network, X, Y, eta=0.5, updates="accumulated", stop=1)
+    assert further.errors[0] == pytest.approx(fit.error, rel=1e-14)
+
+
+def test_validation_errors_come_from_after_the_epoch():
+    fit = bp_train(start(), X, Y, eta=0.5, stop=7, validation=VALIDATION)
+    assert fit.validation_errors[-1] == pytest.approx(bpjit.error(fit.network, *VALIDATION), rel=1e-14)
+    without = bp_train(start(), X, Y, eta=0.5, stop=7)
+    assert np.isnan(without.validation_errors).all()
+    assert without.network == fit.network
+    assert without.best_epoch is None
+
+
+def test_mini_batches_and_their_last_smaller_one():
+    net, eta = start(), 0.3
+    order = reference.epoch_order(0, 0, range(len(X)))
+    expected = net
+    for first in range(0, len(X), 8):
+        part = order[first : first + 8]
+        expected = expected.with_parameters(expected.parameters - eta * bpjit.gradient(expected, X[part], Y[part]))
+    fit = bp_train(net, X, Y, eta=eta, updates=8, stop=1)
+    np.testing.assert_allclose(fit.network.parameters, expected.parameters, rtol=1e-13)
+    assert fit.updates == 3
+
+
+# --- Weights, masks.
+
+
+@pytest.mark.parametrize("updates", ["stochastic", 6, "accumulated"])
+def test_a_sample_of_weight_zero_is_absent(updates):
+    present = np.ones(len(X), bool)
+    present[[0, 3, 4, 19]] = False
+    weighted = bp_train(start(), X, Y, eta=0.5, updates=updates, stop=9, sample_weight=present * 2.5)
+    # the absent samples may hold anything finite
+    changed = X.copy()
+    changed[~present] = 1e6
+    other = bp_train(start(), changed, Y, eta=0.5, updates=updates, stop=9, sample_weight=present * 1.0)
+    assert weighted.network == other.network
+    without = bp_train(start(), X[present], Y[present], eta=0.5, updates=updates, stop=9, shuffle=False)
+    in_order = bp_train(start(), X, Y, eta=0.5, updates=updates, stop=9, shuffle=False, sample_weight=present * 1.0)
+    assert in_order.network == without.network
+    assert in_order.updates == without.updates
+
+
+def test_whole_weights_equal_repeated_samples():
+    counts = np.arange(len(X)) % 3
+    repeated = np.repeat(np.arange(len(X)), counts)
+    a = bp_train(start(), X, Y, eta=0.5, updates="accumulated", stop=20, sample_weight=counts.astype(float))
+    b = bp_train(start(), X[repeated], Y[repeated], eta=0.5, updates="accumulated", stop=20)
+    np.testing.assert_allclose(a.network.parameters, b.network.parameters, rtol=1e-11)
+    assert a.error == pytest.approx(b.error, rel=1e-11)
+
+
+def test_class_weights_as_in_scikit_learn():
+    labels = np.array([0, 0, 0, 0, 0, 1, 2, 2] * 3)
+    inputs = np.random.default_rng(0).normal(size=(len(labels), 2))
+    net = Network.random((2, 3), output="softmax")
+    counts = np.bincount(labels)
+    balanced = len(labels) / (3 * counts)
+    expected = bpjit.error(net, inputs, labels, sample_weight=balanced[labels])
+    assert bpjit.error(net, inputs, labels, class_weight="balanced") == pytest.approx(expected, rel=1e-14)
+    by_hand = {0: 1.0, 1: 3.0, 2: 0.5}
+    expected = bpjit.error(net, inputs, labels, sample_weight=np.array([1.0, 3.0, 0.5])[labels])
+    assert bpjit.error(net, inputs, labels, class_weight=by_hand) == pytest.approx(expected, rel=1e-14)
+    fits = [
+        bp_train(net, inputs, labels, stop=5, eta=0.5, **settings)
+        for settings in ({"class_weight": by_hand}, {"sample_weight": np.array([1.0, 3.0, 0.5])[labels]})
+    ]
+    assert same(*fits)
+
+
+def test_two_classes_with_one_output_and_both_kinds_of_weights():
+    labels = np.array([0, 1, 1, 1])
+    c = np.array([1.0, 2.0, 1.0, 4.0])
+    net = Network.random((3, 1))
+    expected = bpjit.error(net, X[:4], labels, sample_weight=c * np.where(labels == 1, 5.0, 1.0))
+    assert bpjit.error(net, X[:4], labels, sample_weight=c, class_weight={1: 5}) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("settings", [{}, {"rule": "adam", "updates": 4}, {"rule": "rprop", "updates": "accumulated"}])
+@pytest.mark.parametrize("lam", [None, 0.99])
+def test_masks_leave_parameters_alone(settings, lam):
+    net = start()
+    first_layer_only = bp_train(net, X, Y, trainable=[True, False], lam=lam, stop=5, **settings).network
+    assert np.array_equal(first_layer_only.w, net.w)
+    assert np.array_equal(first_layer_only.theta, net.theta)
+    assert (first_layer_only.v != net.v).all()
+    fixed = bp_train(net, X, Y, train_thresholds=False, lam=lam, stop=5, **settings).network
+    assert np.array_equal(fixed.gamma, net.gamma)
+    assert (fixed.v != net.v).all()
+    some = np.zeros((3, 4), bool)
+    some[1, 2] = True
+    one = bp_train(net, X, Y, trainable=[(some, False), False], lam=lam, stop=5, **settings).network
+    assert (one.parameters != net.parameters).sum() == 1
+    assert one.v[1, 2] != net.v[1, 2]
+    flat = np.zeros(21, bool)
+    flat[6] = True
+    assert bp_train(net, X, Y, trainable=flat, lam=lam, stop=5, **settings).network == one
+
+
+# --- Stopping.
+
+
+def test_target_error_holds_for_the_returned_network():
+    fit = bp_train(start(), X, Y, eta=1.0, stop=[MaxEpochs(5000), TargetError(0.02)])
+    assert fit.stopped_by == "TargetError"
+    assert bpjit.error(fit.network, X, Y) <= 0.02
+    assert fit.errors[-1] <= 0.02
+    # and at no epoch before did both hold
+    for t in np.flatnonzero(fit.errors[:-1] <= 0.02):
+        assert bp_train(start(), X, Y, eta=1.0, stop=int(t) + 1).error > 0.02
+
+
+def test_max_epochs_is_added_where_nothing_bounds_the_training():
+    assert bp_train(start(), X, Y, stop=TargetError(0.0)).epochs == 1000
+    assert bp_train(start(), X, Y).stopped_by == "MaxEpochs"
+
+
+def test_no_improvement():
+    fit = bp_train(start(), X, Y, eta=2.0, stop=[NoImprovement(patience=5), MaxEpochs(5000)])
+    assert fit.stopped_by == "NoImprovement"
+    best = np.minimum.accumulate(fit.errors)
+    fires = [t for t in range(5, len(best)) if best[t] >= best[t - 5]]
+    assert fires[0] == fit.epochs - 1
+
+
+def test_gradient_norm():
+    settings = {"eta": 2.0, "updates": "accumulated", "lam": 0.99, "trainable": [True, False]}
+    fit = bp_train(start(), X, Y, stop=[GradientNorm(0.01, every=3), MaxEpochs(5000)], **settings)
+    assert fit.stopped_by == "GradientNorm"
+    assert fit.epochs % 3 == 0
+    slope = lambda net: np.linalg.norm(bpjit.gradient(net, X, Y, lam=0.99)[:16])  # noqa: E731
+    assert slope(fit.network) <= 0.01
+    assert slope(bp_train(start(), X, Y, stop=fit.epochs - 3, **settings).network) > 0.01
+
+
+def test_early_stopping_returns_the_best_network():
+    fit = bp_train(start(), *NOISE, eta=1.0, stop=[EarlyStopping(patience=30), MaxEpochs(5000)], validation=NOISE_VALIDATION)
+    assert fit.stopped_by == "EarlyStopping"
+    assert fit.best_epoch == np.argmin(fit.validation_errors) + 1
+    assert fit.epochs == fit.best_epoch + 30
+    assert bpjit.error(fit.network, *NOISE_VALIDATION) == pytest.approx(fit.validation_errors.min(), rel=1e-14)
+    assert fit.network == bp_train(start(), *NOISE, eta=1.0, stop=fit.best_epoch).network
+    by_epochs = bp_train(
+        start(), *NOISE, eta=1.0, stop=[EarlyStopping(patience=10**6), MaxEpochs(fit.epochs)], validation=NOISE_VALIDATION
+    )
+    assert by_epochs.stopped_by == "MaxEpochs"
+    assert by_epochs.network == fit.network
+
+
+def test_prechelt_s_criteria():
+    settings = {"eta": 1.0, "validation": NOISE_VALIDATION}
+    full = bp_train(start(), *NOISE, stop=2000, **settings)
+    every = full.validation_errors[4::5]
+    loss = 100 * (every / np.minimum.accumulate(every) - 1)
+    fit = bp_train(start(), *NOISE, stop=[EarlyStopping(every=5, generalization_loss=5), MaxEpochs(2000)], **settings)
+    assert fit.epochs == 5 * (np.flatnonzero(loss > 5)[0] + 1)
+    assert np.isnan(fit.validation_errors).sum() == fit.epochs * 4 // 5
+    strips = full.errors.reshape(-1, 5)
+    progress = 1000 * (strips.mean(1) / strips.min(1) - 1)
+    fit = bp_train(start(), *NOISE, stop=[EarlyStopping(every=5, progress=20), MaxEpochs(2000)], **settings)
+    assert fit.epochs == 5 * (np.flatnonzero(progress < 20)[0] + 1)
+
+
+def test_the_first_condition_that_fires_is_named():
+    fit = bp_train(start(), X, Y, eta=1.0, stop=[MaxEpochs(3000), NoImprovement(2), TargetError(1e-9)])
+    assert fit.stopped_by == "NoImprovement"
+    assert bp_train(start(), X, Y, stop=[NoImprovement(50), 3]).stopped_by == "MaxEpochs"
+
+
+def test_time_limit_also_inside_an_epoch():
+    m = 200_000
+    big = np.random.default_rng(0).normal(size=(m, 3))
+    settings = {"eta": 0.1, "updates": 32}
+    net = Network.random((3, 200, 1))
+    bp_train(net, big[:100], big[:100, :1], stop=1, **settings)  # compiled
+    begun = time.perf_counter()
+    fit = bp_train(net, big, big[:, :1], stop=TimeLimit(0.3), **settings)
+    assert time.perf_counter() - begun < 5
+    assert fit.stopped_by == "TimeLimit"
+    assert fit.epochs == 0
+    assert fit.updates > 0
+    assert fit.network != net
+    # and on exactly from inside the epoch
+    further = bp_train(fit.network, big[:m], big[:, :1], stop=1, resume=fit, **settings)
+    assert same(further, bp_train(net, big, big[:, :1], stop=1, **settings))
+
+
+def test_callback_sees_every_epoch_and_may_stop():
+    seen = []
+
+    def callback(progress):
+        seen.append((progress.epoch, progress.error, bpjit.error(progress.network, X, Y)))
+        return progress.epoch == 6
+
+    fit = bp_train(start(), X, Y, eta=0.5, stop=100, callback=callback)
+    assert fit.stopped_by == "callback"
+    assert [epoch for epoch, _, _ in seen] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal([error for _, error, _ in seen], fit.errors)
+    assert seen[-1][2] == pytest.approx(fit.error, rel=1e-14)
+    assert same(fit, bp_train(start(), X, Y, eta=0.5, stop=6))
+
+
+# --- Divergence, Ctrl-C.
+
+
+@pytest.mark.parametrize("settings", [{}, {"updates": 4}, {"updates": "accumulated"}, {"rule": "momentum"}])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_divergence_gives_the_last_finite_network(settings, dtype):
+    net = Network.random((3, 4, 1), hidden="identity", output="identity", seed=1, dtype=dtype)
+    fit = bp_train(net, X, Y, eta=3.0, stop=1000, **settings)
+    assert fit.stopped_by == "diverged"
+    assert fit.epochs < 1000
+    assert np.isfinite(fit.network.parameters).all()
+    assert np.isfinite(fit.errors).all()
+    assert len(fit.errors) == fit.epochs
+    if fit.epochs:
+        assert fit.network == bp_train(net, X, Y, eta=3.0, stop=fit.epochs, **settings).network
+        assert bp_train(net, X, Y, eta=3.0, stop=fit.epochs + 1, **settings).stopped_by == "diverged"
+    else:
+        assert fit.network == net
+
+
+def press_ctrl_c_after(seconds):
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    return timer
+
+
+def test_ctrl_c_gives_what_was_learnt():
+    net = start()
+    bp_train(net, X, Y, stop=1)
+    press_ctrl_c_after(0.3)
+    begun = time.perf_counter()
+    fit = bp_train(net, X, Y, eta=0.5, stop=10**9)
+    assert time.perf_counter() - begun < 5
+    assert fit.stopped_by == "interrupted"
+    assert fit.epochs > 0
+    assert fit.network == bp_train(net, X, Y, eta=0.5, stop=fit.epochs).network
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("updates", ["stochastic", "accumulated"])
+def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
+    m = 300_000
+    big = np.random.default_rng(0).normal(size=(m, 3))
+    net = Network.random((3, 300, 1), dtype="float32")
+    settings = {"eta": 0.01, "updates": updates}
+    bp_train(net, big[:10], big[:10, :1], stop=1, **settings)
+    press_ctrl_c_after(0.2)
+    begun = time.perf_counter()
+    fit = bp_train(net, big, big[:, :1], stop=10, **settings)
+    assert fit.stopped_by == "interrupted"
+    assert fit.epochs == 0
+    assert (fit.network != net) == (updates == "stochastic")
+    assert time.perf_counter() - begun < 5
+
+
+def test_an_exception_of_a_callback_comes_through():
+    def callback(progress):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        bp_train(start(), X, Y, callback=callback)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- What train leaves alone, and what it takes.
+
+
+def test_the_caller_s_data_and_network_never_change():
+    net, before = start(), start()
+    x, y, c = X.copy(), Y.copy(), np.linspace(0, 1, len(X))
+    arrays = [x, y, c]
+    copies = [array.copy() for array in arrays]
+    for setting in RULES.values():
+        bp_train(net, x, y, sample_weight=c, class_weight={1: 2.0}, validation=(x, y), stop=3, **setting)
+    bpjit.gradient(net, x, y), bpjit.jacobian(net, x), net.predict(x)
+    assert net == before
+    for array, copy in zip(arrays, copies, strict=True):
+        assert np.array_equal(array, copy)
+
+
+@pytest.mark.parametrize("form", ["integer", "boolean", "strided", "fortran", "read-only", "list", "reversed", "float16"])
+def test_arrays_of_any_form_give_the_same_bits(form):
+    bits = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]])
+    targets = np.array([[0], [1], [1], [0]])
+    wide = np.zeros((8, 6))
+    wide[::2, ::2] = bits
+    read_only = bits.astype(float)
+    read_only.flags.writeable = False
+    forms = {
+        "integer": bits.astype(np.int8),
+        "boolean": bits.astype(bool),
+        "strided": wide[::2, ::2],
+        "fortran": np.asfortranarray(bits.astype(float)),
+        "read-only": read_only,
+        "list": bits.tolist(),
+        "reversed": bits.astype(float)[::-1][::-1],
+        "float16": bits.astype(np.float16),
+    }
+    net = start()
+    expected = bp_train(net, bits.astype(float), targets.astype(float), eta=0.5, stop=20)
+    fit = bp_train(net, forms[form], targets.astype(bool) if form == "boolean" else targets, eta=0.5, stop=20)
+    assert same(fit, expected)
+    np.testing.assert_array_equal(net.predict(forms[form]), net.predict(bits.astype(float)))
+    np.testing.assert_array_equal(bpjit.jacobian(net, forms[form]), bpjit.jacobian(net, bits))
+
+
+def test_pandas_frames():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "good": Y[:, 0].astype(bool)})
+    fit = bp_train(start(), frame[["a", "b", "c"]], frame["good"], eta=0.5, stop=5)
+    assert same(fit, bp_train(start(), X, Y, eta=0.5, stop=5))
+    mixed = pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "c": [True, False]})
+    np.testing.assert_array_equal(start().predict(mixed), start().predict([[1, 0.5, 1], [2, 1.5, 0]]))
+
+
+def test_fits_can_be_pickled_and_resumed():
+    settings = RULES["adam"]
+    fit = pickle.loads(pickle.dumps(bp_train(start(), X, Y, stop=10, **settings)))
+    further = bp_train(fit.network, X, Y, stop=10, resume=fit, **settings)
+    assert same(further, bp_train(start(), X, Y, stop=20, **settings))
+    assert "10 epochs" in repr(fit)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"eta": 0.2}, "eta"),
+        ({"updates": 2}, "updates"),
+        ({"seed": 1}, "seed"),
+        ({"rule": "momentum"}, "rule"),
+        ({"lam": 0.9}, "lam"),
+        ({"shuffle": False}, "shuffle"),
+        ({"train_thresholds": False}, "trainable"),
+        ({"loss": "huber"}, "loss"),
+    ],
+)
+def test_resume_refuses_other_settings(change, named):
+    fit = bp_train(start(), X, Y, eta=0.5, stop=2)
+    with pytest.raises(ValueError, match=f"^{named}: "):
+        bp_train(fit.network, X, Y, **({"eta": 0.5, "stop": 2, "resume": fit} | change))
+    with pytest.raises(ValueError, match="^net: "):
+        bp_train(start(), X, Y, eta=0.5, resume=fit)
+
+
+def test_adaptive_rate_undoes_epochs_that_made_it_worse():
+    """习题 5.6: the objective after each epoch that was kept never rises by more than 4 %."""
+    eta = AdaptiveRate(1000.0)
+    kept = [bpjit.error(start(), X, Y)]
+    for epochs in range(1, 100):
+        kept.append(bp_train(start(), X, Y, eta=eta, updates="accumulated", stop=epochs).error)
+    assert all(b <= a * 1.04 for a, b in zip(kept, kept[1:], strict=False))
+    assert sum(a == b for a, b in zip(kept, kept[1:], strict=False)) > 3  # undone
+    assert kept[-1] < kept[0] / 2
+    fixed = bp_train(start(), X, Y, eta=1000.0, updates="accumulated", stop=100)
+    assert fixed.error > kept[-1]
+
+
+def test_schedules_count_epochs():
+    for schedule, rate in (
+        (bpjit.StepDecay(0.8, factor=0.5, every=2), lambda t: 0.8 * 0.5 ** (t // 2)),
+        (bpjit.InverseTime(0.8, decay=0.5), lambda t: 0.8 / (1 + 0.5 * t)),
+        (bpjit.Cosine(0.8, epochs=4, minimum=0.1), lambda t: 0.1 + 0.35 * (1 + np.cos(np.pi * min(t / 4, 1)))),
+    ):
+        net = start()
+        for t in range(6):
+            net = bp_train(net, X, Y, eta=rate(t), updates="accumulated", stop=1).network
+        fit = bp_train(start(), X, Y, eta=schedule, updates="accumulated", stop=6)
+        np.testing.assert_allclose(fit.network.parameters, net.parameters, rtol=1e-13)
+
+
+def test_targets_in_their_several_forms():
+    one = bp_train(start(), X, Y[:, 0], eta=0.5, stop=3)
+    assert same(one, bp_train(start(), X, Y, eta=0.5, stop=3))
+    net = Network.random((3, 4, 3), output="softmax")
+    numbers = np.arange(len(X)) % 3
+    a = bp_train(net, X, numbers, stop=3)
+    b = bp_train(net, X, np.eye(3)[numbers], stop=3)
+    c = bp_train(net, X, numbers.astype(float), stop=3, loss="cross_entropy")
+    assert same(a, b)
+    assert same(a, c)
+
+
+def test_scaled_networks_train_in_the_user_s_units():
+    rng = np.random.default_rng(4)
+    raw = rng.normal(100, 30, (40, 2))
+    target = raw[:, :1] * 2 + 50
+    scale = bpjit.Scale.standard(raw, target)
+    net = Network.random((2, 5, 1), "tanh", "identity", seed=0, scale=scale)
+    fit = bp_train(net, raw, target, eta=0.05, stop=500)
+    assert np.abs(fit.network.predict(raw) - target).max() < 0.1 * target.std()
+    unscaled = Network.random((2, 5, 1), "tanh", "identity", seed=0)
+    inner_x, inner_y = (raw - raw.mean(0)) / raw.std(0), (target - target.mean(0)) / target.std(0)
+    inner = bp_train(unscaled, inner_x, inner_y, eta=0.05, stop=500)
+    np.testing.assert_allclose(inner.network.parameters, fit.network.parameters, rtol=1e-12)
+    assert fit.error == pytest.approx(inner.error, rel=1e-12)
+
+
+def test_a_network_without_hidden_layer_is_logistic_regression():
+    net = Network.random((3, 1), seed=0)
+    fit = bp_train(net, X, X[:, :1] > 0, loss="cross_entropy", eta=1.0, updates="accumulated", stop=500)
+    assert (fit.network.classify(X) == (X[:, 0] > 0)).all()
+
+
+def test_progress_bar_on_request(capsys, monkeypatch):
+    monkeypatch.setattr("bpjit.console.PROGRESS_DELAY", 0.0)
+    bp_train(start(), X, Y, stop=200_000, progress=True)
+    assert "epoch" in capsys.readouterr().err
+    bp_train(start(), X, Y, stop=200_000)
+    assert capsys.readouterr().err == ""
