@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from script_tools import BadInput, read_npz, run, table, unless_interrupted, whole
 from tqdm import tqdm
 
 import bpjit
+from script_tools import BadInput, read_npz, run, table, unless_interrupted, whole
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,21 @@ def read_dt(path: Path) -> Data:
     """A problem in the original text format: seven header lines such as ``real_in=9``, then one example a line."""
     try:
         lines = [line for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
-        header = dict(line.replace(" ", "").split("=", 1) for line in lines[: len(COUNTS)])
-        counts = {name: int(header[name]) for name in COUNTS}
-        rows = np.array([line.split() for line in lines[len(COUNTS) :]], float)
-    except (OSError, ValueError, KeyError) as problem:
-        raise BadInput(
-            f"{path}: expected header lines {'=, '.join(COUNTS)}= and then rows of numbers ({problem})"
-        ) from None
-    d, l = counts["bool_in"] + counts["real_in"], counts["bool_out"] + counts["real_out"]
-    sizes = (counts["training_examples"], counts["validation_examples"], counts["test_examples"])
-    if rows.shape != (sum(sizes), d + l):
-        raise BadInput(f"{path}: its header says {sum(sizes)} rows of {d + l} numbers, the rows say {rows.shape}")
-    return Data(rows[:, :d], rows[:, d:], sizes)
+        header = dict(line.split("=", 1) for line in lines[: len(COUNTS)])
+        counts = [int(header[name]) for name in COUNTS]
+    except OSError as problem:
+        raise BadInput(f"{path}: {problem.strerror}") from None
+    except (ValueError, KeyError):
+        raise BadInput(f"{path}: expected whole numbers in seven header lines {'=, '.join(COUNTS)}=") from None
+    d, l, sizes = counts[0] + counts[1], counts[2] + counts[3], (counts[4], counts[5], counts[6])
+    rows = [line.split() for line in lines[len(COUNTS) :]]
+    if len(rows) != sum(sizes) or any(len(row) != d + l for row in rows):
+        raise BadInput(f"{path}: expected {sum(sizes)} rows of {d + l} numbers, as its header says")
+    try:
+        values = np.array(rows, float)
+    except ValueError as problem:
+        raise BadInput(f"{path}: {problem}") from None
+    return Data(values[:, :d], values[:, d:], sizes)
 
 
 def read_arrays(path: Path) -> Data:

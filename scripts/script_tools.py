@@ -17,16 +17,18 @@ import numpy as np
 import bpjit
 
 
-class BadInput(Exception):
+class BadInput(ValueError):
     """Input that a script cannot use; its message is the line the user sees."""
 
 
-def run(script: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, arguments: list[str] | None) -> int:
+def run(
+    script: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, arguments: list[str] | None
+) -> int:
     """The exit code of a script; one line on stderr and 2 for input it cannot use, 130 after Ctrl-C."""
     options = parser.parse_args(arguments)
     try:
         return script(options)
-    except BadInput as problem:
+    except ValueError as problem:  # of these scripts, or of bpjit, which names the argument
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -39,6 +41,13 @@ def unless_interrupted(fit: bpjit.Fit) -> bpjit.Fit:
     if fit.stopped_by == "interrupted":
         raise KeyboardInterrupt
     return fit
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help texts with the defaults, where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 def whole(text: str) -> int:
@@ -75,10 +84,14 @@ def quartiles(values: Sequence[float], form: str) -> str:
 
 def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """The named arrays of a NumPy .npz file."""
+    wanted = f"expected a whole NumPy .npz file with the arrays {', '.join(names)}"
     try:
         with np.load(path, allow_pickle=False) as archive:
             return [archive[name] for name in names]
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as problem:
-        raise BadInput(f"{path}: expected an .npz file with the arrays {', '.join(names)} ({problem})") from None
+    except OSError as problem:
+        raise BadInput(f"{path}: {problem.strerror or wanted}") from None
+    except KeyError as problem:
+        raise BadInput(f"{path}: {wanted}; {problem.args[0]}") from None
+    # A file of another kind, or a damaged one.
+    except (EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
+        raise BadInput(f"{path}: {wanted}") from None

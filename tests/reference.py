@@ -5,6 +5,7 @@ It imports nothing from bpjit and does nothing cleverly: loops over samples and 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -107,7 +108,7 @@ def flatten(weights, thresholds):
 def unflatten(vector, sizes):
     """(weights, thresholds) from such a vector."""
     weights, thresholds, place = [], [], 0
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         weights.append(vector[place : place + fan_in * fan_out].reshape(fan_in, fan_out))
         place += fan_in * fan_out
         thresholds.append(vector[place : place + fan_out])
@@ -176,7 +177,7 @@ def draws(seed: int, purpose: int, index: int, numbers: Iterable[int]) -> list[i
 
 def uniforms(seed: int, purpose: int, index: int, n: int):
     """n numbers in (0, 1)."""
-    return np.array([((draw >> 11) + 0.5) * 2.0**-53 for draw in draws(seed, purpose, index, range(n))])
+    return np.array([((draw >> 12) + 0.5) * 2.0**-52 for draw in draws(seed, purpose, index, range(n))])
 
 
 def epoch_order(seed: int, epoch: int, numbers: Sequence[int]) -> list[int]:

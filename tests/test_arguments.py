@@ -259,7 +259,11 @@ def test_bad_networks(arguments, said):
         ([[[1.0]]], [[1.0], [2.0]], "^thresholds: expected 1 arrays"),
         ([[1.0]], [[1.0]], r"^weights\[0\]: "),
         ([[[1.0]]], [[1.0, 2.0]], r"^thresholds\[0\]: "),
-        ([[[1.0, 2.0]], [[1.0]]], [[1.0, 2.0], [1.0]], r"^weights\[1\]: expected finite numbers of shape \(2, fan_out\)"),
+        (
+            [[[1.0, 2.0]], [[1.0]]],
+            [[1.0, 2.0], [1.0]],
+            r"^weights\[1\]: expected finite numbers of shape \(2, fan_out\)",
+        ),
         ([[[np.nan]]], [[1.0]], r"^weights\[0\]: "),
         ([[["a"]]], [[1.0]], r"^weights\[0\]: "),
     ],
@@ -327,9 +331,14 @@ anything = st.one_of(
     st.binary(max_size=5),
     st.builds(Odd),
     st.lists(st.floats(), max_size=4),
-    st.lists(st.lists(st.one_of(st.floats(width=16), st.integers(-3, 3), st.none(), st.text(max_size=1)), max_size=3), max_size=4),
+    st.lists(
+        st.lists(st.one_of(st.floats(width=16), st.integers(-3, 3), st.none(), st.text(max_size=1)), max_size=3),
+        max_size=4,
+    ),
     st.dictionaries(st.integers(-1, 3), st.floats(), max_size=2),
-    st.sampled_from(["sigmoid", "softmax", "squared", "cross_entropy", "accumulated", "rprop", "adam", "balanced", "auto"]),
+    st.sampled_from(
+        ["sigmoid", "softmax", "squared", "cross_entropy", "accumulated", "rprop", "adam", "balanced", "auto"]
+    ),
 )
 matrices = st.builds(
     lambda m, d, dtype, order, fill: np.full((m, d), fill, dtype=dtype, order=order),
@@ -377,7 +386,9 @@ def fuzz_training(changes):
 
 
 @given(
-    st.dictionaries(st.sampled_from(["sizes", "hidden", "output", "init", "seed", "dtype", "scale"]), argument, min_size=1)
+    st.dictionaries(
+        st.sampled_from(["sizes", "hidden", "output", "init", "seed", "dtype", "scale"]), argument, min_size=1
+    )
 )
 @settings(max_examples=300)
 def test_fuzzed_networks(changes):

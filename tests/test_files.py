@@ -32,7 +32,11 @@ def test_round_trip_keeps_every_bit(net, tmp_path):
 
 
 def test_without_scale_and_without_hidden_layer(tmp_path):
-    for net in (Network.random((2, 4, 1)), Network.random((4, 3), output="softmax"), Network.random((1, 1), output="step")):
+    for net in (
+        Network.random((2, 4, 1)),
+        Network.random((4, 3), output="softmax"),
+        Network.random((1, 1), output="step"),
+    ):
         net.save(tmp_path / "a")
         assert Network.load(tmp_path / "a") == net
 

@@ -5,8 +5,8 @@ import math
 import numba
 import numpy as np
 import pytest
-import reference
 
+import reference
 from bpjit import formulas
 from bpjit.kernels import jit
 

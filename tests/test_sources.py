@@ -1,10 +1,12 @@
 """The numbers of the source texts, each test named after its text."""
 
+import itertools
+
 import numpy as np
 import pytest
-import reference
 
 import bpjit
+import reference
 
 W = [np.array([[0.15, 0.25], [0.20, 0.30]]), np.array([[0.40, 0.50], [0.45, 0.55]])]
 THETA = [np.array([-0.35, -0.35]), np.array([-0.60, -0.60])]
@@ -85,7 +87,7 @@ def test_s2_chain_rule_for_a_layered_network():
     """S2: loss (a(L) − y)², ∂C/∂W(l), ∂C/∂b(l), ∂C/∂a(l−1) by the chain rule, sigmoid layers of biases b."""
     rng = np.random.default_rng(2)
     sizes = (3, 4, 2)
-    weights = [rng.normal(size=shape) for shape in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.normal(size=shape) for shape in itertools.pairwise(sizes)]
     biases = [rng.normal(size=q) for q in sizes[1:]]
     x, y = rng.normal(size=3), rng.normal(size=2)
     sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import reference
 from numba import njit
 
+import reference
 from bpjit import streams
 from bpjit.kernels import epochs
 from bpjit.kernels.jit import FASTMATH

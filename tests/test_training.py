@@ -1,5 +1,6 @@
 """train(): what it promises about seeds, stopping, resuming, data, divergence and interruption."""
 
+import itertools
 import os
 import pickle
 import signal
@@ -10,9 +11,9 @@ import time
 
 import numpy as np
 import pytest
-import reference
 
 import bpjit
+import reference
 from bpjit import AdaptiveRate, EarlyStopping, GradientNorm, MaxEpochs, Network, NoImprovement, TargetError, TimeLimit
 from bpjit import train as bp_train
 
@@ -308,14 +309,20 @@ def test_gradient_norm():
 
 
 def test_early_stopping_returns_the_best_network():
-    fit = bp_train(start(), *NOISE, eta=1.0, stop=[EarlyStopping(patience=30), MaxEpochs(5000)], validation=NOISE_VALIDATION)
+    fit = bp_train(
+        start(), *NOISE, eta=1.0, stop=[EarlyStopping(patience=30), MaxEpochs(5000)], validation=NOISE_VALIDATION
+    )
     assert fit.stopped_by == "EarlyStopping"
     assert fit.best_epoch == np.argmin(fit.validation_errors) + 1
     assert fit.epochs == fit.best_epoch + 30
     assert bpjit.error(fit.network, *NOISE_VALIDATION) == pytest.approx(fit.validation_errors.min(), rel=1e-14)
     assert fit.network == bp_train(start(), *NOISE, eta=1.0, stop=fit.best_epoch).network
     by_epochs = bp_train(
-        start(), *NOISE, eta=1.0, stop=[EarlyStopping(patience=10**6), MaxEpochs(fit.epochs)], validation=NOISE_VALIDATION
+        start(),
+        *NOISE,
+        eta=1.0,
+        stop=[EarlyStopping(patience=10**6), MaxEpochs(fit.epochs)],
+        validation=NOISE_VALIDATION,
     )
     assert by_epochs.stopped_by == "MaxEpochs"
     assert by_epochs.network == fit.network
@@ -454,7 +461,9 @@ def test_the_caller_s_data_and_network_never_change():
         assert np.array_equal(array, copy)
 
 
-@pytest.mark.parametrize("form", ["integer", "boolean", "strided", "fortran", "read-only", "list", "reversed", "float16"])
+@pytest.mark.parametrize(
+    "form", ["integer", "boolean", "strided", "fortran", "read-only", "list", "reversed", "float16"]
+)
 def test_arrays_of_any_form_give_the_same_bits(form):
     bits = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]])
     targets = np.array([[0], [1], [1], [0]])
@@ -524,8 +533,8 @@ def test_adaptive_rate_undoes_epochs_that_made_it_worse():
     kept = [bpjit.error(start(), X, Y)]
     for epochs in range(1, 100):
         kept.append(bp_train(start(), X, Y, eta=eta, updates="accumulated", stop=epochs).error)
-    assert all(b <= a * 1.04 for a, b in zip(kept, kept[1:], strict=False))
-    assert sum(a == b for a, b in zip(kept, kept[1:], strict=False)) > 3  # undone
+    assert all(b <= a * 1.04 for a, b in itertools.pairwise(kept))
+    assert sum(a == b for a, b in itertools.pairwise(kept)) > 3  # undone
     assert kept[-1] < kept[0] / 2
     fixed = bp_train(start(), X, Y, eta=1000.0, updates="accumulated", stop=100)
     assert fixed.error > kept[-1]

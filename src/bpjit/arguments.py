@@ -162,7 +162,7 @@ def as_inputs(name: str, value: Any, d: int, dtype: np.dtype) -> np.ndarray:
     return X
 
 
-def as_targets(name: str, value: Any, m: int, l: int, dtype: np.dtype, class_numbers: bool) -> np.ndarray:  # noqa: E741
+def as_targets(name: str, value: Any, m: int, l: int, dtype: np.dtype, class_numbers: bool) -> np.ndarray:
     """Targets, [shape: (m, l)], from (m, l), from (m,) if l = 1, or from class numbers (m,) if these are allowed."""
     shapes = f"({m}, {l})" + (f" or ({m},)" if l == 1 else "")
     expected = f"finite numbers of shape {shapes}" + (f" or {m} class numbers 0 to {l - 1}" if class_numbers else "")
@@ -190,7 +190,7 @@ def as_weights(name: str, value: Any, m: int) -> np.ndarray:
     return c
 
 
-def class_weights(name: str, value: Any, labels: np.ndarray, l: int) -> np.ndarray:  # noqa: E741
+def class_weights(name: str, value: Any, labels: np.ndarray, l: int) -> np.ndarray:
     """A weight per sample from {class number: weight} or "balanced", as in scikit-learn, [shape: (m,)].
 
     ``labels`` are the class numbers of the samples that count; "balanced" gives class i the weight m/(l m_i), where l

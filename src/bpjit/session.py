@@ -24,7 +24,7 @@ from .schedules import AdaptiveRate
 from .setting import Setting
 
 CALL_SECONDS = 0.05  # how long one kernel call should take: Ctrl-C and time limits wait for it
-FIRST_CALL_SECONDS = 0.005
+FIRST_CALL_SECONDS = 0.001
 MOST_EPOCHS = 1 << 16  # in one block
 
 

@@ -47,7 +47,7 @@ def draws(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
 
 def uniforms(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
     """n numbers uniform in (0, 1), ends excluded, [shape: (n,)]."""
-    return ((draws(seed, purpose, index, n) >> U64(11)) + 0.5) * 2.0**-53
+    return ((draws(seed, purpose, index, n) >> U64(12)) + 0.5) * 2.0**-52
 
 
 def normals(seed: int, purpose: int, index: int, n: int) -> np.ndarray:

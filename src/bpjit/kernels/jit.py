@@ -73,9 +73,10 @@ class _Cache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except Exception:  # a full disk, or a damaged index: start the index anew if that can be done
-            with contextlib.suppress(OSError):
+        except Exception:  # a damaged index: start it anew; or a full disk: do without
+            with contextlib.suppress(Exception):
                 self.flush()
+                super().save_overload(sig, data)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import config
 
 from .. import formulas, rules
 from .jit import formula
@@ -45,7 +46,8 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
         here, thresholds = unit + fan_in, parameter + fan_in * fan_out
         layers.append((fan_in, fan_out, unit, here, parameter, thresholds, ACTIVATION_CODES[activation]))
         unit, parameter = here, thresholds + fan_out
-    return np.array(layers, LAYER)
+    records = np.array(layers, LAYER)
+    return records.view(np.recarray) if config.DISABLE_JIT else records  # Python needs it to read layer.fan_in
 
 
 class Units(NamedTuple):

@@ -1,0 +1,102 @@
+"""The disk cache: hits where nothing changed, never old machine code, never a failure of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bpjit
+
+PACKAGE = Path(bpjit.__file__).parent
+PROGRAM = """
+import numpy as np, bpjit
+from bpjit.kernels import batch, epochs
+net = bpjit.Network.random((2, 3, 1), seed=0)
+fit = bpjit.train(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], stop=20)
+hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (epochs.train_block, batch.measure))
+                for kind in ("cache_hits", "cache_misses"))
+print(bpjit.__file__, hits, misses, repr(fit.error))
+"""
+
+
+class Copy:
+    """A copy of the package with a cache of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.package = folder / "bpjit"
+        self.cache = folder / "cache"
+        shutil.copytree(PACKAGE, self.package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(self, **environment):
+        """(hits, misses, error) of the program in a new process."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "NUMBA_CACHE_DIR": str(self.cache)} | environment
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        path, hits, misses, error = done.stdout.split()
+        assert Path(path).parent == self.package
+        return int(hits), int(misses), error
+
+    def edit(self, file, old, new):
+        text = (self.package / file).read_text()
+        assert old in text
+        (self.package / file).write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path)
+
+
+def test_a_second_process_hits_the_cache_and_an_edit_never_runs_old_code(copy):
+    first = copy.run()
+    assert first[:2] == (0, 2)
+    assert copy.run() == (2, 0, first[2])
+    # a formula that kernels import from another file
+    copy.edit("formulas.py", "y = one / (one + exp(-z))", "y = one / (one + exp(-z - z))")
+    hits, misses, error = copy.run()
+    assert (hits, misses) == (0, 2)
+    assert error != first[2]
+    assert copy.run() == (2, 0, error)
+    # and back again: what was compiled then is right once more
+    copy.edit("formulas.py", "y = one / (one + exp(-z - z))", "y = one / (one + exp(-z))")
+    assert copy.run()[2] == first[2]
+    # any file counts, also one that kernels do not import
+    copy.edit("stopping.py", "DEFAULT_EPOCHS = 1000", "DEFAULT_EPOCHS = 1001")
+    assert copy.run()[:2] == (0, 2)
+
+
+def test_a_damaged_cache_costs_a_compilation(copy):
+    expected = copy.run()[2]
+    files = sorted(copy.cache.rglob("*.nb?"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:100])
+    assert copy.run()[2] == expected
+    for file in copy.cache.rglob("*.nb?"):
+        file.write_bytes(b"")
+    assert copy.run()[2] == expected
+    assert copy.run()[0] == 2  # mended
+
+
+def test_a_cache_folder_that_vanishes(copy):
+    expected = copy.run()[2]
+    shutil.rmtree(copy.cache)
+    copy.cache.write_text("a file where the folder should be")
+    hits, _, error = copy.run()
+    assert (hits, error) == (0, expected)
+
+
+@pytest.mark.slow
+def test_without_the_jit(copy):
+    """The same lines run as plain Python: for coverage, and for those who step through with a debugger."""
+    program = PROGRAM.replace("hits, misses =", "_ =").split("_ =")[0] + "print(repr(fit.error))"
+    environment = os.environ | {"PYTHONPATH": str(copy.folder), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(float(copy.run()[2]), rel=1e-12)
