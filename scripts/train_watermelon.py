@@ -65,7 +65,9 @@ def measure(net: bpjit.Network, X: np.ndarray, y: np.ndarray, mode: Mode, option
     """Train from one start in one mode, and cross-validate."""
     fit = to_target(net, X, y, mode, options)
     # The time of the epochs alone: training on towards a target runs some epochs beyond it before it goes back.
-    again = bpjit.train(net, X, y, eta=mode.eta, updates=mode.updates, stop=fit.epochs, progress=False)
+    again = unless_interrupted(
+        bpjit.train(net, X, y, eta=mode.eta, updates=mode.updates, stop=fit.epochs, progress=False)
+    )
     reached = fit.stopped_by == "TargetError"
     return Result(fit.epochs, fit.updates, 1e3 * again.seconds, reached, leave_one_out(net, X, y, mode, options))
 
@@ -88,7 +90,7 @@ def exercise_5_5(options: argparse.Namespace) -> None:
     print(f"  network {'-'.join(map(str, sizes))}, sigmoid, squared error, {options.seeds} seeds, the same for both")
     print(f"  until E <= {options.target_error:g}, or {options.epochs} epochs; median (quartiles) over the seeds")
     print("  accuracy: leave-one-out cross-validation\n")
-    print(table(["BP", "eta", "epochs", "updates", "ms", "reached E", "accuracy %"], rows), "\n")
+    print(table(["BP", "eta", "epochs", "updates", "ms", "reached E", "accuracy %"], rows) + "\n")
 
 
 def row_of_mode(mode: Mode, results: Sequence[Result]) -> list[str]:

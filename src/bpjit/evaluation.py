@@ -170,9 +170,8 @@ def error(
     """
     net = as_network(net, slopes=False)
     loss, lams = as_loss(loss, net), as_lam(lam)
-    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
-    value = measure(net, net._vector, D, loss)
-    return value if lam is None else objective_of(value, net._vector, lams)
+    value = measure(net, net._vector, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
+    return objective_of(value, net._vector, lams)
 
 
 def gradient(

@@ -1,84 +1,38 @@
 """Network: the sizes, activations and parameters of a feed-forward network, and what can be done with them.
 
-A network never changes: functions take one and return a new one. Training is in ``training.py``, files in
-``files.py``.
+A network never changes: functions take one and return a new one. Training is in ``training.py``.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
-from itertools import pairwise
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from . import streams
+from .architecture import as_activations, as_sizes, number_of_parameters, views
 from .arguments import (
     as_array,
     as_choice,
     as_dtype,
     as_inputs,
-    as_integer,
     as_numbers,
     as_seed,
     as_targets,
     describe,
 )
+from .files import read, write
 from .kernels import batch
-from .kernels.layers import ACTIVATION_CODES, Units, lay_out
-from .scale import Scale, as_scale
+from .kernels.layers import Units, lay_out
+from .scale import ARRAYS, Scale, as_scale
 
-HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
-OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
-MOST_PARAMETERS = 2**31
 INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
-
-
-def as_sizes(sizes: Any) -> tuple[int, ...]:
-    """Sizes of a network: at least inputs and outputs, each at least 1, together not beyond any memory."""
-    expected = "two or more whole numbers >= 1, such as (2, 4, 1)"
-    if isinstance(sizes, (str, bytes, dict)) or not hasattr(sizes, "__iter__"):
-        raise TypeError(f"sizes: expected {expected}, got {describe(sizes)}")
-    values = tuple(as_integer(f"sizes[{index}]", size, low=1) for index, size in enumerate(sizes))
-    if len(values) < 2:
-        raise ValueError(f"sizes: expected {expected}, got {describe(sizes)}")
-    if number_of_parameters(values) > MOST_PARAMETERS:
-        raise ValueError(f"sizes: expected at most {MOST_PARAMETERS} parameters, got {number_of_parameters(values)}")
-    return values
-
-
-def number_of_parameters(sizes: Sequence[int]) -> int:
-    """How many weights and thresholds a network of these sizes has."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-
-
-def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[str, ...]:
-    """The activation of each layer."""
-    layers = len(sizes) - 2
-    if isinstance(hidden, str):
-        hidden = [as_choice("hidden", hidden, HIDDEN_ACTIVATIONS)] * layers
-    elif isinstance(hidden, (list, tuple)):
-        hidden = [as_choice(f"hidden[{index}]", name, HIDDEN_ACTIVATIONS) for index, name in enumerate(hidden)]
-    else:
-        raise TypeError(f"hidden: expected a name, or a list with one for each hidden layer, got {describe(hidden)}")
-    if len(hidden) != layers:
-        raise ValueError(f"hidden: expected {layers} names, one for each hidden layer, got {len(hidden)}")
-    as_choice("output", output, OUTPUT_ACTIVATIONS)
-    if output == "softmax" and sizes[-1] == 1:
-        raise ValueError('output: a softmax over one output is always 1; expected "sigmoid" or two outputs or more')
-    return (*hidden, output)
-
-
-def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are."""
-    views, end = [], 0
-    for fan_in, fan_out in pairwise(sizes):
-        begin, middle, end = end, end + fan_in * fan_out, end + (fan_in + 1) * fan_out
-        views.append((vector[begin:middle].reshape(fan_in, fan_out), vector[middle:end]))
-    return views
+FORMAT, VERSION = "bpjit network", "1"  # of files
 
 
 class Network:
@@ -349,13 +303,17 @@ class Network:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all. See ``Network.load``."""
-        from .files import save
+        tensors: dict[str, np.ndarray] = {}
+        for index, (weights, thresholds) in enumerate(views(self._vector, self._sizes)):
+            tensors[f"weights.{index}"], tensors[f"thresholds.{index}"] = weights, thresholds
+        if self._scale is not None:
+            tensors |= {f"scale.{name}": array for name, array in self._scale.arrays.items()}
+        words = {"sizes": json.dumps(self._sizes), "hidden": json.dumps(self.hidden), "output": self.output}
+        write(path, FORMAT, VERSION, words, tensors)
 
-        save(self, path)
-
-    @staticmethod
-    def load(path: str | PathLike[str]) -> Network:
-        """Read a network that ``save`` wrote; a damaged or foreign file raises ``ValueError``.
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Network:
+        """Read a network that ``save`` wrote; ``OSError`` if it is missing, ``ValueError`` if damaged or foreign.
 
         Examples
         --------
@@ -367,9 +325,22 @@ class Network:
         ...     Network.load(path) == Network.random((2, 4, 1))
         True
         """
-        from .files import load
-
-        return load(path)
+        words, tensors = read(path, FORMAT, VERSION)
+        try:
+            layers = range(len(json.loads(words["sizes"])) - 1)
+            arrays = [tensors.get(f"scale.{name}") for name in ARRAYS]
+            net = cls.from_arrays(
+                [tensors[f"weights.{index}"] for index in layers],
+                [tensors[f"thresholds.{index}"] for index in layers],
+                hidden=json.loads(words["hidden"]),
+                output=words["output"],
+                scale=None if arrays[0] is None else Scale(*arrays),
+            )
+            if list(net.sizes) != json.loads(words["sizes"]):
+                raise ValueError(f"sizes {words['sizes']} do not fit arrays of sizes {net.sizes}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"path: the network in {str(path)!r} is damaged: {error}") from error
+        return net
 
     # --- For the rest of the package.
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .architecture import views
 from .arguments import as_choice, as_integer, describe
-from .network import Network, views
+from .network import Network
 from .rules import SGD, Rule
 from .schedules import Schedule
 
