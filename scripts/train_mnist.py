@@ -178,9 +178,11 @@ def measure(options: argparse.Namespace) -> int:
     given = {field: getattr(options, name) for name, field in names.items() if getattr(options, name) is not None}
     setting = replace(setting, **given)
     digits = read(options.data, setting.images, options.dtype)
+    schedule = type(setting.schedule(setting.eta, setting.epochs)).__name__
     print(
-        f"{options.setting}: 784-{setting.units}-10, {setting.hidden} and {setting.output}, eta {setting.eta:g}, "
-        f"updates {setting.updates}, {setting.epochs} epochs of {len(digits.x_train)} images, {options.dtype}"
+        f"{options.setting}: 784-{setting.units}-10, {setting.hidden} and {setting.output}, {schedule} eta "
+        f"{setting.eta:g}, lam {setting.lam}, updates {setting.updates}, {setting.epochs} epochs of "
+        f"{len(digits.x_train)} images, {options.dtype}"
     )
     results = np.array([train(digits, setting, seed, options.dtype) for seed in range(options.seeds)])
     rows = [cells(str(seed), result) for seed, result in enumerate(results)]

@@ -102,6 +102,7 @@ class Session:
         self.memory.scalars[[batch.LAST_OBJECTIVE, batch.BEST]] = np.inf
         self.errors, self.validation_errors = Record(), Record()
         self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
+        self._epoch_start: Mark | None = None  # where an adaptive rate goes back to
         self.finite = True
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
@@ -150,6 +151,18 @@ class Session:
 
         ``finite`` tells whether errors and parameters stayed finite; if not, the state must be restored.
         """
+        if self.rate is None:
+            self._call_kernel(until)
+            return
+        if not self.inside_an_epoch:
+            if self.rate.objective == np.inf:
+                self.rate.objective = self.objective()
+            self._epoch_start = self.mark()
+        self._call_kernel(self.epoch + 1)
+        if self.finite and not self.inside_an_epoch:
+            self._adapt()
+
+    def _call_kernel(self, until: int) -> None:
         first = self.epoch
         per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every
         count = min(until - first, max(1, self._budget // per_epoch), MOST_EPOCHS)
@@ -196,16 +209,17 @@ class Session:
         while self.epoch < epoch:
             self.run(epoch)
 
-    def adapt(self, mark: Mark) -> None:
-        """Exercise 5.6: undo the epoch that began at ``mark`` if the objective rose too far, and change the rate."""
-        schedule, rate = self.setting.schedule, self.rate
+    def _adapt(self) -> None:
+        """Exercise 5.6: undo the epoch just run if the objective rose too far, and change the rate."""
+        schedule, rate, start = self.setting.schedule, self.rate, self._epoch_start
         assert isinstance(schedule, AdaptiveRate)
         assert rate is not None
+        assert start is not None
         objective, before = self.objective(), rate.objective
         if objective > before * (1.0 + schedule.tolerance):
             best = self.memory.scalars[batch.BEST]
             for name in ("p", "slots", "scalars"):
-                getattr(self.memory, name)[...] = getattr(mark.memory, name)
+                getattr(self.memory, name)[...] = getattr(start.memory, name)
             self.memory.scalars[batch.BEST] = best  # the network undone may have been the best to validate
             rate.eta *= schedule.shrink
             return
@@ -219,6 +233,7 @@ class Session:
         return {
             "memory": mark.memory,
             "rate": mark.rate,
+            "epoch_start": self._epoch_start,
             "errors": self.errors.values.copy(),
             "validation_errors": self.validation_errors.values.copy(),
         }
@@ -228,3 +243,4 @@ class Session:
         self.errors.extend(state["errors"])
         self.validation_errors.extend(state["validation_errors"])
         self.restore(Mark(state["memory"], state["rate"], len(state["errors"])))
+        self._epoch_start = state["epoch_start"]

@@ -21,7 +21,7 @@ from .kernels.batch import BEST_EPOCH
 from .kernels.online import Samples
 from .network import Network
 from .rules import Rule, as_rule
-from .schedules import AdaptiveRate, Schedule, as_schedule
+from .schedules import Schedule, as_schedule
 from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
@@ -132,6 +132,8 @@ def train(
         as_flag("progress", progress)
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
+    if len(early) > 1:
+        raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
     session = Session(net, D, V, early[0].every if early else 1, setting)
     earlier = 0.0
@@ -182,21 +184,16 @@ class _Loop:
         limits = [condition.seconds for condition in conditions if isinstance(condition, TimeLimit)]
         self.deadline = started + min(limits, default=np.inf)
         self.start = session.epoch
-        self.adaptive = isinstance(session.setting.schedule, AdaptiveRate)
 
     def run(self) -> tuple[str, float]:
         """Train; returns why it ended, and E of the network as it then stands."""
         session = self.session
-        if self.adaptive and session.epoch == 0 and not session.inside_an_epoch:
-            session.rate.objective = session.objective()  # type: ignore[union-attr]
         mark = earlier = session.mark()
         while True:
             if not session.inside_an_epoch:
                 earlier, mark = mark, session.mark()
             since = mark.epochs
             session.run(self.horizon())
-            if self.adaptive and session.finite and session.epoch > since:
-                session.adapt(mark)
             if len(session.errors.values):
                 self.show(session.epoch - self.start, session.errors.values[-1])
             reason = self.ended_by_condition(mark, since) if session.epoch > since else None
@@ -227,7 +224,7 @@ class _Loop:
     def horizon(self) -> int:
         """The number of completed epochs up to which a block may run."""
         epoch = self.session.epoch
-        if self.adaptive or self.callback is not None:
+        if self.callback is not None:
             return epoch + 1
         known = [condition.horizon(epoch, self.start) for condition in self.conditions]
         return min((limit for limit in known if limit is not None), default=epoch + (1 << 30))
@@ -235,7 +232,7 @@ class _Loop:
     def ended_by_condition(self, mark: Mark, since: int) -> str | None:
         """Ask the conditions at each epoch of this block at which one may fire, in the order of the epochs."""
         session, end = self.session, self.session.epoch
-        history = History(session.errors.values.copy(), session.validation_errors.values.copy(), self.start)
+        history = History(session.errors.values, session.validation_errors.values, self.start)
         candidates = [(int(t), i) for i, c in enumerate(self.conditions) for t in c.candidates(history, since)]
         diverged = not session.finite
         for epoch, index in sorted(candidates):
