@@ -112,8 +112,7 @@ def read(folder: Path, name: str) -> Data:
 
 def start(sizes: tuple[int, ...], seed: int) -> bpjit.Network:
     """A network with all weights and thresholds uniform in ±0.01."""
-    net = bpjit.Network.random(sizes, hidden="softsign", output="identity", init="uniform01", seed=seed)
-    return net.with_parameters(0.02 * (net.parameters - 0.5))
+    return bpjit.Network.random(sizes, hidden="softsign", output="identity", init=(-0.01, 0.01), seed=seed)
 
 
 def test_error(sizes: tuple[int, ...], data: Data, seed: int) -> tuple[float, int]:

@@ -86,7 +86,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     """The named arrays of a NumPy .npz file."""
     wanted = f"expected a whole NumPy .npz file with the arrays {', '.join(names)}"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return [archive[name] for name in names]
     except OSError as problem:
         raise BadInput(f"{path}: {problem.strerror or wanted}") from None

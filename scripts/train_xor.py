@@ -63,9 +63,8 @@ def show_result(fit: bpjit.Fit, learnt: bool) -> None:
     print("\nx1  x2   target   output")
     for x, y, y_hat in zip(X, Y, fit.network.predict(X)[:, 0], strict=True):
         print(f" {x[0]}   {x[1]}      {y}     {y_hat:.4f}")
-    print(
-        f"\n{'learnt' if learnt else 'NOT learnt'}: E = {fit.error:.3g} after {fit.epochs} epochs, {fit.updates} updates"
-    )
+    verdict = "learnt" if learnt else "NOT learnt"
+    print(f"\n{verdict}: E = {fit.error:.3g} after {fit.epochs} epochs, {fit.updates} updates")
     print(f"stopped by {fit.stopped_by}; {fit.seconds * 1e3:.1f} ms of training on {fit.target}")
 
 

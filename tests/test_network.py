@@ -49,6 +49,18 @@ def test_starts(seed):
     assert nets["normal"].thresholds[0].std() == pytest.approx(1, rel=0.3)
 
 
+def test_a_start_between_two_numbers():
+    net = Network.random((40, 60), init=(-0.01, 0.02), seed=3)
+    book = Network.random((40, 60), init="uniform01", seed=3)
+    np.testing.assert_allclose(net.parameters, -0.01 + 0.03 * book.parameters, rtol=1e-12)
+    with pytest.raises(ValueError, match="^init: "):
+        Network.random((2, 1), init=(1.0, 0.0))
+    with pytest.raises(TypeError, match="^init: "):
+        Network.random((2, 1), init=("a", 0.0))
+    with pytest.raises(ValueError, match="^X: expected numbers whose spread fits"):
+        Scale.standard([[1e308], [-1e308]])
+
+
 def test_float32_networks_are_float64_networks_rounded():
     double, single = (Network.random((3, 4, 2), init="normal", seed=5, dtype=dtype) for dtype in ("float64", "float32"))
     np.testing.assert_array_equal(single.parameters, double.parameters.astype(np.float32))

@@ -381,6 +381,15 @@ def test_callback_sees_every_epoch_and_may_stop():
     assert same(fit, bp_train(start(), X, Y, eta=0.5, stop=6))
 
 
+def test_callback_also_sees_the_epoch_that_a_condition_ends():
+    for stop in (1, 3, [bpjit.TargetError(10.0)], [NoImprovement(2), MaxEpochs(50)]):
+        seen: list[int] = []
+        fit = bp_train(
+            start(), X, Y, eta=0.5, stop=stop, callback=lambda progress, seen=seen: seen.append(progress.epoch)
+        )
+        assert seen == list(range(1, fit.epochs + 1))
+
+
 # --- Divergence, Ctrl-C.
 
 
@@ -418,6 +427,21 @@ def test_ctrl_c_gives_what_was_learnt():
     assert fit.epochs > 0
     assert fit.network == bp_train(net, X, Y, eta=0.5, stop=fit.epochs).network
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_ends_a_loop_of_short_trainings():
+    """Also where a condition ends the training that was hit: no press is lost."""
+    for delay in np.linspace(0.01, 0.03, 8):
+        press_ctrl_c_after(delay)
+        begun = time.perf_counter()
+        try:
+            while time.perf_counter() - begun < 5:
+                fit = bp_train(start(), X, Y, eta=0.5, stop=[MaxEpochs(50), TargetError(1e-9)])
+                if fit.stopped_by == "interrupted":
+                    break
+        except KeyboardInterrupt:
+            pass  # between two trainings
+        assert time.perf_counter() - begun < 2
 
 
 @pytest.mark.parametrize("updates", ["stochastic", "accumulated"])

@@ -19,12 +19,13 @@ class Fit:
     network : the trained network; with EarlyStopping that of the smallest validation error
     error : E of ``network`` on the training data, without penalty
     objective : λ E + (1 − λ) Σ w² of ``network``; E without λ
-    errors : errors[t] is E collected while epoch t ran, each sample before its own update, [shape: (epochs,)]
+    errors : errors[t] is E collected while epoch t ran, each sample before its own update, [shape: (epochs,)]; with
+        accumulated updates it is E after t epochs
     validation_errors : validation_errors[t] comes from after epoch t, NaN where not measured, [shape: (epochs,)]
     epochs, updates : completed epochs, updates made; both count from the first start through every ``resume``
     best_epoch : completed epochs at the smallest validation error, or None without a validation
     stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"
-    seconds : seconds of training, all resumes together, without ``compile_seconds``
+    seconds : seconds of training, callbacks and all resumes included, without ``compile_seconds``
     compile_seconds : seconds spent compiling, or loading machine code from disk
     target : "cpu" or "cuda"
     """

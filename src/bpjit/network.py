@@ -21,6 +21,7 @@ from .arguments import (
     as_dtype,
     as_inputs,
     as_numbers,
+    as_real,
     as_seed,
     as_targets,
     describe,
@@ -87,7 +88,7 @@ class Network:
         sizes: Sequence[int],
         hidden: str | Sequence[str] = "sigmoid",
         output: str = "sigmoid",
-        init: str = "glorot",
+        init: str | tuple[float, float] = "glorot",
         seed: int = 0,
         dtype: Any = "float64",
         scale: Scale | None = None,
@@ -97,7 +98,8 @@ class Network:
         Parameters
         ----------
         init : "glorot" (uniform within ±√(6/(fan_in + fan_out)), thresholds 0), "he" (normal with variance 2/fan_in,
-            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says) or "normal" (all N(0, 1))
+            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says), "normal" (all N(0, 1)), or
+            (low, high) for all parameters uniform between two numbers
         seed : whole number from 0 to 2**64 - 1
 
         Examples
@@ -107,7 +109,12 @@ class Network:
         (2, 3)
         """
         sizes = as_sizes(sizes)
-        as_choice("init", init, INITS)
+        low, high = 0.0, 1.0
+        if isinstance(init, tuple) and len(init) == 2:
+            low = as_real("init", init[0])
+            high = as_real("init", init[1], low=low)
+        else:
+            as_choice("init", init, INITS)
         n = number_of_parameters(sizes)
         make = streams.normals if init in ("he", "normal") else streams.uniforms
         vector = make(as_seed("seed", seed), streams.PARAMETERS, 0, n)
@@ -118,6 +125,8 @@ class Network:
                 weights *= np.sqrt(2.0 / weights.shape[0])
             if init in ("glorot", "he"):
                 thresholds[...] = 0.0
+        if isinstance(init, tuple):
+            vector = low + (high - low) * vector
         return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
 
     @classmethod

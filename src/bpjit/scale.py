@@ -72,7 +72,10 @@ class Scale:
             A = A.reshape(-1, 1) if A.ndim == 1 and name == "Y" else A
             if A.ndim != 2:
                 raise ValueError(f"{name}: expected finite numbers, one sample a row, got shape {A.shape}")
-            offset, factor = columns(A)
+            with np.errstate(over="ignore", invalid="ignore"):
+                offset, factor = columns(A)
+            if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
+                raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
             arrays += [offset, np.where(factor > 0, factor, 1.0)]
         return cls(*arrays)
 

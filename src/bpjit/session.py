@@ -24,7 +24,7 @@ from .schedules import AdaptiveRate
 from .setting import Setting
 
 CALL_SECONDS = 0.05  # how long one kernel call should take: Ctrl-C and time limits wait for it
-FIRST_CALL_SECONDS = 0.001
+FIRST_CALL_SECONDS = 0.0002
 MOST_EPOCHS = 1 << 16  # in one block
 
 
@@ -104,6 +104,9 @@ class Session:
         self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
         self._epoch_start: Mark | None = None  # where an adaptive rate goes back to
         self.finite = True
+        self.cautious = (
+            False  # whether a training may end at any epoch: a block then is at most half of what was before
+        )
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
     # --- Where it stands.
@@ -184,6 +187,8 @@ class Session:
         elapsed = time.perf_counter() - started
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
+        if self.cautious:
+            self._budget = min(self._budget, max(visited, int(self.memory.counters[VISITED]) // 2))
         done = self.epoch - first
         self.errors.extend(errors[:done])
         self.validation_errors.extend(validation_errors[:done])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -44,7 +44,12 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class Condition:
-    """What all stopping conditions have. Epochs are counted as completed: epoch t + 1 is complete with errors[t]."""
+    """What all stopping conditions have. Epochs are counted as completed: epoch t + 1 is complete with errors[t].
+
+    ``watches_errors`` marks conditions that may fire at any epoch: blocks then stay short beside the epochs so far.
+    """
+
+    watches_errors: ClassVar[bool] = False
 
     def horizon(self, epoch: int, start: int) -> int | None:
         """The next number of completed epochs after ``epoch`` at which this condition wants a look, if it knows."""
@@ -97,6 +102,8 @@ class TargetError(Condition):
 
     error: float
 
+    watches_errors: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         as_real("TargetError", self.error, low=0)
 
@@ -113,6 +120,8 @@ class NoImprovement(Condition):
 
     patience: int = 100
     tolerance: float = 0.0
+
+    watches_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         as_integer("patience", self.patience, low=1)
@@ -168,6 +177,8 @@ class EarlyStopping(Condition):
     every: int = 1
     generalization_loss: float | None = None
     progress: float | None = None
+
+    watches_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.patience is None and self.generalization_loss is None and self.progress is None:

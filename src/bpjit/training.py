@@ -78,7 +78,7 @@ def train(
     seed : decides these orders
     target : "auto" or "cpu"
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
-    callback : called with a ``Progress`` after every epoch; a true answer ends the training
+    callback : called with a ``Progress`` after every epoch, also the last; a true answer ends the training
 
     Returns
     -------
@@ -144,6 +144,10 @@ def train(
         prepared = time.perf_counter()
         with progress_bar(progress, most_epochs(conditions)) as show:
             stopped_by, error = _Loop(session, conditions, callback, show, interrupted, prepared).run()
+    if (
+        interrupted.is_set()
+    ):  # also where something else ended the training at that moment: a loop of trainings must end
+        stopped_by = "interrupted"
     counters = session.memory.counters
     best = int(counters[BEST_EPOCH]) if counters[BEST_EPOCH] else None
     vector = session.memory.p
@@ -184,6 +188,7 @@ class _Loop:
         limits = [condition.seconds for condition in conditions if isinstance(condition, TimeLimit)]
         self.deadline = started + min(limits, default=np.inf)
         self.start = session.epoch
+        session.cautious = any(condition.watches_errors for condition in conditions)
 
     def run(self) -> tuple[str, float]:
         """Train; returns why it ended, and E of the network as it then stands."""
@@ -199,8 +204,8 @@ class _Loop:
             reason = self.ended_by_condition(mark, since) if session.epoch > since else None
             if reason is None and not session.finite:
                 reason = "diverged"
-            if reason is None and self.callback is not None and session.epoch > since:
-                reason = self.call_back()
+            if self.callback is not None and session.finite and session.epoch > since:
+                reason = self.call_back() or reason
             if reason is None and self.interrupted.is_set():
                 reason = "interrupted"
             if reason is None and time.perf_counter() >= self.deadline:

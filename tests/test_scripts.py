@@ -1,0 +1,142 @@
+"""The scripts run, say what they should, and end with the exit codes they promise."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import proben1
+import train_mnist
+import train_watermelon
+import train_xor
+import worked_example
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def test_xor_shows_the_fall_the_truth_table_and_why_it_stopped(capsys):
+    assert train_xor.main([]) == 0
+    out = capsys.readouterr().out
+    assert "stopped by TargetError" in out
+    assert out.count("#") > 50
+    assert "1   1      0" in out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--updates", "accumulated"],
+        ["--updates", "2"],
+        ["--dtype", "float32", "--hidden", "6"],
+        ["--init", "uniform01", "--target", "cpu"],
+    ],
+)
+def test_xor_with_options(options):
+    assert train_xor.main(options) == 0
+
+
+def test_xor_that_is_not_learnt(capsys):
+    assert train_xor.main(["--epochs", "3"]) == 1
+    assert "NOT learnt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [["--target", "cuda"], ["--eta", "-1"], ["--hidden", "0"], ["--updates", "often"]])
+def test_xor_that_cannot_run(options, capsys):
+    assert train_xor.main(options) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("train_xor: ")
+
+
+def test_the_worked_example_equals_the_text(capsys):
+    assert worked_example.main() == 0
+    out = capsys.readouterr().out
+    assert "every number equals the text's" in out
+    assert "differs" not in out
+    assert "0.0159136204436" in out
+
+
+def test_a_changed_text_is_noticed(capsys, monkeypatch):
+    monkeypatch.setitem(worked_example.TEXT, "E", [0.29837])
+    assert worked_example.main() == 1
+    assert "differs" in capsys.readouterr().out
+
+
+def test_watermelon_exercises(capsys):
+    assert train_watermelon.main(["--seeds", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "standard" in out
+    assert "accumulated" in out
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """Two hundred pictures of bars, ten classes, as IDX files and as npz."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(240) % 10).astype(np.uint8)
+    images = rng.integers(0, 60, (240, 28, 28)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 2 * label : 2 * label + 3] = 250
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    parts = (images[:200], labels[:200], images[200:], labels[200:])
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for name, part in zip(names, parts, strict=True):
+        header = bytes([0, 0, 8, part.ndim]) + b"".join(size.to_bytes(4, "big") for size in part.shape)
+        with gzip.open(folder / f"{name}.gz", "wb") as file:
+            file.write(header + part.tobytes())
+    np.savez(tmp_path / "digits.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), parts, strict=True)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("setting", ["nielsen", "best"])
+@pytest.mark.parametrize("name", ["idx", "digits.npz"])
+def test_mnist_from_either_form(digits, name, setting, capsys):
+    assert train_mnist.main(["--data", str(digits / name), "--setting", setting, "--seeds", "1", "--epochs", "6"]) == 0
+    out = capsys.readouterr().out
+    mean = next(line.split() for line in out.splitlines() if line.startswith("mean"))
+    assert float(mean[2]) > 80
+
+
+def test_mnist_without_its_file(tmp_path, capsys):
+    assert train_mnist.main(["--data", str(tmp_path / "nothing.npz")]) == 2
+    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert train_mnist.main(["--data", str(tmp_path / "damaged.npz")]) == 2
+    assert train_mnist.main(["--data", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+
+
+def test_proben1_without_its_files(tmp_path, capsys):
+    assert proben1.main(["--data", str(tmp_path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.py") if path.name[0] != "_"))
+def test_help_of_every_script(script):
+    if "ArgumentParser(" in (SCRIPTS / script).read_text():
+        done = subprocess.run([sys.executable, str(SCRIPTS / script), "--help"], capture_output=True, text=True)
+        assert done.returncode == 0
+        assert "usage" in done.stdout
+
+
+# --- Published results, for which the data are needed.
+
+
+@pytest.mark.slow
+def test_mnist_in_the_published_setting(shared_data, capsys):
+    """784-30-10: at least 90 % after one epoch and 94.7 % after 30, mean of three seeds."""
+    assert train_mnist.main(["--data", str(shared_data / "mnist" / "mnist.npz")]) == 0
+    mean = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("mean"))
+    assert float(mean[1]) >= 90.0
+    assert float(mean[2]) >= 94.7
+
+
+@pytest.mark.slow
+def test_proben1_in_the_published_setting(shared_data, capsys):
+    """cancer1, diabetes1, glass1: no worse than one published standard deviation above the published mean."""
+    assert proben1.main(["--data", str(shared_data / "proben1")]) == 0
+    assert "glass1" in capsys.readouterr().out
