@@ -103,8 +103,8 @@ def pairs_of(chosen: dict) -> list[tuple]:
 class Problem:
     """Data and a start for a case, all numbers exact in float32, and what the reference makes of them.
 
-    Data are drawn until the case is one: every trained layer has a gradient (ReLU units may all be asleep), and a
-    start off by 1e-7 leads to nearly the same end (no sign of a gradient or of ŷ − y hangs on a digit).
+    Data are drawn until the case is one: every trained layer moves (ReLU units may all be asleep), and a start off by
+    1e-7 leads to nearly the same end (no sign of a gradient or of ŷ − y hangs on rounding).
     """
 
     def __init__(self, case: Case, epochs: int = EPOCHS) -> None:
@@ -112,13 +112,9 @@ class Problem:
         self.activations = [case.hidden] * (case.depth - 1) + [case.output]
         for attempt in range(200):
             self.draw(np.random.default_rng([case.seed, attempt]))
-            if self.every_layer_has_a_gradient():
-                self.expected = self.by_reference(self.start, epochs)
-                if (
-                    distance(self.by_reference(self.start * self.nearly_one, epochs).vector, self.expected.vector)
-                    < 1e-5
-                ):
-                    return
+            self.expected = self.by_reference(self.start, epochs)
+            if self.every_layer_moves() and self.nothing_hangs_on_a_digit(epochs):
+                return
         raise AssertionError(f"no data for {case}")
 
     def draw(self, rng: np.random.Generator) -> None:
@@ -146,11 +142,28 @@ class Problem:
             for part in thresholds:
                 part[:] = False
 
-    def every_layer_has_a_gradient(self) -> bool:
-        slope = reference.gradient(
-            *reference.unflatten(self.start, self.sizes), self.activations, self.case.loss, self.X, self.Y, self.c
+    def every_layer_moves(self) -> bool:
+        return min(self.layer_by_layer(np.abs(self.expected.vector - self.start))) > 1e-5
+
+    def nothing_hangs_on_a_digit(self, epochs: int) -> bool:
+        off = self.by_reference(self.start * self.nearly_one, epochs)
+        if distance(off.vector, self.expected.vector) >= 1e-5:
+            return False
+        if self.case.rule in SMOOTH_RULES:
+            return True
+        return not any(self.a_sum_cancels(self.by_reference(self.start, t).vector) for t in range(epochs))
+
+    def a_sum_cancels(self, vector: np.ndarray) -> bool:
+        """Whether a gradient is a sum of numbers that cancel: its sign, all that some rules see, is then rounding."""
+        there = reference.unflatten(vector, self.sizes)
+        shares = np.array(
+            [
+                reference.flatten(*reference.sample_gradient(*there, self.activations, self.case.loss, x, y)[1:])
+                for x, y in zip(self.X, self.Y, strict=True)
+            ]
         )
-        return all(layer > 1e-3 for layer in self.layer_by_layer(np.abs(slope)))
+        shares *= (np.ones(M) if self.c is None else self.c)[:, None]
+        return bool(np.any(np.abs(shares.sum(0)) < 1e-9 * np.abs(shares).max(0)))
 
     def layer_by_layer(self, vector: np.ndarray) -> list[float]:
         """The largest entry of a vector in each trained layer."""
