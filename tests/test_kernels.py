@@ -167,3 +167,15 @@ def test_float32_kernels_hold_no_float64_arithmetic(rule, monkeypatch):
     assert "float" in code
     assert re.findall(r"= f(?:add|sub|mul|div|cmp|neg)\b[^\n]*\bdouble\b[^\n]*", code) == []
     assert batch.PLAIN == 0
+
+
+def test_the_error_of_many_samples_keeps_its_digits_in_float32():
+    """A plain float32 sum of 300,000 equal shares is off by percents."""
+    net = bpjit.Network.from_arrays([np.zeros((1, 1), np.float32)], [np.zeros(1, np.float32)], output="identity")
+    m, y = 300_000, np.float32(0.37)
+    E = 0.5 * float(y) ** 2
+    assert bpjit.error(net, np.zeros((m, 1)), np.full(m, y)) == pytest.approx(E, rel=1e-6)
+    fit = bpjit.train(net, np.zeros((m, 1)), np.full(m, y), trainable=[(True, False)], updates="accumulated", stop=1)
+    assert fit.errors[0] == pytest.approx(E, rel=1e-6)
+    plain = np.cumsum(np.full(m, np.float32(E)), dtype=np.float32)[-1] / m
+    assert abs(plain / E - 1) > 1e-3

@@ -104,9 +104,7 @@ class Session:
         self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
         self._epoch_start: Mark | None = None  # where an adaptive rate goes back to
         self.finite = True
-        self.cautious = (
-            False  # whether a training may end at any epoch: a block then is at most half of what was before
-        )
+        self.cautious = False  # if it may end at any epoch, a block is at most half as long as all before it
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
     # --- Where it stands.
