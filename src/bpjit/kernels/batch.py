@@ -64,14 +64,15 @@ def add_gradient(layers: np.ndarray, c: Any, u: Units, gradient: np.ndarray) -> 
     """Add −c ∂E_k/∂w_hj = c g_j b_h and −c ∂E_k/∂θ_j = −c g_j. Writes gradient."""
     for index in range(len(layers)):
         layer = layers[index]
-        for h in range(layer.fan_in):
-            b = u.b[layer.below + h] * c
+        q, l, below, here = layer.fan_in, layer.fan_out, layer.below, layer.here
+        weights, thresholds = layer.weights, layer.thresholds
+        for h in range(q):
+            b, row = u.b[below + h] * c, weights + h * l
             if b != like(b, 0):
-                row = layer.weights + h * layer.fan_out
-                for j in range(layer.fan_out):
-                    gradient[row + j] += u.g[layer.here + j] * b
-        for j in range(layer.fan_out):
-            gradient[layer.thresholds + j] -= u.g[layer.here + j] * c
+                for j in range(l):
+                    gradient[row + j] += u.g[here + j] * b
+        for j in range(l):
+            gradient[thresholds + j] -= u.g[here + j] * c
 
 
 @formula
@@ -186,11 +187,11 @@ def add_errors(
 @kernel
 def predict(layers: np.ndarray, p: np.ndarray, X: np.ndarray, u: Units, y_hat: np.ndarray) -> None:
     """ŷ of every row of X. Writes y_hat, [shape: (m, l)]."""
-    top = layers[-1].here
+    here, l = layers[-1].here, layers[-1].fan_out
     for k in range(len(X)):
         outputs(layers, p, X[k], u)
-        for j in range(y_hat.shape[1]):
-            y_hat[k, j] = u.b[top + j]
+        for j in range(l):
+            y_hat[k, j] = u.b[here + j]
 
 
 @kernel

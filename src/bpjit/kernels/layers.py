@@ -15,15 +15,16 @@ from numba.core import config
 from .. import formulas, rules
 from .jit import formula
 
+# Unsigned, all of them: an index that might be negative would be checked at every access, and no loop vectorised.
 LAYER = np.dtype(
     [
-        ("fan_in", np.int64),  # number of units below
-        ("fan_out", np.int64),  # number of units here
-        ("below", np.int64),  # where the units below begin
-        ("here", np.int64),  # where the units of this layer begin
-        ("weights", np.int64),  # where W begins, [shape: (fan_in, fan_out)]
-        ("thresholds", np.int64),  # where θ begins, [shape: (fan_out,)]
-        ("activation", np.int64),  # its code
+        ("fan_in", np.uint64),  # number of units below
+        ("fan_out", np.uint64),  # number of units here
+        ("below", np.uint64),  # where the units below begin
+        ("here", np.uint64),  # where the units of this layer begin
+        ("weights", np.uint64),  # where W begins, [shape: (fan_in, fan_out)]
+        ("thresholds", np.uint64),  # where θ begins, [shape: (fan_out,)]
+        ("activation", np.uint64),  # its code
     ],
     align=True,
 )

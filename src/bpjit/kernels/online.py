@@ -31,17 +31,17 @@ class Samples(NamedTuple):
 @formula
 def net_input(layer: Any, p: np.ndarray, u: Units) -> None:
     """z_j = β_j − θ_j with β_j = Σ_h w_hj b_h. Writes u.z of this layer."""
-    zero = like(p[0], 0)
-    for j in range(layer.fan_out):
-        u.z[layer.here + j] = zero
-    for h in range(layer.fan_in):
-        b = u.b[layer.below + h]
+    zero, q, l = like(p[0], 0), layer.fan_in, layer.fan_out
+    below, here, weights, thresholds = layer.below, layer.here, layer.weights, layer.thresholds
+    for j in range(l):
+        u.z[here + j] = zero
+    for h in range(q):
+        b, row = u.b[below + h], weights + h * l
         if b != zero:  # most pixels of a picture are 0
-            row = layer.weights + h * layer.fan_out
-            for j in range(layer.fan_out):
-                u.z[layer.here + j] += b * p[row + j]
-    for j in range(layer.fan_out):
-        u.z[layer.here + j] -= p[layer.thresholds + j]
+            for j in range(l):
+                u.z[here + j] += b * p[row + j]
+    for j in range(l):
+        u.z[here + j] -= p[thresholds + j]
 
 
 @formula
@@ -51,12 +51,13 @@ def outputs(layers: np.ndarray, p: np.ndarray, x: np.ndarray, u: Units) -> None:
         u.b[i] = x[i]
     for index in range(len(layers)):
         layer = layers[index]
+        activation, here, l = layer.activation, layer.here, layer.fan_out
         net_input(layer, p, u)
-        if layer.activation == SOFTMAX:
+        if activation == SOFTMAX:
             softmax(layer, u)
         else:
-            for j in range(layer.here, layer.here + layer.fan_out):
-                u.b[j], u.slope[j] = activate(layer.activation, u.z[j])
+            for j in range(here, here + l):
+                u.b[j], u.slope[j] = activate(activation, u.z[j])
 
 
 @formula
@@ -107,13 +108,12 @@ def hidden_terms(layers: np.ndarray, p: np.ndarray, u: Units) -> None:
     """e_h = b_h (1 − b_h) Σ_j w_hj g_j for sigmoid units, from the outputs downwards. Writes u.g of hidden units."""
     for index in range(len(layers) - 1, 0, -1):
         layer = layers[index]
-        for h in range(layer.fan_in):
-            back = like(p[0], 0)
-            row = layer.weights + h * layer.fan_out
-            for j in range(layer.fan_out):
-                back += p[row + j] * u.g[layer.here + j]
-            below = layer.below + h
-            u.g[below] = formulas.hidden_gradient_term(u.slope[below], back)
+        q, l, below, here, weights = layer.fan_in, layer.fan_out, layer.below, layer.here, layer.weights
+        for h in range(q):
+            back, row = like(p[0], 0), weights + h * l
+            for j in range(l):
+                back += p[row + j] * u.g[here + j]
+            u.g[below + h] = formulas.hidden_gradient_term(u.slope[below + h], back)
 
 
 @formula
@@ -121,15 +121,15 @@ def update(layers: np.ndarray, p: np.ndarray, eta: Any, u: Units) -> None:
     """Δw_hj = η g_j b_h, Δθ_j = −η g_j, and so Δv_ih = η e_h x_i, Δγ_h = −η e_h. Writes p."""
     for index in range(len(layers)):
         layer = layers[index]
-        for h in range(layer.fan_in):
-            b = u.b[layer.below + h]
+        q, l, below, here = layer.fan_in, layer.fan_out, layer.below, layer.here
+        weights, thresholds = layer.weights, layer.thresholds
+        for h in range(q):
+            b, row = u.b[below + h], weights + h * l
             if b != like(b, 0):
-                row = layer.weights + h * layer.fan_out
-                for j in range(layer.fan_out):
-                    p[row + j] = formulas.weight_update(p[row + j], eta, u.g[layer.here + j], b)
-        for j in range(layer.fan_out):
-            theta = layer.thresholds + j
-            p[theta] = formulas.threshold_update(p[theta], eta, u.g[layer.here + j])
+                for j in range(l):
+                    p[row + j] = formulas.weight_update(p[row + j], eta, u.g[here + j], b)
+        for j in range(l):
+            p[thresholds + j] = formulas.threshold_update(p[thresholds + j], eta, u.g[here + j])
 
 
 @strict
