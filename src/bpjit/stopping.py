@@ -130,7 +130,8 @@ class NoImprovement(Condition):
     def candidates(self, history: History, since: int) -> np.ndarray:
         best = np.minimum.accumulate(history.errors)
         first = max(since, self.patience)
-        fell = best[first - self.patience : len(best) - self.patience] - best[first:]
+        last = max(first, len(best))
+        fell = best[first - self.patience : last - self.patience] - best[first:last]
         return np.flatnonzero(fell <= self.tolerance) + first + 1
 
 
