@@ -10,6 +10,9 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
 
 import bpjit
 import reference
@@ -125,6 +128,46 @@ def test_blocks_do_not_change_bits(monkeypatch):
         monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
         assert same(bp_train(start(), X, Y, **settings), whole)
         monkeypatch.undo()
+
+
+STOPS = [
+    TargetError(0.1),
+    TargetError(0.05),
+    NoImprovement(3),
+    NoImprovement(40, tolerance=0.01),
+    GradientNorm(0.05, every=7),
+    EarlyStopping(patience=20),
+    EarlyStopping(every=5, generalization_loss=3),
+    EarlyStopping(every=4, progress=5),
+    MaxEpochs(33),
+    MaxEpochs(120),
+]
+
+
+@given(
+    st.sampled_from(sorted(RULES)),
+    st.lists(st.sampled_from(STOPS), min_size=1, max_size=3),
+    st.integers(1, 100),
+)
+@limits(max_examples=60)
+def test_blocks_change_neither_bits_nor_where_it_stops(setting, stops, first):
+    """Blocks of any length, and a resume in between, against blocks of one sample."""
+    if sum(isinstance(stop, EarlyStopping) for stop in stops) > 1:
+        return
+    options = RULES[setting] | {"validation": NOISE_VALIDATION}
+    limited = [*stops, MaxEpochs(200)]
+    whole = bp_train(start(), *NOISE, stop=limited, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        small = bp_train(start(), *NOISE, stop=limited, **options)
+    assert small.stopped_by == whole.stopped_by
+    assert same(small, whole)
+    if first < whole.epochs and not any(isinstance(stop, MaxEpochs) for stop in stops):
+        half = bp_train(start(), *NOISE, stop=[*stops, MaxEpochs(first)], **options)
+        rest = bp_train(half.network, *NOISE, stop=[*stops, MaxEpochs(200 - first)], resume=half, **options)
+        assert rest.stopped_by == whole.stopped_by
+        assert same(rest, whole)
 
 
 def test_seeds_change_the_order_only_where_there_is_one():
