@@ -71,6 +71,28 @@ def test_a_second_process_hits_the_cache_and_an_edit_never_runs_old_code(copy):
     assert copy.run()[:2] == (0, 2)
 
 
+COMPILE = """
+import sys, bpjit
+from bpjit.kernels import batch, epochs
+net = bpjit.Network.random((2, 3, 3), output="softmax", dtype=sys.argv[1])
+settings = {"updates": "accumulated", "rule": "rprop"} if sys.argv[2] == "rprop" else {}
+bpjit.compile(net, **settings)
+kernels = (epochs.train_block, batch.measure, batch.predict, batch.add_gradients, batch.jacobian)
+before = [len(kernel.signatures) for kernel in kernels]
+other = bpjit.Network.random((4, 5, 6, 2), "tanh", "relu", dtype=sys.argv[1])
+X, Y = [[0, 1, 2, 3]] * 3, [[0, 1]] * 3
+bpjit.train(other, X, Y, stop=[bpjit.EarlyStopping(), 2], validation=(X, Y), **settings)
+other.predict(X), bpjit.gradient(other, X, Y), bpjit.jacobian(other, X, by="inputs"), bpjit.error(other, X, Y)
+assert [len(kernel.signatures) for kernel in kernels] == before == [1] * 5
+"""
+
+
+@pytest.mark.parametrize(("dtype", "rule"), [("float64", "sgd"), ("float32", "rprop")])
+def test_compile_leaves_nothing_to_compile_later(dtype, rule):
+    """Whatever the network's sizes and activations, and the caller's data."""
+    subprocess.run([sys.executable, "-W", "error", "-c", COMPILE, dtype, rule], check=True)
+
+
 def test_a_damaged_cache_costs_a_compilation(copy):
     expected = copy.run()[2]
     files = sorted(copy.cache.rglob("*.nb?"))

@@ -14,7 +14,7 @@ from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, R
 from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
-from .training import train
+from .training import compile, train
 from .version import __version__
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "TargetError",
     "TimeLimit",
     "__version__",
+    "compile",
     "error",
     "gradient",
     "jacobian",

@@ -15,13 +15,23 @@ import numpy as np
 
 from .arguments import as_choice, as_flag, as_seed, describe
 from .console import ctrl_c, progress_bar
-from .evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
+from .evaluation import (
+    as_lam,
+    as_loss,
+    as_network,
+    as_samples,
+    gradient_of,
+    jacobian,
+    measure,
+    no_samples,
+    objective_of,
+)
 from .fit import Fit, Progress
 from .kernels.batch import BEST_EPOCH
 from .kernels.online import Samples
 from .network import Network
 from .rules import Rule, as_rule
-from .schedules import Schedule, as_schedule
+from .schedules import Constant, Schedule, as_schedule
 from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
@@ -169,6 +179,42 @@ def train(
         target="cpu",
         _state={**session.state(), "setting": setting, "samples": len(D.X)},
     )
+
+
+def compile(
+    net: Network, *, updates: str | int = "stochastic", rule: str | Rule = "sgd", lam: float | None = None
+) -> float:
+    """Compile now what training and prediction with these settings need, before a loop that must not wait.
+
+    Parameters
+    ----------
+    net : a network of the dtype to be used; its sizes and activations do not matter, kernels serve all
+    updates, rule, lam : as ``train`` will get them
+
+    Returns
+    -------
+    Seconds it took: a few at the first time, some milliseconds where the disk cache has the machine code
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.random((2, 4, 1))
+    >>> seconds = bpjit.compile(net, rule="adam")
+    >>> fit = bpjit.train(net, [[0, 1]], [1], rule="adam", stop=1)  # starts at once
+    """
+    started = time.perf_counter()
+    net = as_network(net)
+    rule = as_rule(rule)
+    everything = np.ones(len(net._vector), bool)
+    size = as_batch_size(updates, rule)
+    setting = Setting("squared", rule, Constant(1.0), size, as_lam(lam), everything, shuffle=True, seed=0)
+    X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
+    D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
+    Session(net, D, no_samples(D), 1, setting).compile()
+    net.predict(np.zeros(net.sizes[0]))
+    gradient_of(net, net._vector, D, "squared", setting.lam)
+    jacobian(net, np.zeros(net.sizes[0]))
+    return time.perf_counter() - started
 
 
 class _Loop:
