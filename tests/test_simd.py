@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from bpjit import formulas, rules
-from bpjit.kernels import jit, simd
+from bpjit.kernels import (
+    jit,
+    simd,
+    simd_functions,  # noqa: F401 - gives vectors their exp, log, tanh, sin, cos
+)
 
 LANES = {"float64": 8, "float32": 16}
 load8, store8, lift8 = simd.vectors(8)
