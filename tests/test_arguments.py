@@ -162,6 +162,7 @@ def test_odd_numbers_that_are_right():
         ("trainable", ["yes", "no"], "13 booleans"),
         ("trainable", [False, False], "at least one"),
         ("trainable", 5, "13 booleans"),
+        ("trainable", [[[True], [True, False]], True], "13 booleans"),
         ("resume", "fit", "expected a Fit"),
         ("train_thresholds", "no", "True or False"),
         ("train_thresholds", 1, "True or False"),

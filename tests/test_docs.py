@@ -30,7 +30,8 @@ def test_public_functions_have_examples():
         assert ">>> " in thing.__doc__
 
 
-def test_readme_examples():
+def test_readme_examples(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one of them saves a network
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert blocks
     for block in blocks:

@@ -65,6 +65,12 @@ def test_binary_cross_entropy(z, y):
     assert formulas.cross_entropy_gradient_term(y_hat, y) == pytest.approx(-slope, rel=1e-8)
 
 
+def test_binary_cross_entropy_of_confident_outputs_keeps_its_digits():
+    for z in (30.0, 12.0):
+        assert formulas.binary_cross_entropy(z, 1.0) == pytest.approx(math.log1p(math.exp(-z)), rel=1e-12)
+        assert formulas.binary_cross_entropy(-z, 0.0) == pytest.approx(math.log1p(math.exp(-z)), rel=1e-12)
+
+
 def test_binary_cross_entropy_never_overflows():
     assert formulas.binary_cross_entropy(1000.0, 0.0) == 1000.0
     assert formulas.binary_cross_entropy(-1000.0, 1.0) == 1000.0

@@ -116,6 +116,18 @@ def test_scaled_networks_take_and_give_the_user_s_units():
     np.testing.assert_allclose(slope, by_differences, rtol=1e-6)
 
 
+def test_a_scale_cannot_change_and_keeps_data_finite():
+    scale = Scale([0.0, 0.0], [1e-300, 1.0])
+    with pytest.raises(ValueError, match="read-only"):
+        scale.arrays["input_factor"][0] = 9
+    net = Network.random((2, 1), scale=scale)
+    with pytest.raises(ValueError, match="^X: expected numbers that the network's scale keeps finite"):
+        net.predict([[1e30, 1.0]])
+    single = Network.random((2, 1), scale=Scale([0.0, 0.0], [1.0, 1.0]), dtype="float32")
+    with pytest.raises(ValueError, match="^X: expected numbers that the network's scale keeps finite in float32"):
+        single.predict([[1e300, 1.0]])
+
+
 def test_scale_from_data():
     X = np.array([[1.0, 5.0, 7.0], [3.0, 5.0, 9.0]])
     scale = Scale.standard(X, [0.0, 4.0])

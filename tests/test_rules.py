@@ -106,7 +106,7 @@ def test_rprop_s_first_steps():
     state = rules.Rprop(delta0=(0.005, 0.02)).start(1000, seed=4)
     assert 0.005 < state[1].min() < 0.0055
     assert 0.0195 < state[1].max() < 0.02
-    np.testing.assert_array_equal(state[1], 0.005 + 0.015 * streams.uniforms(4, rules.DELTA0_STREAM, 0, 1000))
+    np.testing.assert_array_equal(state[1], 0.005 + 0.015 * streams.uniforms(4, streams.FIRST_STEPS, 0, 1000))
     assert (rules.Rprop(delta0=0.3).start(5, seed=4)[1] == 0.3).all()
 
 

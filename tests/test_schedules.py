@@ -37,6 +37,26 @@ def test_adaptive_rate_undoes_epochs_that_made_it_worse():
     assert fixed.error > kept[-1]
 
 
+def test_an_undone_epoch_leaves_no_trace_in_the_validation():
+    """validation_errors[t] is that of the network after epoch t, undone or not; so is the best network's."""
+    validation = (X[:9] + 0.3, Y[:9])
+    for epochs in range(1, 40):
+        fit = bp_train(
+            start(), X, Y, eta=AdaptiveRate(300.0), updates="accumulated", stop=epochs, validation=validation
+        )
+        assert fit.validation_errors[-1] == pytest.approx(bpjit.error(fit.network, *validation), rel=1e-13)
+    best = bp_train(
+        start(),
+        X,
+        Y,
+        eta=AdaptiveRate(300.0),
+        updates="accumulated",
+        stop=[bpjit.EarlyStopping(patience=100), 40],
+        validation=validation,
+    )
+    assert bpjit.error(best.network, *validation) == pytest.approx(best.validation_errors.min(), rel=1e-13)
+
+
 def test_rates_of_each_schedule():
     epochs = np.arange(6)
     assert bpjit.Constant(0.3).rates(epochs).tolist() == [0.3] * 6

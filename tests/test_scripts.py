@@ -67,9 +67,15 @@ def test_a_changed_text_is_noticed(capsys, monkeypatch):
 
 def test_watermelon_exercises(capsys):
     assert train_watermelon.main(["--seeds", "2"]) == 0
-    out = capsys.readouterr().out
-    assert "standard" in out
-    assert "accumulated" in out
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    standard, accumulated = (next(line for line in lines if line[:1] == [name]) for name in ("standard", "accumulated"))
+    assert "100%" in standard
+    assert "100%" in accumulated
+    assert int(standard[4]) > 10 * int(standard[2])  # 17 updates an epoch
+    assert accumulated[4] == accumulated[2]
+    reached = {(line[0], line[1]): line[-3] for line in lines if line[1:2] in (["Constant"], ["AdaptiveRate"])}
+    assert reached["0.1", "Constant"] == "0%"
+    assert all(share == "100%" for (_, rate), share in reached.items() if rate == "AdaptiveRate")
 
 
 @pytest.fixture

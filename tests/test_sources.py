@@ -79,8 +79,14 @@ def test_s1_ten_thousand_steps_with_thresholds(worked_example):
 
 def test_s1_updated_weights_in_the_hidden_terms_give_the_web_copies_error(worked_example):
     """Web copies print E = 0.291027924 after one step: from e_h with output weights already updated."""
-    fit = bpjit.train(worked_example, X, Y, eta=0.5, train_thresholds=False, stop=1)
-    assert abs(fit.error - 0.291027924) > 1e-7
+    trained = bpjit.train(worked_example, X, Y, eta=0.5, train_thresholds=False, stop=1).network
+    b = bpjit.Network.from_arrays(W[:1], THETA[:1]).predict(X)[0]
+    g = np.array([-0.13849856162855695, 0.038098236516556236])
+    e = b * (1 - b) * (trained.w @ g)
+    wrong = bpjit.Network.from_arrays([W[0] + 0.5 * np.outer(X[0], e), trained.w], THETA)
+    assert bpjit.error(wrong, X, Y) == pytest.approx(0.291027924, abs=5e-10)
+    assert bpjit.error(trained, X, Y) == pytest.approx(0.29102777369359933, rel=1e-12)
+    assert np.abs(trained.v - wrong.v).max() > 1e-7
 
 
 def test_s2_chain_rule_for_a_layered_network():
@@ -161,14 +167,22 @@ def test_s5_standard_bp(xor, dtype):
         np.testing.assert_allclose(part, wanted, rtol=1e-12 if dtype == "float64" else 1e-4)
 
 
+def slope_of_the_mean_error(net, X, Y):
+    return reference.gradient(net.weights, net.thresholds, ["sigmoid", "sigmoid"], "squared", X, Y)
+
+
+def test_s5_absolute_loss_of_the_example():
+    """S5: the output 0.87 for a target of 1 has the absolute error 0.13."""
+    net = bpjit.Network.from_arrays([[[0.0]]], [[-0.87]], output="identity")
+    assert bpjit.error(net, [[0.0]], [1.0], loss="absolute") == pytest.approx(0.13, rel=1e-12)
+
+
 def test_s5_accumulated_bp_descends_the_mean_error(xor):
     X, Y = xor
     net = bpjit.Network.random((2, 3, 1), init="uniform01", seed=4)
-    slope = reference.central_differences(
-        lambda p: np.mean(0.5 * (net.with_parameters(p).predict(X) - Y) ** 2), net.parameters
-    )
+    slope = slope_of_the_mean_error(net, X, Y)
     trained = bpjit.train(net, X, Y, eta=3.0, updates="accumulated", stop=1).network
-    np.testing.assert_allclose(trained.parameters, net.parameters - 3.0 * slope, rtol=1e-8)
+    np.testing.assert_allclose(trained.parameters, net.parameters - 3.0 * slope, rtol=1e-12)
 
 
 def test_s5_regularised_objective(xor):
@@ -176,9 +190,10 @@ def test_s5_regularised_objective(xor):
     X, Y = xor
     net, lam = bpjit.Network.random((2, 3, 1), init="uniform01", seed=4), 0.95
     objective = lambda p: lam * np.mean(0.5 * (net.with_parameters(p).predict(X) - Y) ** 2) + (1 - lam) * p @ p  # noqa: E731
-    slope = reference.central_differences(objective, net.parameters)
+    slope = lam * slope_of_the_mean_error(net, X, Y) + (1 - lam) * 2 * net.parameters
+    np.testing.assert_allclose(slope, reference.central_differences(objective, net.parameters), rtol=1e-6, atol=1e-9)
     fit = bpjit.train(net, X, Y, eta=0.3, updates="accumulated", lam=lam, stop=1)
-    np.testing.assert_allclose(fit.network.parameters, net.parameters - 0.3 * slope, rtol=1e-8)
+    np.testing.assert_allclose(fit.network.parameters, net.parameters - 0.3 * slope, rtol=1e-12)
     assert fit.objective == pytest.approx(objective(fit.network.parameters), rel=1e-12)
     assert fit.error == pytest.approx(bpjit.error(fit.network, X, Y), rel=1e-14)
 

@@ -107,3 +107,9 @@ def test_conditions_that_may_fire_at_any_epoch_say_so(condition):
     assert condition.watches_errors
     assert condition.horizon(3, 0) is None
     assert not MaxEpochs(3).watches_errors
+
+
+def test_small_numpy_integers_do_not_overflow():
+    assert MaxEpochs(np.int16(20_000)).horizon(20_000, 20_000) == 40_000
+    assert GradientNorm(0.1, every=np.int8(7)).horizon(130, 0) == 133
+    assert type(EarlyStopping(np.int8(5)).patience) is int

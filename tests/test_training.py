@@ -18,6 +18,7 @@ import bpjit
 import reference
 from bpjit import AdaptiveRate, EarlyStopping, GradientNorm, MaxEpochs, Network, NoImprovement, TargetError, TimeLimit
 from bpjit import train as bp_train
+from bpjit.kernels.batch import POSITION
 
 RULES = {
     "standard": {"eta": 0.5},
@@ -170,6 +171,24 @@ def test_blocks_change_neither_bits_nor_where_it_stops(setting, stops, first):
         assert same(rest, whole)
 
 
+def test_an_epoch_is_ordered_once(monkeypatch):
+    """However many calls it takes: else large data would spend them all on sorting."""
+    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+    ordered = []
+
+    class Watched(bpjit.session.Session):
+        def run(self, until):
+            self.work.keys[:] = 0  # an order made from these would be found out
+            super().run(until)
+            ordered.append(self.work.keys.any())
+
+    monkeypatch.setattr("bpjit.training.Session", Watched)
+    fit = bp_train(start(), X, Y, eta=0.5, stop=3)
+    assert len(ordered) > 20
+    assert sum(ordered) == fit.epochs == 3
+
+
 def test_seeds_change_the_order_only_where_there_is_one():
     fits = [bp_train(start(), X, Y, eta=0.5, stop=5, seed=seed) for seed in (0, 1)]
     assert fits[0].network != fits[1].network
@@ -314,6 +333,14 @@ def test_masks_leave_parameters_alone(settings, lam):
     assert bp_train(net, X, Y, trainable=flat, lam=lam, stop=5, **settings).network == one
 
 
+def test_class_weights_of_a_scaled_network_are_those_of_the_user_s_labels():
+    labels = np.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    inputs = np.random.default_rng(0).normal(size=(10, 2))
+    net = Network.random((2, 3, 1), "tanh", "identity", scale=bpjit.Scale.standard(inputs, labels))
+    expected = bpjit.error(net, inputs, labels, sample_weight=np.where(labels == 0, 5.0, 1.0))
+    assert bpjit.error(net, inputs, labels, class_weight={0: 5}) == pytest.approx(expected, rel=1e-14)
+
+
 # --- Stopping.
 
 
@@ -406,12 +433,16 @@ def test_time_limit_also_inside_an_epoch():
     fit = bp_train(net, big, big[:, :1], stop=TimeLimit(0.3), **settings)
     assert time.perf_counter() - begun < 5
     assert fit.stopped_by == "TimeLimit"
-    assert fit.epochs == 0
+    assert fit._state["memory"].counters[POSITION] > 0  # inside an epoch
     assert fit.updates > 0
     assert fit.network != net
     # and on exactly from inside the epoch
     further = bp_train(fit.network, big[:m], big[:, :1], stop=1, resume=fit, **settings)
-    assert same(further, bp_train(net, big, big[:, :1], stop=1, **settings))
+    assert same(further, bp_train(net, big, big[:, :1], stop=fit.epochs + 1, **settings))
+    with pytest.raises(ValueError, match="^resume: the fit stopped inside an epoch; expected its data again"):
+        bp_train(fit.network, big[:-1], big[:-1, :1], stop=1, resume=fit, **settings)
+    with pytest.raises(ValueError, match="^resume: the fit stopped inside an epoch"):
+        bp_train(fit.network, big, big[:, :1], stop=1, resume=fit, validation=VALIDATION, **settings)
 
 
 def test_callback_sees_every_epoch_and_may_stop():
@@ -501,10 +532,10 @@ def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
     bp_train(net, big[:10], big[:10, :1], stop=1, **settings)
     press_ctrl_c_after(0.2)
     begun = time.perf_counter()
-    fit = bp_train(net, big, big[:, :1], stop=10, **settings)
+    fit = bp_train(net, big, big[:, :1], stop=10_000, **settings)
     assert fit.stopped_by == "interrupted"
-    assert fit.epochs == 0
-    assert (fit.network != net) == (updates == "stochastic")
+    assert fit._state["memory"].counters[POSITION] > 0  # inside an epoch
+    assert (fit.network != net) == (updates == "stochastic" or fit.epochs > 0)
     assert time.perf_counter() - begun < 5
 
 

@@ -21,7 +21,10 @@ def describe(value: Any) -> str:
     """A short description of what came."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and dtype {value.dtype}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an object that cannot even say what it is
+        text = "an object"
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
 
 
@@ -72,6 +75,11 @@ def as_integer(name: str, value: Any, *, low: int, high: int | None = None) -> i
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
     return int(value)
+
+
+def keep(record: Any, name: str, value: Any) -> None:
+    """Put a checked value in the place of what a frozen record was given: a float for an int8, say."""
+    object.__setattr__(record, name, value)
 
 
 def as_seed(name: str, value: Any) -> int:

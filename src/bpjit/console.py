@@ -40,6 +40,7 @@ def progress_bar(wanted: bool | None, total: int | None) -> Iterator[Callable[[i
 
     ``wanted`` None means on a terminal or in a notebook only.
     """
+    delay = PROGRESS_DELAY if wanted is None else 0.0
     if wanted is None:
         wanted = "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
     if not wanted:
@@ -47,7 +48,7 @@ def progress_bar(wanted: bool | None, total: int | None) -> Iterator[Callable[[i
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, unit="epoch", delay=PROGRESS_DELAY, leave=False) as bar:
+    with tqdm(total=total, unit="epoch", delay=delay, leave=False) as bar:
 
         def show(epochs: int, error: float) -> None:
             bar.set_postfix_str(f"E {error:.4g}", refresh=False)

@@ -58,7 +58,9 @@ def as_samples(
     """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers."""
     X = net._scaled_inputs(names[0], X)
     m = len(X)
-    Y = net._scaled_targets(names[1], Y, m)
+    Y = net._targets(names[1], Y, m)
+    labels = _labels(Y)  # in the user's units, as classify reads outputs
+    Y = net._scaled_targets(names[1], Y)
     if loss == "cross_entropy":
         _check_probabilities(names[1], Y, net.output)
     numbers = np.arange(m, dtype=np.uint64)
@@ -66,7 +68,7 @@ def as_samples(
     present = c > 0
     if class_weight is not None:
         c = c.copy()
-        c[present] *= class_weights("class_weight", class_weight, _labels(Y[present]), max(2, Y.shape[1]))
+        c[present] *= class_weights("class_weight", class_weight, labels[present], max(2, Y.shape[1]))
         present = c > 0
         if not present.any():
             raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
@@ -227,7 +229,7 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     X, single = net._as_inputs(X)
     width = net.sizes[0] if by == "inputs" else len(net._vector)
     J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._units()
-    for part in net._chunks(len(X)):
+    for part in net._chunks(len(X), net.sizes[-1]):
         batch.jacobian(net._layers, net._vector, X[part], by == "inputs", u, J[part])
     if net.scale is not None:
         J = net.scale.unscale_slopes(J, by == "inputs")

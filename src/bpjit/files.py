@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import secrets
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
+
+
+def digest(words: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
+    """A fingerprint of words and arrays: a single bit that flipped on a disk shows."""
+    sums = hashlib.blake2b(json.dumps(words, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        sums.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode() + tensors[name].tobytes())
+    return sums.hexdigest()
 
 
 def write(
@@ -21,6 +31,7 @@ def write(
     import safetensors.numpy
 
     words = {"format": form, "version": version, **words}
+    words["digest"] = digest(words, tensors)
     data = safetensors.numpy.save({name: array.copy() for name, array in tensors.items()}, metadata=words)
     place = Path(path)
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
@@ -50,7 +61,10 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
         with safetensors.safe_open(path, framework="numpy") as file:
             words = dict(file.metadata() or {})
             if words.get("format") == form and words.get("version") == version:
-                return words, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+                if words.pop("digest", None) != digest(words, tensors):
+                    raise ValueError("its digest does not fit")
+                return words, tensors
     except Exception as error:  # the format's own errors, of several kinds
         raise ValueError(f"{expected} damaged: {error}") from error
     if words.get("format") != form:

@@ -199,9 +199,9 @@ def hidden_gradient_term(slope: Number, back: Number) -> Number:
 
 
 def binary_cross_entropy(z: Number, y: Number) -> Number:
-    """−y log ŷ − (1 − y) log(1 − ŷ) for ŷ = sigmoid(z): log(1 + e^z) − y z, which never overflows."""
-    value, _ = softplus(z)
-    return value - y * z
+    """−y log ŷ − (1 − y) log(1 − ŷ) for ŷ = sigmoid(z): log(1 + e^z) − y z, without overflow or cancellation."""
+    zero, one = like(z, 0), like(z, 1)
+    return select(z <= zero, -y * z, (one - y) * z) + log1p(exp(select(z <= zero, z, -z)))
 
 
 def categorical_cross_entropy(log_y_hat: Number, y: Number) -> Number:

@@ -29,7 +29,7 @@ from .arguments import (
 from .files import read, write
 from .kernels import batch
 from .kernels.layers import Units, lay_out
-from .scale import ARRAYS, Scale, as_scale
+from .scale import ARRAYS, Scale, as_fitting, as_scale
 
 INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
@@ -337,6 +337,8 @@ class Network:
         words, tensors = read(path, FORMAT, VERSION)
         try:
             layers = range(len(json.loads(words["sizes"])) - 1)
+            if any(array.dtype not in (np.float64, np.float32) for array in tensors.values()):
+                raise ValueError("expected arrays of float64 or float32")
             arrays = [tensors.get(f"scale.{name}") for name in ARRAYS]
             net = cls.from_arrays(
                 [tensors[f"weights.{index}"] for index in layers],
@@ -360,21 +362,27 @@ class Network:
         return self._scaled_inputs("X", X[None] if X.ndim == 1 else X), X.ndim == 1
 
     def _scaled_inputs(self, name: str, X: Any) -> np.ndarray:
-        if self._scale is None:
-            return as_inputs(name, X, self._sizes[0], self.dtype)
-        return self._scale.scale_inputs(as_inputs(name, X, self._sizes[0], np.dtype(np.float64)), self.dtype)
+        X = as_inputs(name, X, self._sizes[0], self._dtype_of_data())
+        return X if self._scale is None else as_fitting(name, self._scale.scale_inputs(X, self.dtype))
 
-    def _scaled_targets(self, name: str, Y: Any, m: int) -> np.ndarray:
-        dtype = self.dtype if self._scale is None else np.dtype(np.float64)
-        Y = as_targets(name, Y, m, self._sizes[-1], dtype, class_numbers=self.output == "softmax")
-        return Y if self._scale is None else self._scale.scale_targets(Y, self.dtype)
+    def _targets(self, name: str, Y: Any, m: int) -> np.ndarray:
+        """Targets in the user's units, [shape: (m, l)]."""
+        class_numbers = self.output == "softmax"
+        return as_targets(name, Y, m, self._sizes[-1], self._dtype_of_data(), class_numbers)
+
+    def _scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
+        return Y if self._scale is None else as_fitting(name, self._scale.scale_targets(Y, self.dtype))
+
+    def _dtype_of_data(self) -> np.dtype:
+        """What the caller's data are cast to: scaling wants float64."""
+        return self.dtype if self._scale is None else np.dtype(np.float64)
 
     def _units(self) -> Units:
         return Units.of(self._sizes, self.dtype)
 
-    def _chunks(self, m: int) -> list[slice]:
-        """Slices of m samples small enough that no kernel call runs longer than about 100 ms."""
-        size = max(1, CHUNK // len(self._vector))
+    def _chunks(self, m: int, passes: int = 1) -> list[slice]:
+        """Slices of m samples, each passed so often, small enough that no kernel call takes about 100 ms."""
+        size = max(1, CHUNK // (len(self._vector) * passes))
         return [slice(first, min(first + size, m)) for first in range(0, m, size)]
 
     # --- Copying, comparing, printing.

@@ -29,7 +29,7 @@ from typing import ClassVar
 import numpy as np
 
 from . import streams
-from .arguments import as_choice, as_real
+from .arguments import as_choice, as_real, keep
 from .formulas import Number, like, select, sqrt
 
 # --- The formulas.
@@ -135,7 +135,6 @@ FORMULAS = (plain, momentum, lookahead, moving_average, adagrad, rmsprop, adam, 
 # --- The records of settings.
 
 SLOTS = 3  # numbers of state that a rule may keep for each parameter
-DELTA0_STREAM = 3  # the purpose of the random stream that draws Rprop's first steps
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class Momentum(Rule):
     default_eta: ClassVar[float | None] = 0.01
 
     def __post_init__(self) -> None:
-        as_real("mu", self.mu, low=0, below=1)
+        keep(self, "mu", as_real("mu", self.mu, low=0, below=1))
 
     def constants(self) -> tuple[float, ...]:
         return (self.mu,)
@@ -219,10 +218,10 @@ class Rprop(Rule):
 
     def __post_init__(self) -> None:
         as_choice("variant", self.variant, self.VARIANTS)
-        as_real("eta_plus", self.eta_plus, above=1)
-        as_real("eta_minus", self.eta_minus, above=0, below=1)
-        as_real("delta_min", self.delta_min, above=0)
-        as_real("delta_max", self.delta_max, low=self.delta_min)
+        keep(self, "eta_plus", as_real("eta_plus", self.eta_plus, above=1))
+        keep(self, "eta_minus", as_real("eta_minus", self.eta_minus, above=0, below=1))
+        keep(self, "delta_min", as_real("delta_min", self.delta_min, above=0))
+        keep(self, "delta_max", as_real("delta_max", self.delta_max, low=self.delta_min))
         first = self.delta0 if isinstance(self.delta0, tuple) else (self.delta0, self.delta0)
         if len(first) != 2:
             raise ValueError(f"delta0: expected a number or a pair (low, high), got {self.delta0!r}")
@@ -242,7 +241,7 @@ class Rprop(Rule):
         state = super().start(n, seed)
         if isinstance(self.delta0, tuple):
             low, high = self.delta0
-            state[1] = low + (high - low) * streams.uniforms(seed, DELTA0_STREAM, 0, n)
+            state[1] = low + (high - low) * streams.uniforms(seed, streams.FIRST_STEPS, 0, n)
         else:
             state[1] = self.delta0
         return state
@@ -259,7 +258,7 @@ class Quickprop(Rule):
     accumulated_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        as_real("mu", self.mu, above=0)
+        keep(self, "mu", as_real("mu", self.mu, above=0))
 
     def constants(self) -> tuple[float, ...]:
         return (self.mu,)
@@ -275,7 +274,7 @@ class Adagrad(Rule):
     default_eta: ClassVar[float | None] = 0.01
 
     def __post_init__(self) -> None:
-        as_real("epsilon", self.epsilon, above=0)
+        keep(self, "epsilon", as_real("epsilon", self.epsilon, above=0))
 
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon,)
@@ -292,8 +291,8 @@ class RMSProp(Rule):
     default_eta: ClassVar[float | None] = 0.001
 
     def __post_init__(self) -> None:
-        as_real("rho", self.rho, low=0, below=1)
-        as_real("epsilon", self.epsilon, above=0)
+        keep(self, "rho", as_real("rho", self.rho, low=0, below=1))
+        keep(self, "epsilon", as_real("epsilon", self.epsilon, above=0))
 
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon, 1.0 - self.rho)
@@ -311,9 +310,9 @@ class Adam(Rule):
     default_eta: ClassVar[float | None] = 0.001
 
     def __post_init__(self) -> None:
-        as_real("beta1", self.beta1, low=0, below=1)
-        as_real("beta2", self.beta2, low=0, below=1)
-        as_real("epsilon", self.epsilon, above=0)
+        keep(self, "beta1", as_real("beta1", self.beta1, low=0, below=1))
+        keep(self, "beta2", as_real("beta2", self.beta2, low=0, below=1))
+        keep(self, "epsilon", as_real("epsilon", self.epsilon, above=0))
 
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon, 1.0 - self.beta1, 1.0 - self.beta2)

@@ -37,20 +37,26 @@ class Scale:
     ) -> None:
         if (target_offset is None) != (target_factor is None):
             raise ValueError("target_offset, target_factor: expected both or neither, got one of them")
-        self.arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, np.ndarray] = {}
         for name, value in zip(ARRAYS, (input_offset, input_factor, target_offset, target_factor), strict=True):
             if value is None:
                 continue
             array = as_array(name, value, np.dtype(np.float64), "finite numbers, one per column").copy()
             if array.ndim != 1 or (name.endswith("factor") and (array == 0).any()):
                 raise ValueError(f"{name}: expected finite numbers of shape (n,), factors not 0, got {array!r}")
-            self.arrays[name] = array
+            array.flags.writeable = False
+            self._arrays[name] = array
         for kind in ("input", "target"):
-            offset, factor = self.arrays.get(f"{kind}_offset"), self.arrays.get(f"{kind}_factor")
+            offset, factor = self._arrays.get(f"{kind}_offset"), self._arrays.get(f"{kind}_factor")
             if offset is not None and factor is not None and offset.shape != factor.shape:
                 raise ValueError(
                     f"{kind}_factor: expected {len(offset)} numbers, as many as {kind}_offset, got {len(factor)}"
                 )
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Offsets and factors by name, read-only."""
+        return dict(self._arrays)
 
     @classmethod
     def standard(cls, X: Any, Y: Any = None) -> Scale:
@@ -81,39 +87,50 @@ class Scale:
 
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """X in the network's units."""
-        return ((X - self.arrays["input_offset"]) / self.arrays["input_factor"]).astype(dtype)
+        with np.errstate(over="ignore"):
+            return ((X - self._arrays["input_offset"]) / self._arrays["input_factor"]).astype(dtype)
 
     def scale_targets(self, Y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Y in the network's units."""
-        if "target_offset" in self.arrays:
-            Y = (Y - self.arrays["target_offset"]) / self.arrays["target_factor"]
-        return Y.astype(dtype)
+        with np.errstate(over="ignore"):
+            if "target_offset" in self._arrays:
+                Y = (Y - self._arrays["target_offset"]) / self._arrays["target_factor"]
+            return Y.astype(dtype)
 
     def unscale_targets(self, y_hat: np.ndarray) -> np.ndarray:
         """Outputs of the network in the user's units, in the dtype they came in."""
-        if "target_offset" in self.arrays:
+        if "target_offset" in self._arrays:
             dtype = y_hat.dtype
-            y_hat = (y_hat * self.arrays["target_factor"] + self.arrays["target_offset"]).astype(dtype)
+            y_hat = (y_hat * self._arrays["target_factor"] + self._arrays["target_offset"]).astype(dtype)
         return y_hat
 
     def unscale_slopes(self, J: np.ndarray, by_inputs: bool) -> np.ndarray:
         """∂ŷ_j/∂p or ∂ŷ_j/∂x_i in the user's units, in the dtype they came in."""
         dtype = J.dtype
-        if "target_factor" in self.arrays:
-            J = J * self.arrays["target_factor"][:, None]
-        return (J / self.arrays["input_factor"] if by_inputs else J).astype(dtype)
+        if "target_factor" in self._arrays:
+            J = J * self._arrays["target_factor"][:, None]
+        return (J / self._arrays["input_factor"] if by_inputs else J).astype(dtype)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Scale):
             return NotImplemented
-        return self.arrays.keys() == other.arrays.keys() and all(
-            np.array_equal(array, other.arrays[name]) for name, array in self.arrays.items()
+        return self._arrays.keys() == other._arrays.keys() and all(
+            np.array_equal(array, other._arrays[name]) for name, array in self._arrays.items()
         )
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self.arrays.items())})"
+        return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self._arrays.items())})"
+
+
+def as_fitting(name: str, scaled: np.ndarray) -> np.ndarray:
+    """Scaled data that stayed finite: themselves."""
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"{name}: expected numbers that the network's scale keeps finite in {scaled.dtype}, got larger"
+        )
+    return scaled
 
 
 def as_scale(value: Any, sizes: tuple[int, ...]) -> Scale | None:
@@ -122,7 +139,7 @@ def as_scale(value: Any, sizes: tuple[int, ...]) -> Scale | None:
         return None
     if not isinstance(value, Scale):
         raise TypeError(f"scale: expected a bpjit.Scale or None, got {type(value).__name__}")
-    for name, array in value.arrays.items():
+    for name, array in value._arrays.items():
         wanted = sizes[0] if name.startswith("input") else sizes[-1]
         if len(array) != wanted:
             raise ValueError(f"scale: expected {wanted} numbers as {name}, got {len(array)}")

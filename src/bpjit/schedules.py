@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_integer, as_real
+from .arguments import as_integer, as_real, keep
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Schedule:
     eta: float
 
     def __post_init__(self) -> None:
-        as_real("eta", self.eta, above=0)
+        keep(self, "eta", as_real("eta", self.eta, above=0))
 
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         """η of each of these epochs."""
@@ -38,8 +38,8 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_real("factor", self.factor, above=0, high=1)
-        as_integer("every", self.every, low=1)
+        keep(self, "factor", as_real("factor", self.factor, above=0, high=1))
+        keep(self, "every", as_integer("every", self.every, low=1))
 
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         return self.eta * self.factor ** (epochs // self.every)
@@ -53,7 +53,7 @@ class InverseTime(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_real("decay", self.decay, above=0)
+        keep(self, "decay", as_real("decay", self.decay, above=0))
 
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         return self.eta / (1.0 + self.decay * epochs)
@@ -68,8 +68,8 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_integer("epochs", self.epochs, low=1)
-        as_real("minimum", self.minimum, low=0, high=self.eta)
+        keep(self, "epochs", as_integer("epochs", self.epochs, low=1))
+        keep(self, "minimum", as_real("minimum", self.minimum, low=0, high=self.eta))
 
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         share = np.minimum(epochs / self.epochs, 1.0)
@@ -81,7 +81,8 @@ class AdaptiveRate(Schedule):
     """The changing rate of exercise 5.6 (习题 5.6): after an epoch in which the objective fell, η grows by ``grow``;
     if it rose by more than ``tolerance`` (4 %), the epoch is undone and η shrinks by ``shrink``.
 
-    It measures the objective after each epoch, which costs a pass over the data.
+    It measures the objective after each epoch, which costs a pass over the data. An epoch whose error or parameters
+    are no longer finite ends the training as "diverged", as with any rate.
     """
 
     grow: float = 1.05
@@ -90,9 +91,9 @@ class AdaptiveRate(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        as_real("grow", self.grow, low=1)
-        as_real("shrink", self.shrink, above=0, below=1)
-        as_real("tolerance", self.tolerance, low=0)
+        keep(self, "grow", as_real("grow", self.grow, low=1))
+        keep(self, "shrink", as_real("shrink", self.shrink, above=0, below=1))
+        keep(self, "tolerance", as_real("tolerance", self.tolerance, low=0))
 
 
 def as_schedule(eta: Any, default: float | None, rule: str) -> Schedule:

@@ -16,7 +16,7 @@ import numpy as np
 from . import streams
 from .evaluation import gradient_of, measure, objective_of
 from .kernels import batch, epochs
-from .kernels.batch import EPOCH, POSITION, UPDATES, VISITED, Memory, Steps, Task
+from .kernels.batch import BEST_EPOCH, EPOCH, POSITION, UPDATES, VISITED, Memory, Steps, Task
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .network import Network
@@ -122,6 +122,11 @@ class Session:
     def inside_an_epoch(self) -> bool:
         return bool(self.memory.counters[POSITION])
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What an epoch begun needs to be ended: samples, validation samples, epochs between validations."""
+        return len(self.D.X), len(self.task.V.X), self.task.every
+
     def error(self) -> float:
         """E of the network as it stands."""
         return measure(self.net, self.memory.p, self.D, self.setting.loss)
@@ -220,15 +225,26 @@ class Session:
         assert start is not None
         objective, before = self.objective(), rate.objective
         if objective > before * (1.0 + schedule.tolerance):
-            best = self.memory.scalars[batch.BEST]
-            for name in ("p", "slots", "scalars"):
-                getattr(self.memory, name)[...] = getattr(start.memory, name)
-            self.memory.scalars[batch.BEST] = best  # the network undone may have been the best to validate
+            self._undo(start)
             rate.eta *= schedule.shrink
             return
         if objective < before:
             rate.eta *= schedule.grow
         rate.objective = objective
+
+    def _undo(self, start: Mark) -> None:
+        """Put back the network from before this epoch; the epoch counts all the same, and validates that network."""
+        memory = self.memory
+        for name in ("p", "slots", "best", "scalars"):
+            getattr(memory, name)[...] = getattr(start.memory, name)
+        memory.counters[BEST_EPOCH] = start.memory.counters[BEST_EPOCH]
+        if np.isnan(self.validation_errors.values[-1]):
+            return
+        error = measure(self.net, memory.p, self.task.V, self.setting.loss)
+        self.validation_errors.values[-1] = error
+        if error < memory.scalars[batch.BEST]:
+            memory.scalars[batch.BEST], memory.counters[BEST_EPOCH] = error, self.epoch
+            memory.best[...] = memory.p
 
     def state(self) -> dict[str, Any]:
         """What a later session needs to go on exactly."""
@@ -237,6 +253,7 @@ class Session:
             "memory": mark.memory,
             "rate": mark.rate,
             "epoch_start": self._epoch_start,
+            "shape": self.shape,
             "errors": self.errors.values.copy(),
             "validation_errors": self.validation_errors.values.copy(),
         }

@@ -32,14 +32,25 @@ class Setting:
         """Whether this is the book's algorithm itself, without rules, penalty or masks."""
         return self.size == 1 and type(self.rule) is SGD and self.lam[1] == 0.0 and bool(self.trainable.all())
 
+    def _as_given(self) -> list[tuple[str, Any]]:
+        """The settings as the user may have given them to ``train``."""
+        return [
+            ("loss", self.loss),
+            ("rule", self.rule),
+            ("eta", self.schedule),
+            ("updates", {None: "accumulated", 1: "stochastic"}.get(self.size, self.size)),
+            ("lam", None if self.lam[1] == 0.0 else self.lam[0]),
+            ("shuffle", self.shuffle),
+            ("seed", self.seed),
+        ]
+
     def check_same(self, then: Setting) -> None:
         """Raise ``ValueError`` unless these settings go on exactly from those of an earlier fit."""
-        for name in ("loss", "rule", "schedule", "size", "lam", "shuffle", "seed"):
-            if getattr(self, name) != getattr(then, name):
-                argument = {"schedule": "eta", "size": "updates"}.get(name, name)
+        for (argument, now), (_, before) in zip(self._as_given(), then._as_given(), strict=True):
+            if now != before:
                 raise ValueError(
-                    f"{argument}: the fit to resume was made with {getattr(then, name)!r}, got "
-                    f"{getattr(self, name)!r}; give the same settings, or start anew from resume.network"
+                    f"{argument}: the fit to resume was made with {before!r}, got {now!r}; give the same settings, or "
+                    "start anew from resume.network"
                 )
         if not np.array_equal(self.trainable, then.trainable):
             raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
@@ -75,12 +86,16 @@ def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarr
         for entry, (weights, thresholds) in zip(trainable, places, strict=True):
             pair = entry if isinstance(entry, (list, tuple)) and len(entry) == 2 else (entry, entry)
             for part, place in zip(pair, (weights, thresholds), strict=True):
-                part = np.asarray(part)
+                try:
+                    part = np.asarray(part)
+                except ValueError:  # a ragged list
+                    part = np.array(None)
                 if part.dtype != bool or part.shape not in ((), place.shape):
                     raise ValueError(f"trainable: expected {expected}, got {describe(part)} for shape {place.shape}")
                 mask[place] = part
     else:
-        raise TypeError(f"trainable: expected {expected}, got {describe(trainable)}")
+        error = ValueError if isinstance(trainable, (np.ndarray, list, tuple)) else TypeError
+        raise error(f"trainable: expected {expected}, got {describe(trainable)}")
     if not thresholds_too:
         for _, thresholds in places:
             mask[thresholds] = False

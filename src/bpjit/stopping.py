@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from .arguments import as_integer, as_real, describe
+from .arguments import as_integer, as_real, describe, keep
 
 DEFAULT_EPOCHS = 1000
 
@@ -71,7 +71,7 @@ class MaxEpochs(Condition):
     epochs: int
 
     def __post_init__(self) -> None:
-        as_integer("MaxEpochs", self.epochs, low=1)
+        keep(self, "epochs", as_integer("MaxEpochs", self.epochs, low=1))
 
     def horizon(self, epoch: int, start: int) -> int | None:
         return start + self.epochs
@@ -90,7 +90,7 @@ class TimeLimit(Condition):
     seconds: float
 
     def __post_init__(self) -> None:
-        as_real("TimeLimit", self.seconds, above=0)
+        keep(self, "seconds", as_real("TimeLimit", self.seconds, above=0))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class TargetError(Condition):
     watches_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        as_real("TargetError", self.error, low=0)
+        keep(self, "error", as_real("TargetError", self.error, low=0))
 
     def candidates(self, history: History, since: int) -> np.ndarray:
         return np.flatnonzero(history.errors[since:] <= self.error) + since + 1
@@ -124,8 +124,8 @@ class NoImprovement(Condition):
     watches_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        as_integer("patience", self.patience, low=1)
-        as_real("tolerance", self.tolerance, low=0)
+        keep(self, "patience", as_integer("patience", self.patience, low=1))
+        keep(self, "tolerance", as_real("tolerance", self.tolerance, low=0))
 
     def candidates(self, history: History, since: int) -> np.ndarray:
         best = np.minimum.accumulate(history.errors)
@@ -146,8 +146,8 @@ class GradientNorm(Condition):
     every: int = 1
 
     def __post_init__(self) -> None:
-        as_real("GradientNorm", self.norm, low=0)
-        as_integer("every", self.every, low=1)
+        keep(self, "norm", as_real("GradientNorm", self.norm, low=0))
+        keep(self, "every", as_integer("every", self.every, low=1))
 
     def horizon(self, epoch: int, start: int) -> int | None:
         return (epoch // self.every + 1) * self.every
@@ -185,12 +185,12 @@ class EarlyStopping(Condition):
         if self.patience is None and self.generalization_loss is None and self.progress is None:
             object.__setattr__(self, "patience", 10)
         if self.patience is not None:
-            as_integer("patience", self.patience, low=1)
-        as_integer("every", self.every, low=1)
+            keep(self, "patience", as_integer("patience", self.patience, low=1))
+        keep(self, "every", as_integer("every", self.every, low=1))
         if self.generalization_loss is not None:
-            as_real("generalization_loss", self.generalization_loss, low=0)
+            keep(self, "generalization_loss", as_real("generalization_loss", self.generalization_loss, low=0))
         if self.progress is not None:
-            as_real("progress", self.progress, low=0)
+            keep(self, "progress", as_real("progress", self.progress, low=0))
 
     def candidates(self, history: History, since: int) -> np.ndarray:
         epochs = np.flatnonzero(~np.isnan(history.validation_errors[since:])) + since

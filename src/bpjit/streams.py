@@ -16,7 +16,8 @@ GOLDEN = U64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)
 _27, _30, _31, _ONE = U64(27), U64(30), U64(31), U64(1)
 
-PARAMETERS, ORDER = 1, 2  # purposes: the start of a network, the order of an epoch
+# Purposes: the start of a network, the order of an epoch, Rprop's first steps.
+PARAMETERS, ORDER, FIRST_STEPS = 1, 2, 3
 
 
 def mix(z: Any) -> Any:

@@ -73,7 +73,8 @@ def train(
     loss : "squared", "absolute", "huber" or "cross_entropy"; None is cross_entropy for softmax outputs, else squared
     rule : "sgd", "momentum", "nesterov", "rprop", "quickprop", "adagrad", "rmsprop", "adam", or an instance such as
         ``bpjit.Adam(beta1=0.8)``; rprop and quickprop need accumulated updates
-    lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty
+    lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty. E is
+        a mean and Σ w² a sum, so values are close to 1: search 1 − λ from about 1e-3 to 1e-6
     stop : one condition of ``bpjit.stopping`` or several, a whole number being ``MaxEpochs``; the first that fires
         ends the training. Without MaxEpochs or TimeLimit, MaxEpochs(1000) is added
     validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs
@@ -82,7 +83,8 @@ def train(
     trainable : which parameters to train: a boolean vector like ``net.parameters``, or a list with one entry for each
         layer: True, False, or a pair (weights, thresholds) of booleans or boolean arrays
     resume : a fit to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. ``net`` must be its
-        network, and all settings those it was made with; ``stop`` counts this call's epochs
+        network, and all settings those it was made with; ``stop`` counts this call's epochs. The data should be the
+        same too; with others it goes on learning from them, with the state of the rule and the best network so far
     train_thresholds : False leaves all thresholds as they are
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders
@@ -117,7 +119,7 @@ def train(
     """
     started = time.perf_counter()
     net = as_network(net)
-    as_target(target)
+    machine = as_target(target)
     loss = as_loss(loss, net)
     rule = as_rule(rule)
     setting = Setting(
@@ -176,20 +178,26 @@ def train(
         stopped_by=stopped_by,
         seconds=earlier + time.perf_counter() - started - compile_seconds,
         compile_seconds=compile_seconds,
-        target="cpu",
-        _state={**session.state(), "setting": setting, "samples": len(D.X)},
+        target=machine,
+        _state={**session.state(), "setting": setting},
     )
 
 
 def compile(
-    net: Network, *, updates: str | int = "stochastic", rule: str | Rule = "sgd", lam: float | None = None
+    net: Network,
+    *,
+    updates: str | int = "stochastic",
+    rule: str | Rule = "sgd",
+    lam: float | None = None,
+    trainable: Any = None,
+    train_thresholds: bool = True,
 ) -> float:
     """Compile now what training and prediction with these settings need, before a loop that must not wait.
 
     Parameters
     ----------
     net : a network of the dtype to be used; its sizes and activations do not matter, kernels serve all
-    updates, rule, lam : as ``train`` will get them
+    updates, rule, lam, trainable, train_thresholds : as ``train`` will get them
 
     Returns
     -------
@@ -205,9 +213,9 @@ def compile(
     started = time.perf_counter()
     net = as_network(net)
     rule = as_rule(rule)
-    everything = np.ones(len(net._vector), bool)
+    mask = as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds))
     size = as_batch_size(updates, rule)
-    setting = Setting("squared", rule, Constant(1.0), size, as_lam(lam), everything, shuffle=True, seed=0)
+    setting = Setting("squared", rule, Constant(1.0), size, as_lam(lam), mask, shuffle=True, seed=0)
     X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
     Session(net, D, no_samples(D), 1, setting).compile()
@@ -340,9 +348,9 @@ def take_up(session: Session, resume: Any, net: Network) -> float:
         raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
     session.setting.check_same(resume._state["setting"])
     session.take_up(resume._state)
-    if session.inside_an_epoch and len(session.D.X) != resume._state["samples"]:
+    if session.inside_an_epoch and session.shape != resume._state["shape"]:
         raise ValueError(
-            f"X: the fit to resume stopped inside an epoch; expected its {resume._state['samples']} samples, "
-            f"got {len(session.D.X)}"
+            "resume: the fit stopped inside an epoch; expected its data again, {} samples and {} to validate on every "
+            "{} epochs, got {}, {} and {}".format(*resume._state["shape"], *session.shape)
         )
     return resume.seconds

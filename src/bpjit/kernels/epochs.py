@@ -43,6 +43,7 @@ class Work(NamedTuple):
     order: np.ndarray  # places of the samples in D, in the order of this epoch, [shape: (m,)]
     keys: np.ndarray  # uint64, [shape: (m,)]
     ends: np.ndarray  # [shape: (m + 1,)]
+    ordered: np.ndarray  # the epoch whose order this is, [shape: (1,)]
 
     @classmethod
     def of(cls, sizes: Sequence[int], n: int, m: int, dtype: np.dtype) -> Work:
@@ -52,6 +53,7 @@ class Work(NamedTuple):
             np.arange(m),
             np.zeros(m, np.uint64),
             np.zeros(m + 1, np.int64),
+            np.full(1, -1),
         )
 
 
@@ -133,7 +135,8 @@ def train_block(
     for t in range(len(etas)):
         eta, position = etas[t], counters[POSITION]
         if position < m:
-            if task.shuffle:
+            if task.shuffle and work.ordered[0] != counters[EPOCH]:
+                work.ordered[0] = counters[EPOCH]
                 epoch_order(task.order_key, counters[EPOCH], task.D.numbers, work.keys, work.ends, order)
             until = min(m, position + budget)
             if steps is None:

@@ -5,7 +5,8 @@ with its own kind or a scalar of its dtype, comparisons give a ``Mask``, and ``l
 and the other helpers of ``formulas`` work on it: the formulas run unchanged. ``vectors(lanes)`` makes what goes
 between vectors and arrays. No vector can be an argument of a kernel that Python calls.
 
-NaN passes through everything, as on scalars. exp, log, tanh, sin and their kin stand in ``simd_functions.py``.
+NaN passes through everything, as on scalars, but ``lane_max``, which passes it over. exp, log, tanh, sin and their
+kin stand in ``simd_functions.py``.
 """
 
 from __future__ import annotations
