@@ -98,11 +98,12 @@ def lose(code: int, y_hat: Any, y: Any) -> Any:
 
 @formula
 def rule_step(code: int, w: Any, g: Any, state: Any, eta: Any, c: np.ndarray, corrections: Any) -> Any:
-    """(w, state) after one step of the rule with this code; ``c`` are its constants, as ``Rule.constants`` lists
-    them, and ``corrections`` what changes from update to update: see ``kernels.batch.prepare_rule``."""
+    """(w, state) after one step of the rule with this code, any but plain descent.
+
+    ``c`` are its constants, as ``Rule.constants`` lists them, and ``corrections`` what changes from update to update:
+    see ``kernels.batch.prepare_rule``.
+    """
     s0, s1, s2 = state
-    if code == 0:
-        return rules.plain(w, g, eta), (s0, s1, s2)
     if code == 1 or code == 2:
         w, s0 = rules.momentum(w, g, s0, eta, c[0])
     elif code == 3:
