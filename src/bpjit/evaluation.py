@@ -58,9 +58,8 @@ def as_samples(
     """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers."""
     X = net._scaled_inputs(names[0], X)
     m = len(X)
-    Y = net._targets(names[1], Y, m)
-    labels = _labels(Y)  # in the user's units, as classify reads outputs
-    Y = net._scaled_targets(names[1], Y)
+    targets = net._targets(names[1], Y, m)
+    Y = net._scaled_targets(names[1], targets)
     if loss == "cross_entropy":
         _check_probabilities(names[1], Y, net.output)
     numbers = np.arange(m, dtype=np.uint64)
@@ -68,7 +67,8 @@ def as_samples(
     present = c > 0
     if class_weight is not None:
         c = c.copy()
-        c[present] *= class_weights("class_weight", class_weight, labels[present], max(2, Y.shape[1]))
+        labels = _labels(targets[present])  # in the user's units, as classify reads outputs
+        c[present] *= class_weights("class_weight", class_weight, labels, max(2, Y.shape[1]))
         present = c > 0
         if not present.any():
             raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
@@ -116,9 +116,11 @@ def measure(net: Network, vector: np.ndarray, D: Samples, loss: str) -> float:
 
 def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
     """The book's objective λ E + (1 − λ) Σ w²."""
+    if lam[1] == 0.0:
+        return error
     with np.errstate(over="ignore"):
         squares = float(np.sum(np.square(vector, dtype=np.float64)))
-    return error if lam[1] == 0.0 else formulas.regularised_objective(error, squares, *lam)
+    return formulas.regularised_objective(error, squares, *lam)
 
 
 def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tuple[float, float]) -> np.ndarray:

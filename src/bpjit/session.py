@@ -73,7 +73,7 @@ class Session:
     def __init__(self, net: Network, D: Samples, V: Samples, every: int, setting: Setting) -> None:
         self.net, self.D, self.setting = net, D, setting
         dtype, n, m = net.dtype, len(net._vector), len(D.X)
-        self.size = m if setting.size is None else min(setting.size, m)
+        size = m if setting.size is None else min(setting.size, m)
         self.task = Task(
             net._layers,
             D,
@@ -89,7 +89,7 @@ class Session:
             values = setting.rule.constants()
             constants[: len(values)] = values
             lam, rest = (dtype.type(value) for value in setting.lam)
-            self.steps = Steps(setting.rule.code, constants, setting.trainable, self.size, lam, rest)
+            self.steps = Steps(setting.rule.code, constants, setting.trainable, size, lam, rest)
         self.work = epochs.Work.of(net.sizes, n, m, dtype)
         self.memory = Memory(
             net._vector.copy(),
