@@ -9,7 +9,7 @@ import pytest
 
 import bpjit
 import reference
-from bpjit.kernels import epochs, jit
+from bpjit.kernels import blocks, jit, stream
 from cases import (
     DTYPES,
     FACTORS,
@@ -153,20 +153,35 @@ def test_hidden_gradient_uses_old_weights():
     assert np.abs(trained.v - results["new"]).max() > 1e-5
 
 
-@pytest.mark.parametrize("rule", [None, *bpjit.rules.RULES])
-def test_float32_kernels_hold_no_float64_arithmetic(rule, monkeypatch):
-    """Compile the training kernel for float32 outside the cache and read its LLVM code."""
-    compiled = numba.njit(fastmath=jit.FASTMATH, nogil=True, **jit.OPTIONS)(epochs.train_block.py_func)
-    monkeypatch.setattr("bpjit.session.epochs.train_block", compiled)
-    updates = "accumulated" if rule else "stochastic"
-    problem = Problem(Case("tanh", "sigmoid", "squared", 2, "float32", updates, "sgd", None, False, "all"))
+def single_precision_code(kernel, monkeypatch, **settings):
+    """The LLVM code of a driver for float32, compiled outside the cache."""
+    compiled = numba.njit(fastmath=jit.FASTMATH, nogil=True, pipeline_class=jit._KernelCompiler, **jit.OPTIONS)(
+        kernel.train_block.py_func
+    )
+    monkeypatch.setattr(kernel, "train_block", compiled)
+    problem = Problem(Case("tanh", "sigmoid", "squared", 2, "float32", "accumulated", "sgd", None, False, "all"))
+    problem.by_bpjit(validation=(problem.X, problem.Y), **settings)
+    return "".join(compiled.inspect_llvm().values())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "updates", "rule", "lam"),
+    [
+        (stream, "stochastic", "sgd", None),
+        (stream, "stochastic", "adam", 0.99),
+        (stream, "stochastic", "nesterov", None),
+        (blocks, 3, "sgd", None),
+        (blocks, 3, "momentum", 0.99),
+        *((blocks, "accumulated", rule, None) for rule in bpjit.rules.RULES),
+    ],
+)
+def test_float32_kernels_hold_no_float64_arithmetic(kernel, updates, rule, lam, monkeypatch):
     eta = None if rule == "rprop" else 0.1
-    problem.by_bpjit(rule=rule or "sgd", eta=eta, validation=(problem.X, problem.Y))
-    code = "".join(compiled.inspect_llvm().values())
+    code = single_precision_code(kernel, monkeypatch, updates=updates, rule=rule, lam=lam, eta=eta)
     assert "fmul" in code
     assert "float" in code
     kernels = [part for part in code.split("\ndefine ") if "cpython" not in part.split("(")[0]]
-    assert len(kernels) > 3
+    assert kernels
     # only the wrapper that takes Python's arguments may know float64
     assert [line for part in kernels for line in part.splitlines() if re.search(r"\bdouble\b|\.f64\b", line)] == []
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import control_plant
 import proben1
 import train_mnist
 import train_watermelon
@@ -146,3 +147,23 @@ def test_proben1_in_the_published_setting(shared_data, capsys):
     """cancer1, diabetes1, glass1: no worse than one published standard deviation above the published mean."""
     assert proben1.main(["--data", str(shared_data / "proben1")]) == 0
     assert "glass1" in capsys.readouterr().out
+
+
+def test_a_plant_that_drifts_needs_a_controller_that_learns(capsys):
+    assert control_plant.main(["--steps", "20000"]) == 0
+    out = capsys.readouterr().out
+    tenths = [line.split()[1:3] for line in out.splitlines() if line.strip()[:2].strip().isdigit() and "." in line]
+    on, off = ([float(tenth[i]) for tenth in tenths[:10]] for i in (0, 1))
+    assert on[:3] == off[:3]  # the same until a third
+    assert max(on[7:]) < 0.6 * min(off[7:])
+    assert "microseconds a step" in out
+
+
+@pytest.mark.parametrize("options", [["--steps", "3"], ["--eta", "0"]])
+def test_a_plant_that_cannot_be_run(options, capsys):
+    try:
+        code = control_plant.main(options)
+    except SystemExit as ended:  # argparse
+        code = ended.code
+    assert code == 2
+    assert "--" in capsys.readouterr().err

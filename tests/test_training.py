@@ -179,9 +179,9 @@ def test_an_epoch_is_ordered_once(monkeypatch):
 
     class Watched(bpjit.session.Session):
         def run(self, until):
-            self.work.keys[:] = 0  # an order made from these would be found out
+            self.order.keys[:] = 0  # an order made from these would be found out
             super().run(until)
-            ordered.append(self.work.keys.any())
+            ordered.append(self.order.keys.any())
 
     monkeypatch.setattr("bpjit.training.Session", Watched)
     fit = bp_train(start(), X, Y, eta=0.5, stop=3)

@@ -10,6 +10,7 @@ array([1, 0])
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
 from .network import Network
+from .online_learner import OnlineLearner
 from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
 from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
@@ -33,6 +34,7 @@ __all__ = [
     "Nesterov",
     "Network",
     "NoImprovement",
+    "OnlineLearner",
     "Progress",
     "Quickprop",
     "RMSProp",

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import formulas
 from .arguments import as_choice, as_real, as_weights, class_weights, describe
-from .kernels import batch
+from .kernels import batch, machine
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .network import Network
@@ -108,10 +108,8 @@ def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
 
 def measure(net: Network, vector: np.ndarray, D: Samples, loss: str) -> float:
     """E of a network with these parameters."""
-    total, u = np.zeros(2, net.dtype), net._units()
-    for part in net._chunks(len(D.X)):
-        batch.measure(net._layers, vector, D, part.start, part.stop, LOSS_CODES[loss], u, total)
-    return float(total[0] / net.dtype.type(len(D.X)))
+    total = machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], errors=True)
+    return float(total / net.dtype.type(max(1, len(D.X))))
 
 
 def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
@@ -125,9 +123,8 @@ def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> 
 
 def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tuple[float, float]) -> np.ndarray:
     """∂/∂p of the objective, [shape: (n,)]."""
-    descent, u = np.zeros(len(vector), net.dtype), net._units()
-    for part in net._chunks(len(D.X)):
-        batch.add_gradients(net._layers, vector, D, part.start, part.stop, LOSS_CODES[loss], u, descent)
+    descent = np.empty(len(vector), net.dtype)
+    machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], gradient=descent)
     dtype = net.dtype.type
     return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
 

@@ -27,8 +27,9 @@ from .arguments import (
     describe,
 )
 from .files import read, write
-from .kernels import batch
+from .kernels import machine
 from .kernels.layers import Units, lay_out
+from .kernels.online import Samples
 from .scale import ARRAYS, Scale, as_fitting, as_scale
 
 INITS = ("glorot", "he", "uniform01", "normal")
@@ -278,9 +279,8 @@ class Network:
         """
         X, single = self._as_inputs(X)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
-        u = self._units()
-        for part in self._chunks(len(X)):
-            batch.predict(self._layers, self._vector, X[part], u, y_hat[part])
+        D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
+        machine.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat)
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
         return y_hat[0] if single else y_hat

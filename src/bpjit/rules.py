@@ -149,6 +149,7 @@ class Rule:
     name: ClassVar[str]
     default_eta: ClassVar[float | None]
     accumulated_only: ClassVar[bool] = False
+    slots: ClassVar[int] = 0  # numbers of state for each parameter
 
     def constants(self) -> tuple[float, ...]:
         """The settings in the order in which the kernels read them."""
@@ -175,6 +176,7 @@ class Momentum(Rule):
     mu: float = 0.9
     code: ClassVar[int] = 1
     name: ClassVar[str] = "momentum"
+    slots: ClassVar[int] = 1
     default_eta: ClassVar[float | None] = 0.01
 
     def __post_init__(self) -> None:
@@ -190,6 +192,7 @@ class Nesterov(Momentum):
 
     code: ClassVar[int] = 2
     name: ClassVar[str] = "nesterov"
+    slots: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ class Rprop(Rule):
     delta_min: float = 1e-6
     code: ClassVar[int] = 3
     name: ClassVar[str] = "rprop"
+    slots: ClassVar[int] = 3
     default_eta: ClassVar[float | None] = None
     accumulated_only: ClassVar[bool] = True
     VARIANTS: ClassVar[tuple[str, ...]] = ("iRprop-", "Rprop+", "iRprop+")
@@ -254,6 +258,7 @@ class Quickprop(Rule):
     mu: float = 1.75
     code: ClassVar[int] = 4
     name: ClassVar[str] = "quickprop"
+    slots: ClassVar[int] = 2
     default_eta: ClassVar[float | None] = 0.1
     accumulated_only: ClassVar[bool] = True
 
@@ -271,6 +276,7 @@ class Adagrad(Rule):
     epsilon: float = 1e-8
     code: ClassVar[int] = 5
     name: ClassVar[str] = "adagrad"
+    slots: ClassVar[int] = 1
     default_eta: ClassVar[float | None] = 0.01
 
     def __post_init__(self) -> None:
@@ -288,6 +294,7 @@ class RMSProp(Rule):
     epsilon: float = 1e-8
     code: ClassVar[int] = 6
     name: ClassVar[str] = "rmsprop"
+    slots: ClassVar[int] = 1
     default_eta: ClassVar[float | None] = 0.001
 
     def __post_init__(self) -> None:
@@ -307,6 +314,7 @@ class Adam(Rule):
     epsilon: float = 1e-8
     code: ClassVar[int] = 7
     name: ClassVar[str] = "adam"
+    slots: ClassVar[int] = 2
     default_eta: ClassVar[float | None] = 0.001
 
     def __post_init__(self) -> None:

@@ -107,3 +107,11 @@ def as_schedule(eta: Any, default: float | None, rule: str) -> Schedule:
     if isinstance(eta, Schedule):
         return eta
     return Constant(as_real("eta", eta, above=0))
+
+
+def check_penalty(eta: float, rest: float) -> None:
+    """Refuse a rate at which the book's penalty would overshoot; ``rest`` is 1 − λ."""
+    if eta * rest >= 1.0:
+        raise ValueError(
+            f"lam: expected eta*(1 - lam) < 1, or the penalty overshoots; got eta {eta:g} and 1 - lam = {rest:g}"
+        )

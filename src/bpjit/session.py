@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import streams
-from .evaluation import gradient_of, measure, objective_of
-from .kernels import batch, epochs
-from .kernels.batch import BEST_EPOCH, EPOCH, POSITION, UPDATES, VISITED, Memory, Steps, Task
+from .evaluation import gradient_of, measure, no_samples, objective_of
+from .kernels import batch, epochs, machine
+from .kernels.batch import BEST_EPOCH, EPOCH, POSITION, UPDATES, VISITED, Memory, Task
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
+from .kernels.team import CLOSED
 from .network import Network
 from .schedules import AdaptiveRate
 from .setting import Setting
@@ -70,12 +74,19 @@ class Mark:
 class Session:
     """One training of ``net`` on D, with V to validate on every ``every`` epochs."""
 
-    def __init__(self, net: Network, D: Samples, V: Samples, every: int, setting: Setting) -> None:
+    def __init__(
+        self,
+        net: Network,
+        D: Samples,
+        V: Samples,
+        every: int,
+        setting: Setting,
+        threads: int = 1,
+        readable: bool = False,
+    ) -> None:
         self.net, self.D, self.setting = net, D, setting
         dtype, n, m = net.dtype, len(net._vector), len(D.X)
-        size = m if setting.size is None else min(setting.size, m)
         self.task = Task(
-            net._layers,
             D,
             V,
             LOSS_CODES[setting.loss],
@@ -83,14 +94,6 @@ class Session:
             setting.shuffle and setting.size is not None,
             streams.base(setting.seed, streams.ORDER)[0],
         )
-        self.steps = None
-        if not setting.standard_bp:
-            constants = np.zeros(5, dtype)
-            values = setting.rule.constants()
-            constants[: len(values)] = values
-            lam, rest = (dtype.type(value) for value in setting.lam)
-            self.steps = Steps(setting.rule.code, constants, setting.trainable, size, lam, rest)
-        self.work = epochs.Work.of(net.sizes, n, m, dtype)
         self.memory = Memory(
             net._vector.copy(),
             np.zeros(n, dtype),
@@ -99,6 +102,22 @@ class Session:
             np.zeros(batch.SCALARS, dtype),
             np.zeros(batch.COUNTERS, np.int64),
         )
+        self.kernel, self.steps, self.work = machine.trainer(
+            net.sizes,
+            (*net.hidden, net.output),
+            self.memory,
+            D.X,
+            setting.rule,
+            setting.size == 1,
+            m if setting.size is None else min(setting.size, m),
+            setting.lam,
+            setting.trainable,
+            readable,
+            threads,
+        )
+        self._helpers = ThreadPoolExecutor(threads - 1, "bpjit") if threads > 1 else None
+        self._threads = threads
+        self.order = epochs.Order.of(m, len(V.X))
         self.memory.scalars[[batch.LAST_OBJECTIVE, batch.BEST]] = np.inf
         self.errors, self.validation_errors = Record(), Record()
         self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
@@ -146,10 +165,8 @@ class Session:
         """Make sure the machine code is there; returns the seconds it took."""
         started = time.perf_counter()
         nothing = np.empty(0, self.net.dtype)
-        epochs.train_block(self.task, self.steps, self.memory, self.work, nothing, 0, nothing, nothing)
-        batch.measure(
-            self.task.layers, self.memory.p, self.D, 0, 0, self.task.loss, self.work.u, np.zeros(2, self.net.dtype)
-        )
+        self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing, 0, nothing, nothing)
+        measure(self.net, self.memory.p, no_samples(self.D), self.setting.loss)
         return time.perf_counter() - started
 
     def run(self, until: int) -> None:
@@ -177,16 +194,18 @@ class Session:
         errors, validation_errors = np.empty(count, self.net.dtype), np.empty(count, self.net.dtype)
         visited = int(self.memory.counters[VISITED])
         started = time.perf_counter()
-        self.finite = epochs.train_block(
-            self.task,
-            self.steps,
-            self.memory,
-            self.work,
-            etas.astype(self.net.dtype),
-            self._budget,
-            errors,
-            validation_errors,
-        )
+        with self._helped():
+            self.finite = self.kernel(
+                self.task,
+                self.steps,
+                self.memory,
+                self.work,
+                self.order,
+                etas.astype(self.net.dtype),
+                self._budget,
+                errors,
+                validation_errors,
+            )
         elapsed = time.perf_counter() - started
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
@@ -195,6 +214,36 @@ class Session:
         done = self.epoch - first
         self.errors.extend(errors[:done])
         self.validation_errors.extend(validation_errors[:done])
+
+    @contextmanager
+    def _helped(self) -> Iterator[None]:
+        """Other threads help the kernel called meanwhile."""
+        if self._helpers is None:
+            yield
+            return
+        team, nothing = self.work.team, np.empty(0, self.net.dtype)
+        team[:] = 0
+        memory = self.memory._replace(  # what a helper may look at while the others write theirs
+            scalars=np.zeros(batch.SCALARS, self.net.dtype), counters=np.zeros(batch.COUNTERS, np.int64)
+        )
+        arguments: Any = (
+            self.task,
+            self.steps,
+            memory,
+            self.work._replace(part=1),
+            self.order,
+            nothing,
+            1,
+            nothing,
+            nothing,
+        )
+        helping = [self._helpers.submit(lambda: self.kernel(*arguments)) for _ in range(self._threads - 1)]
+        try:
+            yield
+        finally:
+            team[CLOSED] = 1
+            for helper in helping:
+                helper.result()
 
     def mark(self) -> Mark:
         """Remember this moment."""

@@ -10,7 +10,7 @@ import numpy as np
 from .architecture import views
 from .arguments import as_choice, as_integer, describe
 from .network import Network
-from .rules import SGD, Rule
+from .rules import Rule
 from .schedules import Schedule
 
 
@@ -26,11 +26,6 @@ class Setting:
     trainable: np.ndarray  # bool, [shape: (n,)]
     shuffle: bool
     seed: int
-
-    @property
-    def standard_bp(self) -> bool:
-        """Whether this is the book's algorithm itself, without rules, penalty or masks."""
-        return self.size == 1 and type(self.rule) is SGD and self.lam[1] == 0.0 and bool(self.trainable.all())
 
     def _as_given(self) -> list[tuple[str, Any]]:
         """The settings as the user may have given them to ``train``."""

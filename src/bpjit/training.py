@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_choice, as_flag, as_seed, describe
+from .arguments import as_choice, as_flag, as_integer, as_seed, describe
 from .console import ctrl_c, progress_bar
 from .evaluation import (
     as_lam,
@@ -27,11 +27,12 @@ from .evaluation import (
     objective_of,
 )
 from .fit import Fit, Progress
+from .kernels import machine
 from .kernels.batch import BEST_EPOCH
 from .kernels.online import Samples
 from .network import Network
 from .rules import Rule, as_rule
-from .schedules import Constant, Schedule, as_schedule
+from .schedules import Constant, Schedule, as_schedule, check_penalty
 from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
@@ -57,6 +58,7 @@ def train(
     shuffle: bool = True,
     seed: int = 0,
     target: str = "auto",
+    threads: int | None = None,
     progress: bool | None = None,
     callback: Callable[[Progress], Any] | None = None,
 ) -> Fit:
@@ -89,6 +91,8 @@ def train(
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders
     target : "auto" or "cpu"
+    threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
+        does not depend on it, to the last bit
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
     callback : called with a ``Progress`` after every epoch, also the last; a true answer ends the training
 
@@ -119,7 +123,7 @@ def train(
     """
     started = time.perf_counter()
     net = as_network(net)
-    machine = as_target(target)
+    target = as_target(target)
     loss = as_loss(loss, net)
     rule = as_rule(rule)
     setting = Setting(
@@ -132,11 +136,8 @@ def train(
         shuffle=as_flag("shuffle", shuffle),
         seed=as_seed("seed", seed),
     )
-    if rule.default_eta is not None and setting.schedule.eta * setting.lam[1] >= 1.0:
-        raise ValueError(
-            f"lam: expected eta*(1 - lam) < 1, or the penalty overshoots; got eta {setting.schedule.eta:g} and "
-            f"1 - lam = {setting.lam[1]:g}"
-        )
+    if rule.default_eta is not None:
+        check_penalty(setting.schedule.eta, setting.lam[1])
     conditions = as_conditions(stop)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: expected a function, got {describe(callback)}")
@@ -147,7 +148,11 @@ def train(
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
-    session = Session(net, D, V, early[0].every if early else 1, setting)
+    if threads is None:
+        threads = machine.useful_threads(len(net.parameters), setting.size, len(D.X))
+    else:
+        threads = as_integer("threads", threads, low=1) if setting.size != 1 and not machine.READABLE else 1
+    session = Session(net, D, V, early[0].every if early else 1, setting, threads)
     earlier = 0.0
     if resume is not None:
         earlier = take_up(session, resume, net)
@@ -178,7 +183,7 @@ def train(
         stopped_by=stopped_by,
         seconds=earlier + time.perf_counter() - started - compile_seconds,
         compile_seconds=compile_seconds,
-        target=machine,
+        target=target,
         _state={**session.state(), "setting": setting},
     )
 

@@ -28,7 +28,6 @@ COUNTERS = 5
 class Task(NamedTuple):
     """What is trained, and on what."""
 
-    layers: np.ndarray
     D: Samples
     V: Samples  # validation set; without one it has no rows
     loss: int
@@ -38,14 +37,17 @@ class Task(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """How gradients become updates, where this is not standard BP."""
+    """How gradients become updates, where this is not standard BP.
 
-    rule: int
+    What stands in types is compiled in: the rule, and whether there is a mask or a λ.
+    """
+
+    kind: tuple[int, ...]  # as long as the code of the rule
     constants: np.ndarray  # of the rule
-    trainable: np.ndarray  # bool, [shape: (n,)]
+    mask: np.ndarray | None  # 1 where a parameter is trained and 0 elsewhere, [shape: (n,)]; None where all are
     size: int  # samples in a batch; 1 is stochastic, m is accumulated
-    lam: np.floating  # λ, or 1
-    rest: np.floating  # 1 − λ
+    lam: np.floating | None  # λ
+    rest: np.floating | None  # 1 − λ
 
 
 class Memory(NamedTuple):
@@ -85,22 +87,44 @@ def sum_of_squares(p: np.ndarray) -> Any:
 
 
 @formula
-def prepare_rule(steps: Steps, memory: Memory, n: int) -> Any:
+def is_trained(mask: Any, i: int) -> bool:
+    if mask is None:
+        return True
+    return mask[i] > like(mask[i], 0)
+
+
+@formula
+def descent(lam: Any, rest: Any, g: Any, at: Any) -> Any:
+    """The direction of descent of the objective, where that of E is g."""
+    if lam is None:
+        return g
+    return formulas.regularised_descent(g, at, lam, rest)
+
+
+@formula
+def objective(lam: Any, rest: Any, error: Any, p: np.ndarray) -> Any:
+    """The book's objective, where E is ``error``."""
+    if lam is None:
+        return error
+    return formulas.regularised_objective(error, sum_of_squares(p), lam, rest)
+
+
+@formula
+def prepare_rule(steps: Steps, scalars: np.ndarray, p: np.ndarray, n: int) -> Any:
     """The pair of numbers that a rule needs anew for each update: Adam's corrections for the start at 0; how much
     of the last move Rprop takes back where a sign turned. Writes their memory."""
-    scalars, c = memory.scalars, steps.constants
+    rule, c = len(steps.kind), steps.constants
     zero, one = like(scalars[0], 0), like(scalars[0], 1)
-    if steps.rule == ADAM:
+    if rule == ADAM:
         scalars[CORRECTION1] = rules.moving_average(scalars[CORRECTION1], one, c[1])
         scalars[CORRECTION2] = rules.moving_average(scalars[CORRECTION2], one, c[2])
         return scalars[CORRECTION1], scalars[CORRECTION2]
-    if steps.rule == RPROP and c[4] == like(one, 1):
+    if rule == RPROP and c[4] == like(one, 1):
         return one, zero
-    if steps.rule == RPROP and c[4] == like(one, 2):
-        squares = sum_of_squares(memory.p)
-        objective = formulas.regularised_objective(scalars[TOTAL] / like(one, n), squares, steps.lam, steps.rest)
-        rose = objective > scalars[LAST_OBJECTIVE]
-        scalars[LAST_OBJECTIVE] = objective
+    if rule == RPROP and c[4] == like(one, 2):
+        now = objective(steps.lam, steps.rest, scalars[TOTAL] / like(one, n), p)
+        rose = now > scalars[LAST_OBJECTIVE]
+        scalars[LAST_OBJECTIVE] = now
         return formulas.select(rose, one, zero), zero
     return zero, zero
 
@@ -108,17 +132,17 @@ def prepare_rule(steps: Steps, memory: Memory, n: int) -> Any:
 @formula
 def update_by_rule(steps: Steps, memory: Memory, at: np.ndarray, eta: Any, n: int) -> None:
     """One step of the rule along the mean of the n gradients collected at ``at``. Writes memory.p and memory.slots."""
-    p, slots = memory.p, memory.slots
-    corrections = prepare_rule(steps, memory, n)
+    p, slots, rule = memory.p, memory.slots, len(steps.kind)
+    corrections = prepare_rule(steps, memory.scalars, p, n)
     share = like(p[0], 1) / like(p[0], n)
     for i in range(len(p)):
-        if steps.trainable[i]:
-            g = formulas.regularised_descent(memory.gradient[i] * share, at[i], steps.lam, steps.rest)
-            if steps.rule == PLAIN:
+        if is_trained(steps.mask, i):
+            g = descent(steps.lam, steps.rest, memory.gradient[i] * share, at[i])
+            if rule == PLAIN:
                 p[i] = rules.plain(p[i], g, eta)
             else:
                 state = slots[0, i], slots[1, i], slots[2, i]
-                p[i], state = rule_step(steps.rule, p[i], g, state, eta, steps.constants, corrections)
+                p[i], state = rule_step(rule, p[i], g, state, eta, steps.constants, corrections)
                 slots[0, i], slots[1, i], slots[2, i] = state
     memory.counters[UPDATES] += 1
 
@@ -132,6 +156,7 @@ def look_ahead(steps: Steps, memory: Memory, at: np.ndarray) -> None:
 
 @formula
 def batch_bp(
+    layers: np.ndarray,
     task: Task,
     steps: Steps,
     memory: Memory,
@@ -147,18 +172,19 @@ def batch_bp(
     It may begin and end inside a batch: the sums wait in memory.
     """
     D, m = task.D, len(order)
-    at = ahead if steps.rule == NESTEROV else memory.p
+    nesterov = len(steps.kind) == NESTEROV
+    at = ahead if nesterov else memory.p
     for t in range(first, last):
-        if steps.rule == NESTEROV and (t == first or t % steps.size == 0):
+        if nesterov and (t == first or t % steps.size == 0):
             look_ahead(steps, memory, ahead)
         if t % steps.size == 0:
             for i in range(len(at)):
                 memory.gradient[i] = like(at[0], 0)
         k = order[t]
-        outputs(task.layers, at, D.X[k], u)
-        E_k = output_terms(task.layers, task.loss, D.Y[k], u)
-        hidden_terms(task.layers, at, u)
-        add_gradient(task.layers, D.c[k], u, memory.gradient)
+        outputs(layers, at, D.X[k], u)
+        E_k = output_terms(layers, task.loss, D.Y[k], u)
+        hidden_terms(layers, at, u)
+        add_gradient(layers, D.c[k], u, memory.gradient)
         add_error(memory.scalars, D.c[k] * E_k)
         if (t + 1) % steps.size == 0 or t + 1 == m:
             update_by_rule(steps, memory, at, eta, t % steps.size + 1)
@@ -182,50 +208,6 @@ def add_errors(
 
 
 # --- What Python calls. Each works on samples first to last, so that no call takes long.
-
-
-@kernel
-def predict(layers: np.ndarray, p: np.ndarray, X: np.ndarray, u: Units, y_hat: np.ndarray) -> None:
-    """ŷ of every row of X. Writes y_hat, [shape: (m, l)]."""
-    here, l = layers[-1].here, layers[-1].fan_out
-    for k in range(len(X)):
-        outputs(layers, p, X[k], u)
-        for j in range(l):
-            y_hat[k, j] = u.b[here + j]
-
-
-@kernel
-def measure(
-    layers: np.ndarray,
-    p: np.ndarray,
-    D: Samples,
-    first: int,
-    last: int,
-    loss: int,
-    u: Units,
-    total: np.ndarray,
-) -> None:
-    """Σ c_k E_k over samples ``first`` to ``last``. Adds to total, [shape: (2,)], as ``add_error`` does."""
-    add_errors(layers, p, D, first, last, loss, u, total)
-
-
-@kernel
-def add_gradients(
-    layers: np.ndarray,
-    p: np.ndarray,
-    D: Samples,
-    first: int,
-    last: int,
-    loss: int,
-    u: Units,
-    gradient: np.ndarray,
-) -> None:
-    """−Σ c_k ∂E_k/∂p over samples ``first`` to ``last``. Adds to gradient, [shape: (n,)]."""
-    for k in range(first, last):
-        outputs(layers, p, D.X[k], u)
-        output_terms(layers, loss, D.Y[k], u)
-        hidden_terms(layers, p, u)
-        add_gradient(layers, D.c[k], u, gradient)
 
 
 @kernel

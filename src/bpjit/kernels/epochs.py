@@ -7,7 +7,7 @@ how a training is cut into blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,39 +22,28 @@ from .batch import (
     ERROR,
     POSITION,
     TOTAL,
-    UPDATES,
     VISITED,
     Memory,
     Steps,
     Task,
-    add_errors,
-    batch_bp,
 )
 from .jit import formula, kernel
-from .layers import Units
-from .online import standard_bp
 
 
-class Work(NamedTuple):
-    """Work space of a training; nothing in it need be kept."""
+class Order(NamedTuple):
+    """Work space for the order of an epoch."""
 
-    u: Units
-    ahead: np.ndarray  # where Nesterov's rule takes its gradient, [shape: (n,)]
     order: np.ndarray  # places of the samples in D, in the order of this epoch, [shape: (m,)]
     keys: np.ndarray  # uint64, [shape: (m,)]
     ends: np.ndarray  # [shape: (m + 1,)]
     ordered: np.ndarray  # the epoch whose order this is, [shape: (1,)]
+    in_place: np.ndarray  # the order of the validation set, [shape: (its samples,)]
 
     @classmethod
-    def of(cls, sizes: Sequence[int], n: int, m: int, dtype: np.dtype) -> Work:
-        return cls(
-            Units.of(sizes, dtype),
-            np.zeros(n, dtype),
-            np.arange(m),
-            np.zeros(m, np.uint64),
-            np.zeros(m + 1, np.int64),
-            np.full(1, -1),
-        )
+    def of(cls, m: int, m_of_validation: int) -> Order:
+        """For m samples and so many to validate on."""
+        ends = np.zeros(m + 1, np.int64)
+        return cls(np.arange(m), np.zeros(m, np.uint64), ends, np.full(1, -1), np.arange(m_of_validation))
 
 
 @formula
@@ -89,6 +78,43 @@ def epoch_order(
 
 
 @formula
+def mean_error(scalars: np.ndarray, m: int) -> Any:
+    """The mean of the errors collected; starts the sum anew."""
+    error = scalars[TOTAL] / like(scalars[0], m)
+    scalars[TOTAL] = scalars[CARRY] = like(error, 0)
+    return error
+
+
+@formula
+def copy(place: np.ndarray, flat: np.ndarray, packed: np.ndarray, to_packed: bool) -> None:
+    """Copy parameters, or what is laid out like them, to their places in the kernel's order or back, bit for bit."""
+    for i in range(len(place)):
+        if to_packed:
+            packed[place[i]] = flat[i]
+        else:
+            flat[i] = packed[place[i]]
+
+
+@formula
+def exchange(
+    place: np.ndarray,
+    p: np.ndarray,
+    slots: np.ndarray,
+    gradient: np.ndarray,
+    P: np.ndarray,
+    S: np.ndarray,
+    G: np.ndarray,
+    to_packed: bool,
+) -> None:
+    """Copy the whole state in or out."""
+    copy(place, p, P, to_packed)
+    if len(G) > 0:
+        copy(place, gradient, G, to_packed)
+    for slot in range(len(S)):
+        copy(place, slots[slot], S[slot], to_packed)
+
+
+@formula
 def all_finite(p: np.ndarray) -> bool:
     """Whether no parameter is NaN or infinite."""
     total = like(p[0], 0)
@@ -97,73 +123,76 @@ def all_finite(p: np.ndarray) -> bool:
     return total == like(total, 0)
 
 
-@formula
-def finish_epoch(task: Task, memory: Memory, validated: bool) -> Any:
-    """Note E or the validation error of the sums collected, start them anew. Returns the error, writes memory."""
-    scalars = memory.scalars
-    error = scalars[TOTAL] / like(scalars[0], len(task.V.X) if validated else len(task.D.X))
-    scalars[TOTAL] = scalars[CARRY] = like(error, 0)
-    if validated and error < scalars[BEST]:
-        scalars[BEST] = error
-        for i in range(len(memory.p)):
-            memory.best[i] = memory.p[i]
-        memory.counters[BEST_EPOCH] = memory.counters[EPOCH] + 1
-    return error
+def make_train_block(
+    prepare: Callable[..., Any], border: Callable[..., Any], advance: Callable[..., Any]
+) -> Callable[..., Any]:
+    """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
+    may end, ``advance`` trains, or adds up validation errors.
 
-
-@kernel
-def train_block(
-    task: Task,
-    steps: Steps | None,
-    memory: Memory,
-    work: Work,
-    etas: np.ndarray,
-    budget: int,
-    errors: np.ndarray,
-    validation_errors: np.ndarray,
-) -> bool:
-    """Train until ``len(etas)`` epochs more are complete, or ``budget`` samples have been visited.
-
-    Without ``steps`` it is standard BP, where gradient and update are one; the compiler drops the other branch.
-
-    Writes memory, and errors and validation_errors for each epoch that it completes, [shape: (len(etas),)].
-    Returns False if the error or a parameter is no longer finite; the epoch at fault then does not count.
+    Its work space, a tuple, begins with ``place, P, S, G``: where each parameter stands there, the parameters, the
+    state of the rule and the gradient. These are copied there at the start of a call, and back at its end.
     """
-    u, order = work.u, work.order
-    counters, scalars = memory.counters, memory.scalars
-    m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
-    for t in range(len(etas)):
-        eta, position = etas[t], counters[POSITION]
-        if position < m:
-            if task.shuffle and work.ordered[0] != counters[EPOCH]:
-                work.ordered[0] = counters[EPOCH]
-                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, work.keys, work.ends, order)
-            until = min(m, position + budget)
-            if steps is None:
-                standard_bp(task.layers, memory.p, task.D, order[position:until], task.loss, eta, u, scalars)
-                counters[UPDATES] += until - position
-            else:
-                batch_bp(task, steps, memory, order, position, until, eta, u, work.ahead)
-            budget -= until - position
-            counters[VISITED] += until - position
-            counters[POSITION] = position = until
-            if position == m:
-                scalars[ERROR] = finish_epoch(task, memory, False)
-                if not (np.isfinite(scalars[ERROR]) and all_finite(memory.p)):
-                    return False
-        validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-        if validated and m <= position < end:
-            until = min(end, position + budget)
-            add_errors(task.layers, memory.p, task.V, position - m, until - m, task.loss, u, scalars)
-            budget -= until - position
-            counters[VISITED] += until - position
-            counters[POSITION] = position = until
-        if position < (end if validated else m):
-            return True
-        errors[t] = scalars[ERROR]
-        validation_errors[t] = finish_epoch(task, memory, True) if validated else like(eta, np.nan)
-        counters[EPOCH] += 1
-        counters[POSITION] = 0
-        if budget <= 0:
-            return True
-    return True
+
+    def train_block(
+        task: Task,
+        steps: Steps | None,
+        memory: Memory,
+        work: Any,
+        epoch: Order,
+        etas: np.ndarray,
+        budget: int,
+        errors: np.ndarray,
+        validation_errors: np.ndarray,
+    ) -> bool:
+        """Train until ``len(etas)`` epochs more are complete, or about ``budget`` samples have been visited.
+
+        Without ``steps`` it is standard BP, where gradient and update are one; the compiler drops the other branch.
+
+        Writes memory, and errors and validation_errors for each epoch that it completes, [shape: (len(etas),)].
+        Without epochs, and with a budget, it helps another thread that trains with the same work space.
+        Returns False if the error or a parameter is no longer finite; the epoch at fault then does not count.
+        """
+        counters, scalars = memory.counters, memory.scalars
+        m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
+        finite, helping, t = True, len(etas) == 0, 0
+        if not helping:
+            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
+            prepare(steps, work)
+        while finite and budget > 0 and (t < len(etas) or helping):
+            eta, position = like(scalars[0], 0) if helping else etas[t], counters[POSITION]
+            validated = end > m and (counters[EPOCH] + 1) % task.every == 0
+            if task.shuffle and epoch.ordered[0] != counters[EPOCH] and position < m and not helping:
+                epoch.ordered[0] = counters[EPOCH]
+                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, epoch.keys, epoch.ends, epoch.order)
+            while finite and position < (end if validated else m) and budget > 0:
+                learn = position < m  # then the validation set follows
+                first, last = (0, m) if learn else (m, end)
+                until = min(last, position + budget)
+                if learn:
+                    until = border(steps, position, until, m)
+                if helping:  # an empty stretch
+                    until = position
+                advance(task, steps, memory, work, epoch, position - first, until - first, eta, learn)
+                if helping:
+                    return True
+                budget -= until - position
+                counters[VISITED] += until - position
+                counters[POSITION] = position = until
+                if position == m:
+                    scalars[ERROR] = mean_error(scalars, m)
+                    finite = np.isfinite(scalars[ERROR]) and all_finite(work.P)
+            if finite and position == (end if validated else m):
+                errors[t], validation_errors[t] = scalars[ERROR], like(eta, np.nan)
+                if validated:
+                    validation_errors[t] = mean_error(scalars, len(task.V.X))
+                    if validation_errors[t] < scalars[BEST]:
+                        scalars[BEST], counters[BEST_EPOCH] = validation_errors[t], counters[EPOCH] + 1
+                        copy(work.place, memory.best, work.P, False)
+                counters[EPOCH] += 1
+                counters[POSITION] = 0
+                t += 1
+        if not helping:
+            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)
+        return finite
+
+    return kernel(train_block)

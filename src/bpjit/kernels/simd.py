@@ -186,23 +186,41 @@ def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) ->
 # --- Between vectors and arrays, and across lanes.
 
 
-def vectors(lanes: int) -> tuple[Callable[..., Any], ...]:
+Lanes = Callable[[types.Float], int]
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """Where element ``offset`` of an array, or behind a pointer, stands."""
+    if isinstance(kind, types.Array):
+        array = cgutils.create_struct_proxy(kind)(context, builder, array).data
+    return builder.gep(array, [offset])
+
+
+@intrinsic
+def pointer(typing_context: Any, array: Any, offset: Any) -> Any:
+    """A pointer to element ``offset`` of an array or behind a pointer: one word, where an array is seven."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _address(context, builder, array, *arguments)
+
+    return types.CPointer(array.dtype)(array, types.intp), generate
+
+
+def vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
     """load(array, offset), store(array, offset, value), lift(scalar) for vectors of ``lanes`` numbers.
 
-    Offsets count elements of a contiguous array of any rank; nothing checks them. Bind the three to module-level names.
+    ``lanes`` may be a function of the dtype. Offsets count elements of a contiguous array of any rank; nothing checks
+    them. Bind the three to module-level names.
     """
-
-    def address(context: Any, builder: Any, kind: Any, array: Any, offset: Any, vector: Any) -> Any:
-        data = cgutils.create_struct_proxy(kind)(context, builder, array).data
-        return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
+    count: Lanes = lanes if callable(lanes) else lambda dtype: lanes
 
     @intrinsic
     def load(typing_context: Any, array: Any, offset: Any) -> Any:
-        kind = Simd(array.dtype, lanes)
+        kind = Simd(array.dtype, count(array.dtype))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = address(context, builder, array, *arguments, context.get_value_type(kind))
-            value = builder.load(place)
+            place = _address(context, builder, array, *arguments)
+            value = builder.load(builder.bitcast(place, context.get_value_type(kind).as_pointer()))
             value.align = array.dtype.bitwidth // 8
             return value
 
@@ -210,11 +228,12 @@ def vectors(lanes: int) -> tuple[Callable[..., Any], ...]:
 
     @intrinsic
     def store(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
-        if value != Simd(array.dtype, lanes):
+        if value != Simd(array.dtype, count(array.dtype)):
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = address(context, builder, array, *arguments[:2], context.get_value_type(value))
+            place = _address(context, builder, array, *arguments[:2])
+            place = builder.bitcast(place, context.get_value_type(value).as_pointer())
             builder.store(arguments[2], place).align = array.dtype.bitwidth // 8
             return context.get_dummy_value()
 
@@ -222,7 +241,7 @@ def vectors(lanes: int) -> tuple[Callable[..., Any], ...]:
 
     @intrinsic
     def lift(typing_context: Any, x: Any) -> Any:
-        kind = Simd(x, lanes)
+        kind = Simd(x, count(x))
         return kind(x), lambda context, builder, signature, arguments: splat(
             builder, context.get_value_type(kind), arguments[0]
         )
@@ -230,20 +249,170 @@ def vectors(lanes: int) -> tuple[Callable[..., Any], ...]:
     return load, store, lift
 
 
-def _across(name: str, start: float | None = None) -> Callable[..., Any]:
+def partial_vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
+    """load(array, offset, n), store(array, offset, n, value): as those of ``vectors``, but only the first n lanes touch
+    memory; the others are 0."""
+    count: Lanes = lanes if callable(lanes) else lambda dtype: lanes
+
+    def first_lanes(builder: Any, kind: Simd, n: Any) -> Any:
+        numbers = ir.VectorType(ir.IntType(32), kind.lanes)
+        return builder.icmp_signed(
+            "<",
+            ir.Constant(numbers, list(range(kind.lanes))),
+            splat(builder, numbers, builder.trunc(n, numbers.element)),
+        )
+
+    def function(builder: Any, name: str, kind: Simd, result: Any, parameters: list[Any]) -> Any:
+        return cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(result, parameters),
+            f"llvm.masked.{name}.v{kind.lanes}f{kind.dtype.bitwidth}.p0",
+        )
+
+    @intrinsic
+    def load(typing_context: Any, array: Any, offset: Any, n: Any) -> Any:
+        kind = Simd(array.dtype, count(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            vector = context.get_value_type(kind)
+            place = builder.bitcast(_address(context, builder, array, *arguments[:2]), vector.as_pointer())
+            mask = first_lanes(builder, kind, arguments[2])
+            align = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
+            masked = function(builder, "load", kind, vector, [place.type, align.type, mask.type, vector])
+            return builder.call(masked, [place, align, mask, ir.Constant(vector, [0.0] * kind.lanes)])
+
+        return kind(array, types.intp, types.intp), generate
+
+    @intrinsic
+    def store(typing_context: Any, array: Any, offset: Any, n: Any, value: Any) -> Any:
+        if value != Simd(array.dtype, count(array.dtype)):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            vector = context.get_value_type(value)
+            place = builder.bitcast(_address(context, builder, array, *arguments[:2]), vector.as_pointer())
+            mask = first_lanes(builder, value, arguments[2])
+            align = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
+            masked = function(builder, "store", value, ir.VoidType(), [vector, place.type, align.type, mask.type])
+            builder.call(masked, [arguments[3], place, align, mask])
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, types.intp, value), generate
+
+    return load, store
+
+
+def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
+    """What it takes to work on ``count`` rows at once, each of ``lanes(dtype)`` numbers, in one long vector:
+
+    spread(array, offset): element ``offset + r`` throughout row r
+    spread_first(array, offset, n): the same, but 0 in rows from n on, whose elements are not read
+    tile(array, offset): the vector at ``offset`` in every row
+    fold(value): the sum of the rows
+    """
+
+    def concatenate(builder: Any, parts: list[Any]) -> Any:
+        while len(parts) > 1:
+            numbers = ir.VectorType(ir.IntType(32), 2 * parts[0].type.count)
+            mask = ir.Constant(numbers, list(range(numbers.count)))
+            parts = [builder.shuffle_vector(a, b, mask) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    def elements(context: Any, builder: Any, array: Any, value: Any, offset: Any) -> Any:
+        for row in range(count):
+            yield row, _address(context, builder, array, value, builder.add(offset, ir.Constant(offset.type, row)))
+
+    @intrinsic
+    def spread(typing_context: Any, array: Any, offset: Any) -> Any:
+        kind = Simd(array.dtype, count * lanes(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row = context.get_value_type(Simd(array.dtype, lanes(array.dtype)))
+            places = elements(context, builder, array, *arguments)
+            return concatenate(builder, [splat(builder, row, builder.load(place)) for _, place in places])
+
+        return kind(array, types.intp), generate
+
+    @intrinsic
+    def spread_first(typing_context: Any, array: Any, offset: Any, n: Any) -> Any:
+        kind = Simd(array.dtype, count * lanes(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row = context.get_value_type(Simd(array.dtype, lanes(array.dtype)))
+            parts = []
+            for r in range(count):
+                here = builder.icmp_signed("<", ir.Constant(arguments[2].type, r), arguments[2])
+                at = builder.select(here, builder.add(arguments[1], ir.Constant(arguments[1].type, r)), arguments[1])
+                value = builder.load(_address(context, builder, array, arguments[0], at))
+                parts.append(splat(builder, row, builder.select(here, value, ir.Constant(value.type, 0.0))))
+            return concatenate(builder, parts)
+
+        return kind(array, types.intp, types.intp), generate
+
+    @intrinsic
+    def tile(typing_context: Any, array: Any, offset: Any) -> Any:
+        kind = Simd(array.dtype, count * lanes(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row = context.get_value_type(Simd(array.dtype, lanes(array.dtype)))
+            place = _address(context, builder, array, *arguments)
+            value = builder.load(builder.bitcast(place, row.as_pointer()))
+            value.align = array.dtype.bitwidth // 8
+            return concatenate(builder, [value] * count)
+
+        return kind(array, types.intp), generate
+
+    @intrinsic
+    def fold(typing_context: Any, value: Any) -> Any:
+        kind = Simd(value.dtype, value.lanes // count)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            total, size = arguments[0], value.lanes
+            while size > kind.lanes:
+                size //= 2
+                numbers = ir.VectorType(ir.IntType(32), size)
+                halves = [ir.Constant(numbers, list(range(first, first + size))) for first in (0, size)]
+                total = builder.fadd(*(builder.shuffle_vector(total, total, half) for half in halves))
+            return total
+
+        return kind(value), generate
+
+    return spread, spread_first, tile, fold
+
+
+@intrinsic
+def item(typing_context: Any, array: Any, offset: Any) -> Any:
+    """The element at ``offset`` of a contiguous array of any rank, unchecked."""
+    return array.dtype(array, types.intp), lambda context, builder, signature, arguments: builder.load(
+        _address(context, builder, array, *arguments)
+    )
+
+
+@intrinsic
+def put(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
+    """Write an element, unchecked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _address(context, builder, array, *arguments[:2]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+def _across(name: str, start: float) -> Callable[..., Any]:
     """A reduction over the lanes to a scalar."""
 
     @intrinsic
     def reduce(typing_context: Any, a: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             element = context.get_value_type(a.dtype)
-            first = [] if start is None else [ir.Constant(element, start)]
-            kind = ir.FunctionType(element, [*(value.type for value in first), arguments[0].type])
+            first = ir.Constant(element, start)
+            kind = ir.FunctionType(element, [element, arguments[0].type])
             function = cgutils.get_or_insert_function(
                 builder.module, kind, f"llvm.vector.reduce.{name}.v{a.lanes}f{a.dtype.bitwidth}"
             )
             # Halves with halves, not lane after lane: the order is fixed all the same.
-            return builder.call(function, [*first, arguments[0]], fastmath=("reassoc",))
+            return builder.call(function, [first, arguments[0]], fastmath=("reassoc",))
 
         return a.dtype(a), generate
 
@@ -251,7 +420,95 @@ def _across(name: str, start: float | None = None) -> Callable[..., Any]:
 
 
 lane_sum = _across("fadd", -0.0)
-lane_max = _across("fmax")
+
+
+@intrinsic
+def first_lane(typing_context: Any, a: Any) -> Any:
+    """The number in the first lane."""
+    return a.dtype(a), lambda context, builder, signature, arguments: builder.extract_element(
+        arguments[0], ir.Constant(ir.IntType(32), 0)
+    )
+
+
+@intrinsic
+def lane_max(typing_context: Any, a: Any) -> Any:
+    """The largest lane; NaN is passed over where it is not the first."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value, lanes = arguments[0], a.lanes
+        while lanes > 1:
+            lanes //= 2
+            numbers = ir.VectorType(ir.IntType(32), lanes)
+            low, high = (
+                builder.shuffle_vector(value, value, ir.Constant(numbers, list(range(first, first + lanes))))
+                for first in (0, lanes)
+            )
+            value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return a.dtype(a), generate
+
+
+@intrinsic
+def lane_sums(typing_context: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """The sums over the lanes of four vectors, as one vector of four: half the work of four ``lane_sum``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def fold(first: Any, second: Any, segment: int) -> Any:
+            """Add the upper half of each segment to its lower half, in both vectors."""
+            lanes = range(0, first.type.count + second.type.count, segment)
+            low = [at + lane for at in lanes for lane in range(segment // 2)]
+            numbers = ir.VectorType(ir.IntType(32), len(low))
+            halves = [ir.Constant(numbers, [lane + move for lane in low]) for move in (0, segment // 2)]
+            return builder.fadd(*(builder.shuffle_vector(first, second, half) for half in halves))
+
+        segment = a.lanes
+        if segment == 2:
+            pairs = [fold(*arguments[:2], 2), fold(*arguments[2:], 2)]
+            return builder.shuffle_vector(*pairs, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0, 1, 2, 3]))
+        sums = fold(fold(*arguments[:2], segment), fold(*arguments[2:], segment), segment // 2)
+        segment //= 4
+        while segment > 1:
+            sums = fold(sums, ir.Constant(sums.type, ir.Undefined), segment)
+            sums = builder.shuffle_vector(
+                sums,
+                sums,
+                ir.Constant(ir.VectorType(ir.IntType(32), sums.type.count // 2), list(range(sums.type.count // 2))),
+            )
+            segment //= 2
+        return sums
+
+    if not a == b == c == d:
+        return None
+    return Simd(a.dtype, 4)(a, b, c, d), generate
+
+
+@intrinsic
+def lane(typing_context: Any, a: Any, index: Any) -> Any:
+    """The number in one lane."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(arguments[0], arguments[1])
+
+    return a.dtype(a, types.intp), generate
+
+
+@intrinsic
+def with_four(typing_context: Any, value: Any, four: Any, first: Any) -> Any:
+    """``value`` with a vector of four in its lanes from ``first`` on, a multiple of four."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value, four, first = arguments
+        numbers = ir.VectorType(ir.IntType(32), signature.args[0].lanes)
+        lanes = range(numbers.count)
+        spread = builder.shuffle_vector(four, four, ir.Constant(numbers, [lane % 4 for lane in lanes]))
+        place = splat(builder, numbers, builder.trunc(first, numbers.element))
+        here = builder.icmp_signed("==", ir.Constant(numbers, [lane // 4 * 4 for lane in lanes]), place)
+        return builder.select(here, spread, value)
+
+    if four != Simd(value.dtype, 4) or value.lanes % 4:
+        return None
+    return value(value, four, types.intp), generate
 
 
 @intrinsic

@@ -28,7 +28,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .. import formulas
-from .jit import OPTIONS, strict
+from .jit import OPTIONS_OF_PARTS, strict
 from .simd import Mask, Simd, any_lane, call, splat
 
 # --- Pieces of the functions below.
@@ -49,23 +49,23 @@ def _each(vector: Any, value: int) -> Any:
 
 
 @intrinsic
-def _times_power_of_two(typing_context: Any, p: Any, shifted: Any) -> Any:
-    """p · 2^n, where ``shifted`` is n + 1.5 · 2^mantissa bits: n stands in its last bits, also for NaN. In two factors,
-    so that results overflow and underflow as they should."""
+def _power_of_two(typing_context: Any, shifted: Any) -> Any:
+    """2^n as two factors, where ``shifted`` is n + 1.5 · 2^mantissa bits: n stands in its last bits, also for NaN. In
+    two, so that results overflow and underflow as they should."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        mantissa, bias = (23, 127) if p.dtype == types.float32 else (52, 1023)
-        integers, vector = _integers(p), arguments[0].type
+        mantissa, bias = (23, 127) if shifted.dtype == types.float32 else (52, 1023)
+        integers, vector = _integers(shifted), arguments[0].type
         zero = builder.bitcast(splat(builder, vector, ir.Constant(vector.element, 1.5 * 2**mantissa)), integers)
-        n = builder.sub(builder.bitcast(arguments[1], integers), zero)
+        n = builder.sub(builder.bitcast(arguments[0], integers), zero)
         half = builder.ashr(n, _each(integers, 1))
-        result = arguments[0]
-        for part in (half, builder.sub(n, half)):
-            power = builder.shl(builder.add(part, _each(integers, bias)), _each(integers, mantissa))
-            result = builder.fmul(result, builder.bitcast(power, vector))
-        return result
+        factors = [
+            builder.bitcast(builder.shl(builder.add(part, _each(integers, bias)), _each(integers, mantissa)), vector)
+            for part in (half, builder.sub(n, half))
+        ]
+        return context.make_tuple(builder, signature.return_type, factors)
 
-    return p(p, p), generate
+    return types.UniTuple(shifted, 2)(shifted), generate
 
 
 @intrinsic
@@ -86,7 +86,7 @@ def _mantissa_and_exponent(typing_context: Any, x: Any) -> Any:
 
 @intrinsic
 def _is_odd(typing_context: Any, shifted: Any, bit: Any) -> Any:
-    """Whether bit ``bit`` of n is set; ``shifted`` as for ``_times_power_of_two``."""
+    """Whether bit ``bit`` of n is set; ``shifted`` as for ``_power_of_two``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integers = _integers(shifted)
@@ -97,13 +97,24 @@ def _is_odd(typing_context: Any, shifted: Any, bit: Any) -> Any:
     return Mask(shifted.lanes)(shifted, types.int64), generate
 
 
-@strict
-def _polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
-    """Σ c_i x^i by Horner's rule."""
-    total = formulas.like(x, coefficients[-1])
-    for i in range(len(coefficients) - 2, -1, -1):
-        total = _fma(total, x, formulas.like(x, coefficients[i]))
-    return total
+@intrinsic
+def _polynomial(typing_context: Any, x: Any, coefficients: Any) -> Any:
+    """Σ c_i x^i in pairs of terms, pairs of pairs and so on (Estrin): no long chain of multiply-adds."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        power, values = arguments
+        terms = [
+            splat(builder, power.type, context.cast(builder, builder.extract_value(values, i), types.float64, x.dtype))
+            for i in range(len(coefficients))
+        ]
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            last = terms[-1:] if len(terms) % 2 else []
+            terms = [call(builder, "fmuladd", high, power, low) for low, high in pairs] + last
+            power = builder.fmul(power, power)
+        return terms[0]
+
+    return x(x, coefficients), generate
 
 
 class _Constants:
@@ -180,17 +191,20 @@ def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], Callable[...,
     @strict
     def exp(x: Any) -> Any:
         least, most = formulas.like(x, low), formulas.like(x, high)
-        p, shifted = reduce(formulas.select(x < least, least, formulas.select(x > most, most, x)))
-        return _times_power_of_two(formulas.like(x, 1) + p, shifted)
+        x = formulas.select(x > most, most, x)
+        p, shifted = reduce(formulas.select(x < least, least, x))
+        first, second = _power_of_two(shifted)
+        return _fma(p, first, first) * second
 
     @strict
     def tanh(x: Any) -> Any:
         """(e^2|x| − 1)/(e^2|x| + 1), which keeps its digits near 0, with the sign of x."""
-        size, one, most = abs(x), formulas.like(x, 1), formulas.like(x, limit)
+        size, most = abs(x), formulas.like(x, limit)
         size = formulas.select(size > most, most, size)
         p, shifted = reduce(size + size)
-        power = _times_power_of_two(one, shifted)
-        less_one = _fma(power, p, power - one)
+        first, second = _power_of_two(shifted)
+        power = first * second
+        less_one = _fma(power, p, power - formulas.like(x, 1))
         y = less_one / (less_one + formulas.like(x, 2))
         return formulas.select(x < formulas.like(x, 0), -y, y)
 
@@ -277,7 +291,7 @@ def _scalar_cos(typing_context: Any, x: Any) -> Any:
 def _stand_for(helper: Callable[..., Any], double: Callable[..., Any], single: Callable[..., Any]) -> None:
     """Let ``helper`` be these functions on vectors."""
 
-    @overload(helper, jit_options=OPTIONS, strict=False)
+    @overload(helper, jit_options=OPTIONS_OF_PARTS, strict=False)
     def choose(z: Any) -> Any:
         if isinstance(z, Simd):
             return (lambda z: single(z)) if z.dtype == types.float32 else (lambda z: double(z))

@@ -1,0 +1,56 @@
+"""Predicting and learning from inside your own ``@njit`` functions, without leaving compiled code.
+
+``state`` is that of a ``bpjit.OnlineLearner``: what your loop learns, the learner has learnt. x, y, y_hat and J are
+contiguous arrays of the network's dtype, in the network's own units; nothing checks their lengths. One thread at a
+time may use a state. After an upgrade of bpjit, functions of yours that are compiled with ``cache=True`` must be
+compiled anew: Numba looks only at the file that they stand in.
+
+>>> import numpy as np
+>>> from numba import njit
+>>> import bpjit
+>>> from bpjit import compiled
+>>> @njit
+... def track(state, X, Y, y_hat):
+...     error = 0.0
+...     for k in range(len(X)):
+...         compiled.predict(state, X[k], y_hat)
+...         error += compiled.learn(state, X[k], Y[k])
+...     return error / len(X)
+>>> learner = bpjit.OnlineLearner(bpjit.Network.random((2, 4, 1), seed=0), eta=0.5)
+>>> X, Y = np.random.default_rng(0).random((500, 2)), np.full((500, 1), 0.25)
+>>> bool(track(learner.state, X, Y, np.empty(1)) < 0.01)
+True
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .kernels.jit import kernel
+from .kernels.learner import State, learn_one, predict_one, slopes_one
+
+__all__ = ["learn", "predict", "slopes"]
+
+
+@kernel
+def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
+    """Write ŷ for one sample x, [shape: (d,)], into y_hat, [shape: (l,)]. Returns False if x is not finite."""
+    return predict_one(state.data, x, y_hat)
+
+
+@kernel
+def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
+    """One update for the sample x, [shape: (d,)], with targets y, [shape: (l,)].
+
+    Returns E_k from before the update, or NaN where the sample cannot be learnt (x or y are not finite, do not fit the
+    loss, or would take a weight beyond all numbers); nothing changes then.
+    """
+    return learn_one(state.kind, state.data, x, y)
+
+
+@kernel
+def slopes(state: State, x: np.ndarray, y_hat: np.ndarray, J: np.ndarray) -> bool:
+    """Write ŷ into y_hat and ∂ŷ_j/∂x_i into J, [shape: (l, d)], for one sample. Returns False if x is not finite."""
+    return slopes_one(state.data, x, y_hat, J)

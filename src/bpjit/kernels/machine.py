@@ -1,0 +1,102 @@
+"""Which kernels run: the fast ones, or the readable ones where they are asked for and where there is no JIT."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba.core import config
+
+from ..rules import Rule
+from . import blocks, plain, stream, tiny
+from .batch import Memory, Steps
+from .online import Samples
+from .packed import make_work
+
+READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
+WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
+CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
+
+
+def trainer(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    memory: Memory,
+    X: np.ndarray,
+    rule: Rule,
+    stochastic: bool,
+    size: int,
+    lam: tuple[float, float],
+    trainable: np.ndarray,
+    readable: bool = False,
+    threads: int = 1,
+) -> tuple[Any, Steps | None, Any]:
+    """The driver for these settings, its steps and its work space.
+
+    Which it is depends on network, rule and kind of updates alone, never on the amount of work, or bits would change.
+    """
+    dtype = memory.p.dtype
+    mask = None if trainable.all() else trainable.astype(dtype)
+    penalty = None if lam[1] == 0.0 else dtype.type(lam[0])
+    steps = None
+    if not stochastic or rule.code != 0 or mask is not None or penalty is not None:
+        constants = np.zeros(5, dtype)
+        values = rule.constants()
+        constants[: len(values)] = values
+        rest = None if penalty is None else dtype.type(lam[1])
+        steps = Steps((0,) * rule.code, constants, mask, size, penalty, rest)
+    if readable or READABLE:
+        return plain.train_block, steps, plain.make_work(sizes, activations, memory)
+    lanes = tiny.lanes_for(sizes)
+    if steps is None and lanes is not None:
+        return tiny.TRAIN_BLOCKS[lanes], steps, tiny.make_tiny_work(sizes, activations, dtype)
+    if stochastic:
+        sparse = steps is None and is_sparse(X)
+        return stream.train_block, steps, make_work(sizes, activations, dtype, rule, mask, sparse=sparse)
+    return blocks.train_block, steps, blocks.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
+
+
+def is_sparse(X: np.ndarray) -> bool:
+    """Whether it pays to skip inputs that are 0: looking for them costs as much as about a tenth of the rows."""
+    return X.shape[1] >= 32 and bool(np.count_nonzero(X) < 0.6 * X.size)
+
+
+def useful_threads(n: int, size: int | None, m: int) -> int:
+    """How many threads may work on batches of ``size`` samples: all there are, where there is enough to do."""
+    chunk = min(m if size is None else size, m, blocks.CHUNK)
+    if READABLE or size == 1 or chunk < 2 * blocks.SHARE or chunk * n < WORTH_SHARING:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, chunk // blocks.SHARE)
+
+
+def evaluate(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    p: np.ndarray,
+    D: Samples,
+    loss: int,
+    *,
+    errors: bool = False,
+    y_hat: np.ndarray | None = None,
+    gradient: np.ndarray | None = None,
+) -> Any:
+    """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
+    −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``."""
+    m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
+    if y_hat is None:
+        y_hat = np.empty((0, sizes[-1]), dtype)
+    wishes = errors, gradient is not None, y_hat, total
+    if READABLE:
+        plain.evaluate(sizes, activations, p, D, loss, *wishes[:3], total, gradient)
+        return total[0]
+    work = blocks.make_block_work(sizes, activations, dtype, max(1, m))
+    work.P[work.place] = p
+    size = max(1, CALL // len(p) // blocks.CHUNK) * blocks.CHUNK
+    for first in range(0, max(1, m), size):
+        blocks.evaluate(work, D, first, min(first + size, m), loss, *wishes)
+    if gradient is not None:
+        gradient[:] = work.G[work.place]
+    return total[0]

@@ -1,0 +1,127 @@
+"""One step of a rule on a vector of parameters, wherever a fast kernel has their gradient in registers.
+
+Which rule it is stands in the type of ``Steps.kind``, a tuple as long as the rule's code, so that a kernel holds one
+rule's formula and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import formulas, rules
+from ..formulas import like, select
+from .jit import by_type, inline
+from .packed import registers
+from .simd import item, vectors
+
+
+def make_step(count: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, corrections) for weights,
+    step_threshold(steps, net, o, g, eta, corrections), and, for a gradient already added up,
+    step_along(steps, net, o, descent, eta, corrections)."""
+    load, store, lift = vectors(registers(count))
+
+    def apply(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        """The new w; writes the rule's state."""
+
+    def plain(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        return rules.plain(w, g, eta)
+
+    def momentum(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        w, v = rules.momentum(w, g, load(S, o), eta, item(c, 0))
+        store(S, o, v)
+        return w
+
+    def rprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        at1, at2 = o + n, o + n + n
+        revert = lift(corrections[0])
+        factors, limits = (lift(item(c, 0)), lift(item(c, 1))), (lift(item(c, 2)), lift(item(c, 3)))
+        w, s0, s1, s2 = rules.rprop(w, g, load(S, o), load(S, at1), load(S, at2), revert, factors, limits)
+        store(S, o, s0)
+        store(S, at1, s1)
+        store(S, at2, s2)
+        return w
+
+    def quickprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        w, s0, s1 = rules.quickprop(w, g, load(S, o), load(S, o + n), lift(eta), lift(item(c, 0)))
+        store(S, o, s0)
+        store(S, o + n, s1)
+        return w
+
+    def adagrad(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        w, r = rules.adagrad(w, g, load(S, o), eta, item(c, 0))
+        store(S, o, r)
+        return w
+
+    def rmsprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        w, r = rules.rmsprop(w, g, load(S, o), eta, item(c, 1), item(c, 0))
+        store(S, o, r)
+        return w
+
+    def adam(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+        w, m, r = rules.adam(w, g, load(S, o), load(S, o + n), eta, (item(c, 1), item(c, 2)), item(c, 0), corrections)
+        store(S, o, m)
+        store(S, o + n, r)
+        return w
+
+    by_code = (plain, momentum, momentum, rprop, quickprop, adagrad, rmsprop, adam)
+    by_type(apply, lambda kind, S, n, o, w, g, eta, c, corrections: by_code[len(kind)])
+
+    @inline
+    def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:
+        if mask is None:
+            return value
+        return select(load(mask, o) > like(value, 0), value, otherwise)
+
+    @inline
+    def step_along(steps: Any, net: Any, o: Any, descent: Any, eta: Any, corrections: Any) -> Any:
+        before = load(net.P, o)
+        at = load(net.A, o)
+        g = penalised(steps.lam, steps.rest, descent, at)
+        g = where_trained(net.mask, o, g, like(g, 0))
+        w = apply(steps.kind, net.S, net.n, o, before, g, eta, net.c, corrections)
+        w = where_trained(net.mask, o, w, before)
+        store(net.P, o, w)
+        return seen(steps.kind, net, o, w)
+
+    def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
+        """Where the next gradient is taken; for Nesterov's rule that is ahead of w, and written."""
+
+    def here(kind: Any, net: Any, o: Any, w: Any) -> Any:
+        return w
+
+    def ahead(kind: Any, net: Any, o: Any, w: Any) -> Any:
+        a = rules.lookahead(w, load(net.S, o), item(net.c, 0))
+        store(net.A, o, a)
+        return a
+
+    by_type(seen, lambda kind, net, o, w: ahead if len(kind) == rules.Nesterov.code else here)
+
+    @inline
+    def step(steps: Any, net: Any, o: Any, g: Any, b: Any, eta: Any, corrections: Any) -> Any:
+        """w_hj after one update with gradient g_j b_h; returns it as the next gradient sees it."""
+        if steps is None:
+            w = formulas.weight_update(load(net.P, o), eta, g, b)
+            store(net.P, o, w)
+            return w
+        return step_along(steps, net, o, g * b, eta, corrections)
+
+    @inline
+    def step_threshold(steps: Any, net: Any, o: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        """θ_j after one update with gradient −g_j."""
+        if steps is None:
+            w = formulas.threshold_update(load(net.P, o), eta, g)
+            store(net.P, o, w)
+            return w
+        return step_along(steps, net, o, -g, eta, corrections)
+
+    return step, step_threshold, step_along
+
+
+@inline
+def penalised(lam: Any, rest: Any, descent: Any, at: Any) -> Any:
+    """The direction of descent of the objective, where that of E is ``descent``."""
+    if lam is None:
+        return descent
+    return formulas.regularised_descent(descent, at, lam, rest)

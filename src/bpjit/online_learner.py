@@ -1,0 +1,179 @@
+"""OnlineLearner: a network that learns one sample at a time, from Python or from jitted code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_real, as_seed, describe
+from .evaluation import as_lam, as_loss, as_network, as_samples
+from .kernels.layers import LOSS_CODES
+from .kernels.learner import LEARN_KERNELS, State, make_state, predict_kernel
+from .kernels.machine import READABLE
+from .network import Network
+from .rules import Rule, as_rule
+from .schedules import Constant, as_schedule, check_penalty
+
+
+class OnlineLearner:
+    """Standard BP on samples as they come.
+
+    Parameters
+    ----------
+    net : the network to start from; it stays as it is
+    eta : learning rate η > 0, or None for the rule's default
+    rule : an update rule, as for ``train``, that works on single samples
+    loss : as for ``train``
+    lam : the book's λ in (0, 1): each update descends λ E_k + (1 − λ) Σ w²
+    clip_gradient : the gradient of a sample is scaled down to this norm where it is larger; None never does
+    clip_weights : every parameter is held within ±clip_weights; None does not
+    seed : for rules that start at random
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+
+    Notes
+    -----
+    Fastest are contiguous arrays of the network's dtype: other input is converted, which costs some microseconds. A
+    network with a ``scale`` takes and gives the user's units. One thread at a time may use a learner. ``state`` is for
+    ``bpjit.compiled``, which learns inside your own jitted functions.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> learner = bpjit.OnlineLearner(bpjit.Network.random((2, 4, 1), seed=0), eta=5.0)
+    >>> for epoch in range(500):
+    ...     for x, y in (((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 0)):
+    ...         error = learner.learn(x, y)
+    >>> learner.predict([0, 1]).round().tolist()
+    [1.0]
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        *,
+        eta: float | None = None,
+        rule: str | Rule = "sgd",
+        loss: str | None = None,
+        lam: float | None = None,
+        clip_gradient: float | None = None,
+        clip_weights: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._start = as_network(net)
+        if READABLE:
+            raise RuntimeError("OnlineLearner: needs the JIT, and NUMBA_DISABLE_JIT is set")
+        self._rule = as_rule(rule)
+        if self._rule.accumulated_only:
+            raise ValueError(f'rule: "{self._rule.name}" compares gradients of all samples; it cannot learn from one')
+        rate = as_schedule(eta, self._rule.default_eta, self._rule.name)
+        if not isinstance(rate, Constant):
+            raise TypeError(f"eta: expected a number, got {describe(eta)}: a learner knows no epochs")
+        lams = as_lam(lam)
+        check_penalty(rate.eta, lams[1])
+        most = [
+            np.inf if value is None else as_real(name, value, above=0)
+            for name, value in (("clip_gradient", clip_gradient), ("clip_weights", clip_weights))
+        ]
+        self._loss, self._seed, self._settings = as_loss(loss, net), as_seed("seed", seed), (rate.eta, *lams, *most)
+        self._learn = LEARN_KERNELS[self._rule.code]
+        self.reset()
+
+    def reset(self, net: Network | None = None) -> None:
+        """Start anew from ``net``, or from the network given first; the state of the rule starts anew too."""
+        if net is not None:
+            as_network(net)
+            if (net.sizes, net._activations, net.dtype) != (
+                self._start.sizes,
+                self._start._activations,
+                self._start.dtype,
+            ):
+                raise ValueError(f"net: expected a network like {self._start!r}, got {net!r}")
+            self._start = net
+        net = self._start
+        self._state, self._place = make_state(
+            net.sizes, net._activations, net._vector, LOSS_CODES[self._loss], self._rule, self._seed, self._settings
+        )
+        self._data, self._outputs = self._state.data, np.zeros(net.sizes[-1], net.dtype)
+        self._d, self._l, self._stride = (net.sizes[0],), (net.sizes[-1],), (net.dtype.itemsize,)
+        self._direct = net.dtype if net.scale is None else None  # what kernels take as it is
+
+    @property
+    def state(self) -> State:
+        """What ``bpjit.compiled`` takes; ``reset`` makes a new one."""
+        return self._state
+
+    @property
+    def network(self) -> Network:
+        """The network as it is now."""
+        return self._start.with_parameters(self._data[self._place])
+
+    def learn(self, x: Any, y: Any) -> float:
+        """One update.
+
+        Parameters
+        ----------
+        x : (d,) inputs
+        y : (l,) targets, a number if l = 1, or a class number with softmax outputs
+
+        Returns
+        -------
+        E_k of this sample before the update
+
+        Raises
+        ------
+        ValueError, TypeError : naming x or y, what was expected and what came
+        FloatingPointError : the update would take a parameter beyond all numbers
+
+        After an error the learner is as it was before.
+        """
+        if self._fits(x, self._d) and self._fits(y, self._l):
+            error = self._learn(self._data, x, y)
+            if error == error:
+                return error
+        return self._learn_carefully(x, y)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """ŷ for one sample x, [shape: (d,)]; returns (l,) numbers of the network's dtype.
+
+        Raises ValueError or TypeError that names x, what was expected and what came.
+        """
+        y_hat = self._outputs.copy()  # faster than a new array
+        if self._fits(x, self._d) and predict_kernel(self._data, x, y_hat):
+            return y_hat
+        inputs, single = self._start._as_inputs(x)
+        if not single:
+            raise ValueError(f"x: expected one sample of shape {self._d}, got {describe(x)}")
+        predict_kernel(self._data, inputs[0], y_hat)
+        scale = self._start.scale
+        return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
+
+    def _fits(self, array: Any, shape: tuple[int]) -> bool:
+        """Whether kernels can take it as it is."""
+        return (
+            type(array) is np.ndarray
+            and array.dtype is self._direct
+            and array.shape == shape
+            and array.strides == self._stride
+        )
+
+    def _learn_carefully(self, x: Any, y: Any) -> float:
+        """Learn from what must be converted first, or say what is wrong with it."""
+        for name, value in (("x", x), ("y", y)):
+            if np.ndim(value) > 1:
+                raise ValueError(f"{name}: expected one sample, got {describe(value)}")
+        x, y = ([x] if np.ndim(x) else [[x]]), [y]
+        D = as_samples(self._start, x, y, self._loss, names=("x", "y"))
+        error = self._learn(self._data, D.X[0], D.Y[0])
+        if error != error:
+            raise FloatingPointError(
+                "learn: this update would take a parameter beyond all numbers; the learner is as it was before. Use a "
+                "smaller eta, or clip_gradient"
+            )
+        return float(error)
+
+    def __repr__(self) -> str:
+        return f"OnlineLearner({self._start!r}, rule {self._rule.name}, eta {self._settings[0]:g})"

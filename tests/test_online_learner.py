@@ -1,0 +1,248 @@
+"""Learning one sample at a time, from Python and from jitted code."""
+
+import contextlib
+import functools
+
+import numpy as np
+import pytest
+from numba import njit
+
+import bpjit
+from bpjit import compiled
+from bpjit.session import Session
+from cases import HIDDEN, OUTPUTS, distance
+
+RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+SIZES = [(2, 1), (4, 8, 3), (5, 17, 9, 4), (33, 40, 12)]
+
+
+def problem(sizes, dtype="float64", output="softmax", m=40, hidden="tanh"):
+    rng = np.random.default_rng(5)
+    net = bpjit.Network.random(sizes, hidden, output, seed=2, dtype=dtype)
+    return net, rng.normal(0, 1, (m, sizes[0])).astype(dtype), rng.dirichlet(np.ones(sizes[-1]), m).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("lam", [None, 0.99])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_stream_of_samples_is_an_epoch_of_the_readable_kernel(sizes, rule, lam, dtype, monkeypatch):
+    net, X, Y = problem(sizes, dtype, "softmax" if sizes[-1] > 1 else "sigmoid")
+    learner = bpjit.OnlineLearner(net, eta=0.05, rule=rule, lam=lam)
+    errors = [learner.learn(x, y) for x, y in zip(X, Y, strict=True)]
+    monkeypatch.setattr("bpjit.training.Session", functools.partial(Session, readable=True))
+    fit = bpjit.train(net, X, Y, eta=0.05, rule=rule, lam=lam, shuffle=False, stop=1)
+    tolerance = 1e-12 if dtype == "float64" else 1e-4
+    assert distance(learner.network.parameters, fit.network.parameters.astype(float)) <= tolerance
+    assert np.mean(errors) == pytest.approx(fit.errors[0], rel=tolerance)
+    assert distance(net.parameters, fit.network.parameters.astype(float)) > 1e-3
+    for x in X[:3]:
+        np.testing.assert_allclose(learner.predict(x), learner.network.predict(x), rtol=tolerance)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_all_activations(hidden, output):
+    net, X, Y = problem((3, 6, 5, 2), output=output, hidden=hidden)
+    learner = bpjit.OnlineLearner(net, eta=0.02)
+    for x, y in zip(X, Y, strict=True):
+        learner.learn(x, y)
+    fit = bpjit.train(net, X, Y, eta=0.02, shuffle=False, stop=1)
+    assert distance(learner.network.parameters, fit.network.parameters) <= 1e-12
+
+
+def test_the_loss_scale_and_lists():
+    X, Y = np.array([[150.0, 3.0], [170.0, 4.0], [190.0, 8.0]]), np.array([[10.0], [20.0], [30.0]])
+    net = bpjit.Network.random((2, 3, 1), "tanh", "identity", seed=1, scale=bpjit.Scale.standard(X, Y))
+    learner = bpjit.OnlineLearner(net, eta=0.1, loss="huber")
+    for _ in range(300):
+        for x, y in zip(X.tolist(), Y.tolist(), strict=True):
+            learner.learn(x, y)
+    assert [float(learner.predict(x)[0]) for x in X] == pytest.approx([10, 20, 30], abs=0.5)
+    assert learner.network.scale == net.scale
+    np.testing.assert_allclose(learner.predict(X[0]), learner.network.predict(X[0]), rtol=1e-12)
+    single = bpjit.OnlineLearner(bpjit.Network.random((1, 1), output="identity", dtype="float32"), eta=0.1)
+    assert single.predict([1.0]).dtype == np.float32
+
+
+def test_arrays_of_any_kind_give_the_same():
+    net, X, Y = problem((4, 8, 3))
+    expected = bpjit.OnlineLearner(net, eta=0.1)
+    expected.learn(X[0], Y[0])
+    wide = np.zeros((4, 2))
+    wide[:, 0] = X[0]
+    for x, y in (
+        (X[0].tolist(), Y[0].tolist()),
+        (wide[:, 0], Y[0]),
+        (X[0][::-1].copy()[::-1], Y[0]),
+        (X[0], list(Y[0])),
+    ):
+        learner = bpjit.OnlineLearner(net, eta=0.1)
+        learner.learn(x, y)
+        assert learner.network == expected.network
+        np.testing.assert_array_equal(learner.predict(x), expected.predict(X[0]))
+
+
+def test_class_numbers():
+    net, X, _ = problem((4, 8, 3))
+    one, other = bpjit.OnlineLearner(net, eta=0.1), bpjit.OnlineLearner(net, eta=0.1)
+    one.learn(X[0], 2)
+    other.learn(X[0], np.array([0.0, 0.0, 1.0]))
+    assert one.network == other.network
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        ([1, 2, 3], [1, 0, 0], ValueError, "^x: "),
+        ([1, 2, 3, np.nan], [1, 0, 0], ValueError, "^x: .*nan"),
+        (np.array([1, 2, np.inf, 4]), np.array([1.0, 0, 0]), ValueError, "^x: .*inf"),
+        ([1, 2, 3, 4], [np.nan, 0, 0], ValueError, "^y: .*nan"),
+        (np.array([1.0, 2, 3, 4]), np.array([0.0, -np.inf, 0]), ValueError, "^y: .*inf"),
+        (np.array([1.0, 2, 3, 4]), np.array([0.5, 0.9, 0.1]), ValueError, "^y: cross_entropy"),
+        (np.array([1.0, 2, 3, 4]), np.array([1.5, -0.5, 0.0]), ValueError, "^y: cross_entropy"),
+        ([1, 2, 3, 4], [1, 0], ValueError, "^y: "),
+        ("four", [1, 0, 0], TypeError, "^x: "),
+        ([[1, 2, 3, 4]], [1, 0, 0], ValueError, "^x: expected one sample"),
+        ([1, 2, 3, 4], [[1, 0, 0]], ValueError, "^y: expected one sample"),
+        ([1, 2, 3, 4], 7, ValueError, "^y: "),
+        (np.array([1e300, 2, 3, 4]), np.array([1.0, 0, 0]), FloatingPointError, "^learn: .*smaller eta"),
+    ],
+)
+def test_a_bad_record_raises_and_changes_nothing(x, y, error, message, rule):
+    net, X, Y = problem((4, 8, 3))
+    learner = bpjit.OnlineLearner(net, eta=0.1, rule=rule)
+    learner.learn(X[0], Y[0])
+    before = learner.state.data.copy()
+    network = learner.network
+    with pytest.raises(error, match=message):
+        learner.learn(x, y)
+    assert learner.network == network
+    expected = bpjit.OnlineLearner(net, eta=0.1, rule=rule)
+    for k in range(3):
+        expected.learn(X[k], Y[k])
+    learner.learn(X[1], Y[1])
+    learner.learn(X[2], Y[2])
+    assert learner.network == expected.network
+    assert before.shape == learner.state.data.shape
+
+
+def test_a_diverging_stream_ends_at_the_last_finite_network():
+    net = bpjit.Network.random((3, 4, 2), "identity", "identity", seed=1, dtype="float32")
+    learner = bpjit.OnlineLearner(net, eta=3.0)
+    x, y = np.array([3, 2, 1], np.float32), np.array([5, 5], np.float32)
+    errors = []
+    with contextlib.suppress(FloatingPointError):
+        while len(errors) < 1000:
+            errors.append(learner.learn(x, y))
+    assert len(errors) < 900
+    assert np.isfinite(learner.network.parameters).all()
+    assert np.abs(learner.network.parameters).max() > 1e6
+
+
+def test_a_bad_x_to_predict():
+    learner = bpjit.OnlineLearner(bpjit.Network.random((4, 8, 3)))
+    for x, error in ((np.array([1.0, np.nan, 3, 4]), ValueError), ([1, 2], ValueError), (None, TypeError)):
+        with pytest.raises(error, match="^[xX]: "):
+            learner.predict(x)
+
+
+def test_clipping_gradients():
+    net, X, Y = problem((4, 8, 3), output="identity")
+    y = 1e3 * Y[0]
+    free, clipped = bpjit.OnlineLearner(net, eta=1.0), bpjit.OnlineLearner(net, eta=1.0, clip_gradient=0.5)
+    free.learn(X[0], y)
+    clipped.learn(X[0], y)
+    step, short = (learner.network.parameters - net.parameters for learner in (free, clipped))
+    assert np.linalg.norm(step) > 10
+    np.testing.assert_allclose(short, step * 0.5 / np.linalg.norm(step), rtol=1e-9)
+    assert np.linalg.norm(short) == pytest.approx(0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_clipping_weights(rule):
+    net, X, Y = problem((4, 8, 3), output="identity")
+    learner = bpjit.OnlineLearner(net, eta=0.5, rule=rule, clip_weights=0.6)
+    for x, y in zip(X, Y, strict=True):
+        learner.learn(x, 10 * y)
+        assert np.abs(learner.network.parameters).max() <= 0.6
+    assert np.abs(learner.network.parameters).max() == 0.6
+
+
+def test_reset():
+    net, X, Y = problem((4, 8, 3))
+    learner = bpjit.OnlineLearner(net, eta=0.1, rule="adam")
+    learner.learn(X[0], Y[0])
+    first = learner.network
+    learner.learn(X[1], Y[1])
+    learner.reset()
+    assert learner.network == net
+    learner.learn(X[0], Y[0])
+    assert learner.network == first
+    learner.reset(first)
+    assert learner.network == first
+    with pytest.raises(ValueError, match="^net: "):
+        learner.reset(bpjit.Network.random((4, 7, 3), "tanh", "softmax"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rule": "rprop"}, "^rule: "),
+        ({"eta": 0}, "^eta: "),
+        ({"eta": bpjit.Cosine(0.1, 10)}, "^eta: "),
+        ({"lam": 1.5}, "^lam: "),
+        ({"eta": 10.0, "lam": 0.5}, "^lam: "),
+        ({"clip_gradient": 0}, "^clip_gradient: "),
+        ({"clip_weights": -1}, "^clip_weights: "),
+        ({"loss": "hinge"}, "^loss: "),
+        ({"seed": -1}, "^seed: "),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        bpjit.OnlineLearner(bpjit.Network.random((2, 3, 1)), **settings)
+    with pytest.raises(TypeError, match="^net: "):
+        bpjit.OnlineLearner("net")
+
+
+@njit
+def stream(state, X, Y, y_hat, J):
+    error = 0.0
+    for k in range(len(X)):
+        compiled.slopes(state, X[k], y_hat, J)
+        compiled.predict(state, X[k], y_hat)
+        error += compiled.learn(state, X[k], Y[k])
+    return error
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", ["sgd", "nesterov", "adam"])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_inside_jitted_code(sizes, rule, dtype):
+    net, X, Y = problem(sizes, dtype, "softmax" if sizes[-1] > 1 else "tanh")
+    learner, other = (bpjit.OnlineLearner(net, eta=0.05, rule=rule) for _ in range(2))
+    y_hat, J = np.empty(sizes[-1], dtype), np.empty((sizes[-1], sizes[0]), dtype)
+    error = stream(learner.state, X, Y, y_hat, J)
+    expected = 0.0
+    for k, (x, y) in enumerate(zip(X, Y, strict=True)):
+        before, last = other.network, k + 1 == len(X)
+        if last:
+            np.testing.assert_allclose(y_hat, before.predict(x), rtol=1e-12 if dtype == "float64" else 1e-4)
+            tolerance = 1e-10 if dtype == "float64" else 1e-3
+            np.testing.assert_allclose(J, bpjit.jacobian(before, x, by="inputs"), rtol=tolerance, atol=tolerance / 100)
+        expected += other.learn(x, y)
+    assert learner.network == other.network
+    assert error == pytest.approx(expected, rel=1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_jitted_code_is_told_of_bad_samples():
+    net, X, Y = problem((4, 8, 3))
+    learner = bpjit.OnlineLearner(net)
+    x = X[0].copy()
+    x[1] = np.nan
+    assert np.isnan(compiled.learn(learner.state, x, Y[0]))
+    assert not compiled.predict(learner.state, x, np.empty(3))
+    assert learner.network == net
+    assert compiled.predict(learner.state, X[0], np.empty(3))
