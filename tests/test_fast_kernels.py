@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.kernels import machine, packed, team
+from bpjit.kernels import batch, machine, packed, team
 from bpjit.session import Session
-from cases import SMOOTH_RULES, Problem, covering_array, distance
+from cases import LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
 PAIRS = covering_array()
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
@@ -51,6 +51,10 @@ def test_a_hundred_epochs_equal_those_of_the_readable_kernels(case, readable):
 # Widths around those of registers and panels: 4, 8, 16 numbers a register; 1, 2 and 4 registers a panel.
 SIZES = [
     (1, 1),
+    (2, 4, 1),
+    (4, 8, 3),
+    (4, 16, 4),
+    (1, 5, 4),
     (5, 17),
     (3, 1, 2),
     (7, 2, 16),
@@ -84,6 +88,70 @@ def test_sizes_around_those_of_registers(sizes, updates, rule, dtype, readable):
     assert distance(slow.network.parameters, net.parameters.astype(np.float64)) > 1e-4
     np.testing.assert_allclose(fast.errors, slow.errors, rtol=TOLERANCE[dtype])
     np.testing.assert_allclose(fast.validation_errors, slow.validation_errors, rtol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_tiny_networks(output, loss, dtype):
+    """They have a kernel of their own: all outputs and losses, sample weights."""
+    if loss == "cross_entropy" and output not in ("sigmoid", "softmax"):
+        return
+    for hidden, q in (("tanh", 3), ("relu", 7), ("sigmoid", 13)):
+        net = bpjit.Network.random((3, q, 2), hidden, output, seed=q, dtype=dtype)
+        X, Y = digits(300, 3, 2, dtype)
+        settings = {"loss": loss, "eta": 0.01, "stop": 1, "sample_weight": np.arange(300) % 4}
+        fast = bpjit.train(net, X, Y, **settings)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bpjit.training.Session", functools.partial(Session, readable=True))
+            slow = bpjit.train(net, X, Y, **settings)
+        assert distance(fast.network.parameters, slow.network.parameters.astype(np.float64)) <= TOLERANCE[dtype]
+        assert distance(fast.network.parameters, net.parameters.astype(np.float64)) > 1e-3
+        np.testing.assert_allclose(fast.errors, slow.errors, rtol=TOLERANCE[dtype])
+
+
+def test_bits_of_tiny_networks_do_not_depend_on_how_the_work_is_cut(monkeypatch):
+    net = bpjit.Network.random((3, 5, 1), seed=1)
+    X, Y = digits(20_000, 3, 1, "float64")
+    whole = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
+    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+    ends = []
+
+    class Watched(Session):
+        def _call_kernel(self, until):
+            super()._call_kernel(until)
+            ends.append(int(self.memory.counters[batch.POSITION]))
+
+    monkeypatch.setattr("bpjit.training.Session", Watched)
+    pieces = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
+    assert ends == 2 * [4096, 8192, 12288, 16384, 0]
+    assert pieces.network == whole.network
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sizes", [(40, 7, 5), (33, 100, 10), (64, 3)])
+def test_inputs_that_are_mostly_zero(sizes, dtype, readable):
+    net = bpjit.Network.random(sizes, "tanh", "softmax", seed=3, dtype=dtype)
+    X, Y = digits(90, sizes[0], sizes[-1], dtype)
+    X[np.random.default_rng(1).random(X.shape) < 0.8] = 0
+    X[5] = 0
+    assert machine.is_sparse(X)
+    settings = {"eta": 0.05, "stop": 5, "validation": (X[:20], Y[:20])}
+    fast = bpjit.train(net, X, Y, **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        assert bpjit.train(net, X, Y, **settings).network == fast.network
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "is_sparse", lambda X: False)
+        dense = bpjit.train(net, X, Y, **settings)
+    readable()
+    slow = bpjit.train(net, X, Y, **settings)
+    for fit in (fast, dense):
+        assert distance(fit.network.parameters, slow.network.parameters.astype(np.float64)) <= TOLERANCE[dtype]
+        np.testing.assert_allclose(fit.errors, slow.errors, rtol=TOLERANCE[dtype])
+        np.testing.assert_allclose(fit.validation_errors, slow.validation_errors, rtol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("updates", ["stochastic", 50, 200, "accumulated"])

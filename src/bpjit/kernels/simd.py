@@ -495,7 +495,7 @@ def lane(typing_context: Any, a: Any, index: Any) -> Any:
 
 @intrinsic
 def with_four(typing_context: Any, value: Any, four: Any, first: Any) -> Any:
-    """``value`` with a vector of four in its lanes from ``first`` on, a multiple of four."""
+    """``value`` with a vector of four in its lanes from ``first`` on, a multiple of four, as far as there are lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value, four, first = arguments
@@ -506,7 +506,7 @@ def with_four(typing_context: Any, value: Any, four: Any, first: Any) -> Any:
         here = builder.icmp_signed("==", ir.Constant(numbers, [lane // 4 * 4 for lane in lanes]), place)
         return builder.select(here, spread, value)
 
-    if four != Simd(value.dtype, 4) or value.lanes % 4:
+    if four != Simd(value.dtype, 4):
         return None
     return value(value, four, types.intp), generate
 

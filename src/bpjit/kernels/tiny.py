@@ -1,5 +1,9 @@
 """Standard BP for the smallest networks, such as XOR's: one hidden layer, all parameters in registers.
 
+What such a network waits for is one result after the other: net input, exp, division, and all that again for the
+outputs. So that the next sample need not wait for the new weights, its net input is taken with the old ones meanwhile,
+and mended when e_h is known.
+
 At most ``INPUTS`` inputs, ``OUTPUTS`` outputs and as many hidden units as the kernel has lanes. Rows that a network
 lacks are 0 and stay so.
 """
@@ -24,6 +28,8 @@ from .stream import terms_of
 
 INPUTS = OUTPUTS = 4
 LANES = (4, 8, 16)  # hidden units, one kernel each
+
+STRETCH = 4096  # samples of an epoch after which net inputs are taken anew
 
 load_four, store_four, _ = vectors(4)
 load_first, _ = partial_vectors(4)
@@ -73,6 +79,12 @@ def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.d
 
 
 @inline
+def net_input(x: Any, v0: Any, v1: Any, v2: Any, v3: Any, gamma: Any) -> Any:
+    """α_h − γ_h."""
+    return (lane(x, 0) * v0 + lane(x, 1) * v1) + (lane(x, 2) * v2 + lane(x, 3) * v3) - gamma
+
+
+@inline
 def four_outputs(code: int, loss: int, z: Any, y: Any, used: Any) -> Any:
     """(E_k, g_j) of the outputs with these net inputs and targets."""
     zero = like(z, 0)
@@ -99,7 +111,8 @@ def prepare(steps: None, work: TinyWork) -> None:
 
 @formula
 def border(steps: None, position: int, until: int, m: int) -> int:
-    return until
+    """A call may end where net inputs are taken anew."""
+    return min(m, (until + STRETCH - 1) // STRETCH * STRETCH)
 
 
 def _make_advance(lanes: int) -> Callable[..., Any]:
@@ -129,11 +142,17 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
         v0, v1, v2, v3 = load(P, 0), load(P, lanes), load(P, 2 * lanes), load(P, 3 * lanes)
         w0, w1, w2, w3 = load(P, w_at), load(P, w_at + lanes), load(P, w_at + 2 * lanes), load(P, w_at + 3 * lanes)
         gamma, theta = load(P, gamma_at), load_four(P, theta_at)
+        following = load_first(X, order[first] * d, d)
+        z_then = net_input(following, v0, v1, v2, v3, gamma)
         for t in range(first, last):
-            k = order[t]
-            x, y, weight = load_first(X, k * d, d), load_first(Y, k * l, l), c[k]
+            k, next_k = order[t], order[min(t + 1, last - 1)]
+            x, y, weight = following, load_first(Y, k * l, l), c[k]
             x0, x1, x2, x3 = lane(x, 0), lane(x, 1), lane(x, 2), lane(x, 3)
-            b, slope = activate(hidden, (x0 * v0 + x1 * v1) + (x2 * v2 + x3 * v3) - gamma)
+            if t % STRETCH == 0:
+                z_then = net_input(x, v0, v1, v2, v3, gamma)
+            b, slope = activate(hidden, z_then)
+            following = load_first(X, next_k * d, d)
+            z_then = net_input(following, v0, v1, v2, v3, gamma)
             z = lane_sums(w0 * b, w1 * b, w2 * b, w3 * b) - theta
             E_k, g = four_outputs(output, loss, z, y, used_outputs)
             if learn:
@@ -141,6 +160,8 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
                 g0, g1, g2, g3 = lane(g, 0), lane(g, 1), lane(g, 2), lane(g, 3)
                 back = (g0 * w0 + g1 * w1) + (g2 * w2 + g3 * w3)
                 e = formulas.hidden_gradient_term(slope, back)
+                # The net input of the following sample takes part in the update: Σ x'_i η e x_i + η e.
+                z_then += rate * (lane_sum(x * following) + like(eta, 1)) * e
                 v0, v1 = formulas.weight_update(v0, rate, e, x0), formulas.weight_update(v1, rate, e, x1)
                 v2, v3 = formulas.weight_update(v2, rate, e, x2), formulas.weight_update(v3, rate, e, x3)
                 w0, w1 = formulas.weight_update(w0, rate, g0, b), formulas.weight_update(w1, rate, g1, b)
