@@ -13,10 +13,10 @@ import bpjit
 PACKAGE = Path(bpjit.__file__).parent
 PROGRAM = """
 import numpy as np, bpjit
-from bpjit.kernels import blocks, stream
+from bpjit.kernels import blocks, tiny
 net = bpjit.Network.random((2, 3, 1), seed=0)
 fit = bpjit.train(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], stop=20)
-hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (stream.train_block, blocks.evaluate))
+hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (tiny.TRAIN_BLOCKS[4], blocks.evaluate))
                 for kind in ("cache_hits", "cache_misses"))
 print(bpjit.__file__, hits, misses, repr(fit.error))
 """
@@ -73,17 +73,23 @@ def test_a_second_process_hits_the_cache_and_an_edit_never_runs_old_code(copy):
 
 COMPILE = """
 import sys, bpjit
+from bpjit import compiled
 from bpjit.kernels import batch, blocks, stream
-net = bpjit.Network.random((2, 3, 3), output="softmax", dtype=sys.argv[1])
+from bpjit.kernels.learner import LEARN_KERNELS, predict_kernel
+net = bpjit.Network.random((5, 3, 3), output="softmax", dtype=sys.argv[1])
 settings = {"updates": "accumulated", "rule": "rprop"} if sys.argv[2] == "rprop" else {}
-bpjit.compile(net, **settings)
-kernels = (blocks.train_block if settings else stream.train_block, blocks.evaluate, batch.jacobian)
+bpjit.compile(net, learner=not settings, **settings)
+kernels = [blocks.train_block if settings else stream.train_block, blocks.evaluate, batch.jacobian]
+kernels += [] if settings else [compiled.learn, compiled.predict, compiled.slopes, LEARN_KERNELS[0], predict_kernel]
 before = [len(kernel.signatures) for kernel in kernels]
 other = bpjit.Network.random((4, 5, 6, 2), "tanh", "relu", dtype=sys.argv[1])
 X, Y = [[0, 1, 2, 3]] * 3, [[0, 1]] * 3
 bpjit.train(other, X, Y, stop=[bpjit.EarlyStopping(), 2], validation=(X, Y), **settings)
 other.predict(X), bpjit.gradient(other, X, Y), bpjit.jacobian(other, X, by="inputs"), bpjit.error(other, X, Y)
-assert [len(kernel.signatures) for kernel in kernels] == before == [1] * 3
+if not settings:
+    learner = bpjit.OnlineLearner(other)
+    learner.learn(X[0], Y[0]), learner.predict(X[0])
+assert [len(kernel.signatures) for kernel in kernels] == before == [1] * len(kernels)
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import bpjit
 import reference
-from bpjit.kernels import blocks, jit, stream
+from bpjit.kernels import blocks, jit, stream, tiny
 from cases import (
     DTYPES,
     FACTORS,
@@ -153,35 +153,39 @@ def test_hidden_gradient_uses_old_weights():
     assert np.abs(trained.v - results["new"]).max() > 1e-5
 
 
-def single_precision_code(kernel, monkeypatch, **settings):
-    """The LLVM code of a driver for float32, compiled outside the cache."""
+def single_precision_code(sizes, holder, name, monkeypatch, **settings):
+    """The LLVM code for float32 of the driver that ``holder`` has by this name, compiled outside the cache."""
+    drivers = holder if isinstance(holder, dict) else vars(holder)
     compiled = numba.njit(fastmath=jit.FASTMATH, nogil=True, pipeline_class=jit._KernelCompiler, **jit.OPTIONS)(
-        kernel.train_block.py_func
+        drivers[name].py_func
     )
-    monkeypatch.setattr(kernel, "train_block", compiled)
-    problem = Problem(Case("tanh", "sigmoid", "squared", 2, "float32", "accumulated", "sgd", None, False, "all"))
-    problem.by_bpjit(validation=(problem.X, problem.Y), **settings)
+    monkeypatch.setitem(drivers, name, compiled)
+    net = bpjit.Network.random(sizes, "tanh", dtype="float32")
+    X, Y = np.full((4, sizes[0]), 0.3), np.full((4, sizes[-1]), 0.7)
+    bpjit.train(net, X, Y, stop=1, validation=(X, Y), **settings)
     return "".join(compiled.inspect_llvm().values())
 
 
 @pytest.mark.parametrize(
-    ("kernel", "updates", "rule", "lam"),
+    ("sizes", "holder", "name", "updates", "rule", "lam"),
     [
-        (stream, "stochastic", "sgd", None),
-        (stream, "stochastic", "adam", 0.99),
-        (stream, "stochastic", "nesterov", None),
-        (blocks, 3, "sgd", None),
-        (blocks, 3, "momentum", 0.99),
-        *((blocks, "accumulated", rule, None) for rule in bpjit.rules.RULES),
+        ((3, 4, 2), tiny.TRAIN_BLOCKS, 4, "stochastic", "sgd", None),
+        ((3, 11, 2), tiny.TRAIN_BLOCKS, 16, "stochastic", "sgd", None),
+        ((5, 4, 2), stream, "train_block", "stochastic", "sgd", None),
+        ((5, 4, 2), stream, "train_block", "stochastic", "adam", 0.99),
+        ((5, 4, 2), stream, "train_block", "stochastic", "nesterov", None),
+        ((5, 4, 2), blocks, "train_block", 3, "sgd", None),
+        ((5, 4, 2), blocks, "train_block", 3, "momentum", 0.99),
+        *(((5, 4, 2), blocks, "train_block", "accumulated", rule, None) for rule in bpjit.rules.RULES),
     ],
+    ids=str,
 )
-def test_float32_kernels_hold_no_float64_arithmetic(kernel, updates, rule, lam, monkeypatch):
+def test_float32_kernels_hold_no_float64_arithmetic(sizes, holder, name, updates, rule, lam, monkeypatch):
     eta = None if rule == "rprop" else 0.1
-    code = single_precision_code(kernel, monkeypatch, updates=updates, rule=rule, lam=lam, eta=eta)
-    assert "fmul" in code
+    code = single_precision_code(sizes, holder, name, monkeypatch, updates=updates, rule=rule, lam=lam, eta=eta)
     assert "float" in code
     kernels = [part for part in code.split("\ndefine ") if "cpython" not in part.split("(")[0]]
-    assert kernels
+    assert any("fmul" in part for part in kernels)
     # only the wrapper that takes Python's arguments may know float64
     assert [line for part in kernels for line in part.splitlines() if re.search(r"\bdouble\b|\.f64\b", line)] == []
 

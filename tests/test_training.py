@@ -184,7 +184,7 @@ def test_an_epoch_is_ordered_once(monkeypatch):
             ordered.append(self.order.keys.any())
 
     monkeypatch.setattr("bpjit.training.Session", Watched)
-    fit = bp_train(start(), X, Y, eta=0.5, stop=3)
+    fit = bp_train(start(), X, Y, eta=0.05, rule="momentum", stop=3)
     assert len(ordered) > 20
     assert sum(ordered) == fit.epochs == 3
 

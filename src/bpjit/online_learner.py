@@ -151,6 +151,11 @@ class OnlineLearner:
         scale = self._start.scale
         return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
 
+    def classify(self, x: Any) -> int:
+        """The class number of one sample, as ``Network.classify`` gives it."""
+        y_hat = self.predict(x)
+        return int(y_hat[0] >= 0.5) if len(y_hat) == 1 else int(y_hat.argmax())
+
     def _fits(self, array: Any, shape: tuple[int]) -> bool:
         """Whether kernels can take it as it is."""
         return (

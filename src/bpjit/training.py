@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import compiled
 from .arguments import as_choice, as_flag, as_integer, as_seed, describe
 from .console import ctrl_c, progress_bar
 from .evaluation import (
@@ -31,6 +32,7 @@ from .kernels import machine
 from .kernels.batch import BEST_EPOCH
 from .kernels.online import Samples
 from .network import Network
+from .online_learner import OnlineLearner
 from .rules import Rule, as_rule
 from .schedules import Constant, Schedule, as_schedule, check_penalty
 from .session import Mark, Session
@@ -196,13 +198,16 @@ def compile(
     lam: float | None = None,
     trainable: Any = None,
     train_thresholds: bool = True,
+    learner: bool = False,
 ) -> float:
     """Compile now what training and prediction with these settings need, before a loop that must not wait.
 
     Parameters
     ----------
-    net : a network of the dtype to be used; its sizes and activations do not matter, kernels serve all
+    net : a network like the one to be used: of its dtype, and of about its size, for the smallest have kernels of
+        their own; activations and losses do not matter
     updates, rule, lam, trainable, train_thresholds : as ``train`` will get them
+    learner : also what ``OnlineLearner`` and ``bpjit.compiled`` need for this rule
 
     Returns
     -------
@@ -227,6 +232,14 @@ def compile(
     net.predict(np.zeros(net.sizes[0]))
     gradient_of(net, net._vector, D, "squared", setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))
+    if as_flag("learner", learner):
+        one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss="squared")
+        x, y_hat = X[0], np.zeros_like(Y[0])
+        one.learn(x, Y[0])
+        one.predict(x)
+        compiled.learn(one.state, x, Y[0])
+        compiled.predict(one.state, x, y_hat)
+        compiled.slopes(one.state, x, y_hat, np.zeros((len(y_hat), len(x)), net.dtype))
     return time.perf_counter() - started
 
 

@@ -129,13 +129,11 @@ def forward(net: Net, layers: Any, P: Any, chunk: Chunk, first: int, last: int) 
 @inline
 def terms(net: Net, layers: Any, loss: int, P: Any, chunk: Chunk, first: int, last: int, scale: Any) -> None:
     """Errors and gradient terms of samples ``first`` to ``last``, times ``scale``. Writes chunk.errors, g."""
-    lanes, top = lanes_of(P), layers[len(layers) - 1]
+    top = layers[len(layers) - 1]
     for row in range(first, last):
         k, at = item(chunk.order, row), top.here * chunk.room + row * top.width
         c = item(chunk.c, k)
-        put(chunk.errors, row, c * output_terms(net, top, loss, chunk.Y, k * top.fan_out, at))
-        for v in range(0, top.width, lanes):
-            store(net.g, at + v, load(net.g, at + v) * (c * scale))
+        put(chunk.errors, row, c * output_terms(net, top, loss, chunk.Y, k * top.fan_out, at, c * scale))
 
 
 @inline
@@ -477,4 +475,4 @@ def make_block_work(
     )
 
 
-train_block = make_train_block(prepare, border, advance)
+train_block = make_train_block("blocks", prepare, border, advance)

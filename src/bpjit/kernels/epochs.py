@@ -124,7 +124,7 @@ def all_finite(p: np.ndarray) -> bool:
 
 
 def make_train_block(
-    prepare: Callable[..., Any], border: Callable[..., Any], advance: Callable[..., Any]
+    name: str, prepare: Callable[..., Any], border: Callable[..., Any], advance: Callable[..., Any]
 ) -> Callable[..., Any]:
     """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
     may end, ``advance`` trains, or adds up validation errors.
@@ -195,4 +195,4 @@ def make_train_block(
             exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)
         return finite
 
-    return kernel(train_block)
+    return kernel(train_block, f"train_block_{name}")

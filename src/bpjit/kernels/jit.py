@@ -163,7 +163,8 @@ class _Cache(FunctionCache):
     sources = ""
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), self.sources)
+        # Numba adds a hash of what closures hold: here SIMD loads and stores, which differ from process to process.
+        return sig, codegen.magic_tuple(), self.sources
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -180,8 +181,14 @@ class _Cache(FunctionCache):
                 super().save_overload(sig, data)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk."""
+def kernel(function: Callable[..., Any], name: str | None = None) -> Any:
+    """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk.
+
+    A function made by a function needs a ``name`` of its own there.
+    """
+    if name is not None:
+        function.__name__ = function.__qualname__ = name
+    assert "<locals>" not in function.__qualname__
     if config.DISABLE_JIT:
         return function
     dispatcher = njit(fastmath=FASTMATH, nogil=True, pipeline_class=_KernelCompiler, **OPTIONS)(function)

@@ -25,7 +25,7 @@ from .layers import CROSS_ENTROPY, SOFTMAX
 from .packed import PACKED, PANEL, Net, aligned_zeros, lanes_of, make_work
 from .simd import item, lane_max, lane_sum, pointer, put
 from .stream import (
-    forward_all_rows,
+    forward_dense,
     lift,
     load,
     load_first,
@@ -33,7 +33,7 @@ from .stream import (
     outputs,
     step,
     store,
-    update_all_rows,
+    update_then_forward_dense,
     update_thresholds,
 )
 
@@ -188,7 +188,7 @@ def set_setting(data: Any, index: int, value: Any) -> None:
 def run_forward(net: Net, layers: Any, data: Any, x: Any, P: Any) -> Any:
     """ŷ for one sample. Writes z, b, slope; returns 0, or NaN where x is not finite."""
     X = pointer(x, 0)
-    forward_all_rows(net, layers[0], layers[0].fan_in, P, X, 0)
+    forward_dense(net, layers[0], None, P, X, 0)
     outputs(net, layers, P)
     _, squares = sizes_of(X, 0, layers[0].fan_in)
     return squares * like(squares, 0)
@@ -201,7 +201,7 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     net, top = net_in(data), layers[len(layers) - 1]
     check = run_forward(net, layers, data, x, net.A)
     Y = pointer(y, 0)
-    error = output_terms(net, top, _integer(data, LOSS), Y, 0, top.here)
+    error = output_terms(net, top, _integer(data, LOSS), Y, 0, top.here, like(check, 1))
     for index in range(len(layers) - 1, 0, -1):
         back(net, layers[index], net.A)
 
@@ -243,7 +243,7 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
             for v in range(0, layer.below_width, lanes_of(net.P)):
                 step(steps, net, W + v, g, load(net.b, layer.below + v), eta, corrections)
         update_thresholds(net, layer, steps, eta, corrections)
-    update_all_rows(net, layers[0], layers[0].fan_in, steps, pointer(x, 0), 0, 0, eta, corrections)
+    update_then_forward_dense(net, layers[0], None, steps, pointer(x, 0), 0, 0, eta, corrections)
     limit = setting(data, MOST_WEIGHT)
     if bound > limit:
         for o in range(0, net.n, lanes_of(net.P)):
@@ -345,7 +345,7 @@ def _make_learn_kernel(code: int) -> Any:
         """As ``learn_one``, for the rule with this code."""
         return learn_one(kind, data, x, y)
 
-    return kernel(learn_kernel)
+    return kernel(learn_kernel, f"learn_kernel{code}")
 
 
 LEARN_KERNELS = tuple(

@@ -51,6 +51,7 @@ PACKED = np.dtype(
         ("weights", np.int64),  # where W begins
         ("thresholds", np.int64),  # where θ begins, [shape: (width,)]
         ("activation", np.int64),
+        ("last", np.int64),  # 1 for the outputs
     ],
     align=True,
 )
@@ -79,7 +80,8 @@ def pack_layers(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtyp
             number = fan_out * below_width
         code = ACTIVATION_CODES[activations[index]]
         thresholds = parameter + number
-        layers.append((fan_in, fan_out, width, below, below_width, here, parameter, thresholds, code))
+        last = index + 2 == len(sizes)
+        layers.append((fan_in, fan_out, width, below, below_width, here, parameter, thresholds, code, last))
         below, below_width = here, width
         here, parameter = here + width, thresholds + width
     return np.array(layers, PACKED)

@@ -58,7 +58,7 @@ def advance(
         batch_bp(work.layers, task, steps, memory, epoch.order, first, last, eta, work.u, work.ahead)
 
 
-train_block = make_train_block(prepare, border, advance)
+train_block = make_train_block("plain", prepare, border, advance)
 
 
 def evaluate(

@@ -8,7 +8,7 @@ net input of the next one (``update_then_forward``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -79,86 +79,120 @@ def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return update_then_forward, forward
 
 
-def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The same for inputs that are mostly 0, row after row: what a 0 does not change need not be read.
+_update4, _forward4 = _make_panel(4)
+_update2, _forward2 = _make_panel(2)
+_update1, _forward1 = _make_panel(1)
 
-    There is one sum for each unit. A 0 adds nothing to it, so that it does not matter which other rows were visited.
-    """
+
+@inline
+def update_then_forward_dense(
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+) -> None:
+    """``update_then_forward`` for all rows."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _update4(net, d, steps, X, x, following, eta, corrections, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _update2(net, d, steps, X, x, following, eta, corrections, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _update1(net, d, steps, X, x, following, eta, corrections, W, here)
+
+
+@inline
+def forward_dense(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+    """``forward`` through all rows."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _forward4(net, d, P, X, x, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _forward2(net, d, P, X, x, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _forward1(net, d, P, X, x, W, here)
+
+
+# --- The same for inputs that are mostly 0: a row whose input is 0 need not be read, nor does it change. Two passes
+# --- over the few rows are better than one over those of two samples.
+
+
+def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Update of, and way forward through, the rows listed, in a panel of ``count`` registers."""
     load, store, lift = vectors(registers(count))
     step, _, _ = make_step(count)
 
     @inline
-    def update_then_forward(
-        net: Net, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any, W: int, here: int
-    ) -> None:
-        e, z, size = load(net.g, here), lift(like(eta, 0)), count * lanes_of(net.P)
+    def update(net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, corrections: Any, W: int, here: int) -> None:
+        size, e = count * lanes_of(net.P), load(net.g, here)
         for row in range(1, item(rows, 0)):
             i = item(rows, row)
-            z += item(X, following + i) * step(steps, net, W + i * size, e, item(X, x + i), eta, corrections)
-        store(net.z, here, z)
+            step(steps, net, W + i * size, e, item(X, x + i), eta, corrections)
 
     @inline
     def forward(net: Net, rows: Any, P: Any, X: Any, x: int, W: int, here: int) -> None:
-        z, size = lift(like(item(P, 0), 0)), count * lanes_of(net.P)
-        for row in range(1, item(rows, 0)):
-            i = item(rows, row)
+        size, end = count * lanes_of(net.P), item(rows, 0)
+        z = other = lift(like(item(P, 0), 0))
+        for row in range(1, end - 1, 2):
+            i, j = item(rows, row), item(rows, row + 1)
             z += item(X, x + i) * load(P, W + i * size)
-        store(net.z, here, z)
+            other += item(X, x + j) * load(P, W + j * size)
+        if end % 2 == 0:
+            i = item(rows, end - 1)
+            z += item(X, x + i) * load(P, W + i * size)
+        store(net.z, here, z + other)
 
-    return update_then_forward, forward
+    return update, forward
+
+
+_update_rows4, _forward_rows4 = _make_sparse_panel(4)
+_update_rows2, _forward_rows2 = _make_sparse_panel(2)
+_update_rows1, _forward_rows1 = _make_sparse_panel(1)
 
 
 @inline
-def list_rows(rows: Any, X: Any, x: int, following: int, d: int) -> None:
-    """The inputs that are not 0 in one of two samples. Writes rows: where the list ends, and the list."""
-    end, zero = 1, like(item(X, x), 0)
+def update_then_forward_sparse(
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+) -> None:
+    """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _update_rows4(net, rows, steps, X, x, eta, corrections, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _update_rows2(net, rows, steps, X, x, eta, corrections, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _update_rows1(net, rows, steps, X, x, eta, corrections, W, here)
+    forward_sparse(net, layer, rows, net.A, X, following)
+
+
+@inline
+def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+    """``forward`` through the rows that matter. Writes rows, too: where its list ends, and the list."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    listed, zero = 1, like(item(P, 0), 0)
     for i in range(d):
-        put(rows, end, i)
-        end += (item(X, x + i) != zero) | (item(X, following + i) != zero)
-    put(rows, 0, end)
-
-
-def _make_first_layer(panels: Sequence[tuple[Callable[..., Any], Callable[..., Any]]]) -> tuple[Any, Any]:
-    """update_then_forward and forward of the whole first layer, from those of its panels of 4, 2 and 1 registers."""
-    (update4, forward4), (update2, forward2), (update1, forward1) = panels
-
-    @inline
-    def update_then_forward(
-        net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
-    ) -> None:
-        """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z."""
-        lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-        while here + 4 * lanes <= end:
-            update4(net, rows, steps, X, x, following, eta, corrections, W, here)
-            W += 4 * lanes * d
-            here += 4 * lanes
-        if here + 2 * lanes <= end:
-            update2(net, rows, steps, X, x, following, eta, corrections, W, here)
-            W += 4 * lanes * ((d + 1) // 2)
-            here += 2 * lanes
-        if here < end:
-            update1(net, rows, steps, X, x, following, eta, corrections, W, here)
-
-    @inline
-    def forward(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-        """β of the first layer for the sample at x, in the same sums. Writes z."""
-        lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-        while here + 4 * lanes <= end:
-            forward4(net, rows, P, X, x, W, here)
-            W += 4 * lanes * d
-            here += 4 * lanes
-        if here + 2 * lanes <= end:
-            forward2(net, rows, P, X, x, W, here)
-            W += 4 * lanes * ((d + 1) // 2)
-            here += 2 * lanes
-        if here < end:
-            forward1(net, rows, P, X, x, W, here)
-
-    return update_then_forward, forward
-
-
-update_all_rows, forward_all_rows = _make_first_layer([_make_panel(count) for count in (4, 2, 1)])
-update_listed_rows, forward_listed_rows = _make_first_layer([_make_sparse_panel(count) for count in (4, 2, 1)])
+        put(rows, listed, i)
+        listed += item(X, x + i) != zero
+    put(rows, 0, listed)
+    while here + 4 * lanes <= end:
+        _forward_rows4(net, rows, P, X, x, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _forward_rows2(net, rows, P, X, x, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _forward_rows1(net, rows, P, X, x, W, here)
 
 
 def update_then_forward(
@@ -166,7 +200,7 @@ def update_then_forward(
 ) -> None:
     """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
 
-    ``rows`` is None, or work space for the list of rows to visit where most inputs are 0.
+    ``rows`` is None, or room for a list where most inputs are 0.
     """
 
 
@@ -174,35 +208,12 @@ def forward(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
     """β of the first layer for the sample at x, in the same sums. Writes z."""
 
 
-def _update_dense(
-    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
-) -> None:
-    update_all_rows(net, layer, layer.fan_in, steps, X, x, following, eta, corrections)
+def _choose(dense: Callable[..., Any], sparse: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda net, layer, rows, *rest: dense if isinstance(rows, types.NoneType) else sparse
 
 
-def _update_sparse(
-    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
-) -> None:
-    list_rows(rows, X, x, following, layer.fan_in)
-    update_listed_rows(net, layer, rows, steps, X, x, following, eta, corrections)
-
-
-def _forward_dense(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    forward_all_rows(net, layer, layer.fan_in, P, X, x)
-
-
-def _forward_sparse(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    list_rows(rows, X, x, x, layer.fan_in)
-    forward_listed_rows(net, layer, rows, P, X, x)
-
-
-by_type(
-    update_then_forward,
-    lambda net, layer, rows, *rest: _update_dense if isinstance(rows, types.NoneType) else _update_sparse,
-)
-by_type(
-    forward, lambda net, layer, rows, *rest: _forward_dense if isinstance(rows, types.NoneType) else _forward_sparse
-)
+by_type(update_then_forward, _choose(update_then_forward_dense, update_then_forward_sparse))
+by_type(forward, _choose(forward_dense, forward_sparse))
 
 
 @inline
@@ -280,11 +291,12 @@ def softmax(net: Net, layer: Any, P: Any) -> None:
 
 @inline
 def activate_layer(net: Net, layer: Any, P: Any, at: int) -> None:
-    """z = β − θ, b = f(z), f'(z) of a layer whose units stand at ``at``. Writes z, b, slope."""
+    """z = β − θ, b = f(z), f'(z) of a layer whose units stand at ``at``. Writes b, slope, and z of the outputs."""
     code, here, thresholds = layer.activation, layer.here, layer.thresholds
     for v in range(0, layer.width, lanes_of(net.P)):
         z = load(net.z, at + v) - load(P, thresholds + v)
-        store(net.z, at + v, z)
+        if layer.last:
+            store(net.z, at + v, z)
         b, slope = activate(code, z)
         store(net.b, at + v, b * load(net.used, here + v))
         store(net.slope, at + v, slope)
@@ -318,8 +330,8 @@ def terms_of(loss: int, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> An
 
 
 @inline
-def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int) -> Any:
-    """g_j of the outputs at ``at`` for the targets at ``y_at``. Writes g, returns E_k."""
+def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int, scale: Any) -> Any:
+    """g_j of the outputs at ``at`` for the targets at ``y_at``, times ``scale``. Writes g, returns E_k."""
     lanes, here, l, softmax = lanes_of(net.P), layer.here, layer.fan_out, layer.activation == SOFTMAX
     zero = lift(like(item(Y, y_at), 0))
     error, mean = zero, zero
@@ -329,31 +341,47 @@ def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int) ->
         share, g, shared = terms_of(loss, softmax, load(net.z, at + v), b, load(net.slope, at + v), y)
         mean += shared
         error += select(used, share, zero)
-        store(net.g, at + v, select(used, g, zero))
+        store(net.g, at + v, select(used, g * scale, zero))
     if softmax and loss != CROSS_ENTROPY:
         mean = lift(lane_sum(mean))
         for v in range(0, layer.width, lanes):
-            g = formulas.softmax_gradient_term(load(net.b, at + v), load(net.g, at + v), mean)
+            g = formulas.softmax_gradient_term(load(net.b, at + v), load(net.g, at + v), mean * scale)
             store(net.g, at + v, g)
     return lane_sum(error)
 
 
+def _make_back(count: int) -> Callable[..., Any]:
+    """An upper layer, ``count`` registers of the units below."""
+    load, store, lift = vectors(registers(count))
+    step, _, _ = make_step(count)
+
+    @inline
+    def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any, column: int) -> None:
+        q, here, W, below = layer.below_width, layer.here, layer.weights + column, layer.below + column
+        b, back = load(net.b, below), lift(like(eta, 0))
+        for j in range(here, here + layer.fan_out):
+            g = item(net.g, j)
+            back += g * load(net.A, W)
+            step(steps, net, W, g, b, eta, corrections)
+            W += q
+        store(net.g, below, formulas.hidden_gradient_term(load(net.slope, below), back))
+
+    return back_and_update
+
+
+_back2, _back1 = _make_back(2), _make_back(1)
 step, step_threshold, _ = make_step(1)
 
 
 @inline
 def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any) -> None:
     """e_h of the units below with the old w_hj, and the update of w_hj. Writes g below, P."""
-    q, here, below = layer.below_width, layer.here, layer.below
-    for column in range(0, q, lanes_of(net.P)):
-        b, W = load(net.b, below + column), layer.weights + column
-        back = lift(like(eta, 0))
-        for j in range(layer.fan_out):
-            g = item(net.g, here + j)
-            back += g * load(net.A, W)
-            step(steps, net, W, g, b, eta, corrections)
-            W += q
-        store(net.g, below + column, formulas.hidden_gradient_term(load(net.slope, below + column), back))
+    lanes, column = lanes_of(net.P), 0
+    while column + 2 * lanes <= layer.below_width:
+        _back2(net, layer, steps, eta, corrections, column)
+        column += 2 * lanes
+    if column < layer.below_width:
+        _back1(net, layer, steps, eta, corrections, column)
 
 
 @inline
@@ -374,13 +402,11 @@ def update_upper_part(net: Net, layers: Any, steps: Any, eta: Any, corrections: 
 
 
 @inline
-def weighed(net: Net, layer: Any, steps: Any, eta: Any, c: Any) -> Any:
-    """A sample of weight c moves plain descent c times as far; a rule gets c times its gradient. Returns the rate."""
+def rate_and_scale(steps: Any, eta: Any, c: Any) -> Any:
+    """A sample of weight c moves plain descent c times as far; a rule gets c times its gradient."""
     if steps is None:
-        return eta * c
-    for v in range(0, layer.width, lanes_of(net.P)):
-        store(net.g, layer.here + v, load(net.g, layer.here + v) * c)
-    return eta
+        return eta * c, like(c, 1)
+    return eta, c
 
 
 @unless_none
@@ -410,9 +436,9 @@ def advance(
         if t == first or not learn:
             forward(net, bottom, rows, P, X, k * d)
         outputs(net, layers, P)
-        add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here))
+        rate, scale = rate_and_scale(steps, eta, item(c, k))
+        add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here, scale))
         if learn:
-            rate = weighed(net, top, steps, eta, item(c, k))
             corrections = corrections_of(steps, scalars, work.P)
             update_upper_part(net, layers, steps, rate, corrections)
             update_then_forward(net, bottom, rows, steps, X, k * d, following * d, rate, corrections)
@@ -425,4 +451,4 @@ def border(steps: Any, position: int, until: int, m: int) -> int:
     return until
 
 
-train_block = make_train_block(look_ahead, border, advance)
+train_block = make_train_block("stream", look_ahead, border, advance)

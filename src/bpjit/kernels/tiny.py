@@ -185,4 +185,4 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
     return advance
 
 
-TRAIN_BLOCKS = {lanes: make_train_block(prepare, border, _make_advance(lanes)) for lanes in LANES}
+TRAIN_BLOCKS = {lanes: make_train_block(f"tiny{lanes}", prepare, border, _make_advance(lanes)) for lanes in LANES}
