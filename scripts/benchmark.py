@@ -272,6 +272,7 @@ def bpjit_train(problem: Problem) -> list[Run]:
             loss=work.loss,
             shuffle=False,
             stop=passes,
+            threads=1,  # as everything beside it
             progress=False,
         )
         return as_list(unless_interrupted(fit).network)

@@ -145,26 +145,29 @@ def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
     return array
 
 
-def as_array(name: str, value: Any, dtype: np.dtype, expected: str) -> np.ndarray:
-    """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already."""
+def as_array(name: str, value: Any, dtype: np.dtype, expected: str, finite: bool = True) -> np.ndarray:
+    """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already. Without
+    ``finite`` somebody else sees to that."""
     array = as_numbers(name, value, expected)
     if array.size == 0:
         raise ValueError(f"{name}: expected {expected}, got an empty array of shape {array.shape}")
     with np.errstate(over="ignore"):
         ready = np.require(array, dtype, ["C", "A", "W"])
-    finite = np.isfinite(ready)
-    if not finite.all():
-        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+    if not finite:
+        return ready
+    usual = np.isfinite(ready)
+    if not usual.all():
+        place = tuple(int(i) for i in np.argwhere(~usual)[0])
         came = array[place]
         reason = f"too large for {dtype}" if np.isfinite(came) else "neither NaN nor infinity is allowed"
         raise ValueError(f"{name}: expected {expected}, got {came} at {list(place)}; {reason}")
     return ready
 
 
-def as_inputs(name: str, value: Any, d: int, dtype: np.dtype) -> np.ndarray:
+def as_inputs(name: str, value: Any, d: int, dtype: np.dtype, finite: bool = True) -> np.ndarray:
     """Inputs, one sample a row, [shape: (m, d)]."""
     expected = f"finite numbers of shape (m, {d}), one sample a row"
-    X = as_array(name, value, dtype, expected)
+    X = as_array(name, value, dtype, expected, finite)
     if X.ndim != 2 or X.shape[1] != d:
         raise ValueError(f"{name}: expected {expected}, got shape {X.shape}")
     return X

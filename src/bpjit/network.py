@@ -277,10 +277,11 @@ class Network:
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
-        X, single = self._as_inputs(X)
+        X, single = self._as_inputs(X, finite=self._scale is not None)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
         D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
-        machine.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat)
+        if machine.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat) != 0:
+            self._scaled_inputs("X", X)  # says which input it is
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
         return y_hat[0] if single else y_hat
@@ -355,14 +356,14 @@ class Network:
 
     # --- For the rest of the package.
 
-    def _as_inputs(self, X: Any) -> tuple[np.ndarray, bool]:
+    def _as_inputs(self, X: Any, finite: bool = True) -> tuple[np.ndarray, bool]:
         """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
         d = self._sizes[0]
         X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
-        return self._scaled_inputs("X", X[None] if X.ndim == 1 else X), X.ndim == 1
+        return self._scaled_inputs("X", X[None] if X.ndim == 1 else X, finite), X.ndim == 1
 
-    def _scaled_inputs(self, name: str, X: Any) -> np.ndarray:
-        X = as_inputs(name, X, self._sizes[0], self._dtype_of_data())
+    def _scaled_inputs(self, name: str, X: Any, finite: bool = True) -> np.ndarray:
+        X = as_inputs(name, X, self._sizes[0], self._dtype_of_data(), finite)
         return X if self._scale is None else as_fitting(name, self._scale.scale_inputs(X, self.dtype))
 
     def _targets(self, name: str, Y: Any, m: int) -> np.ndarray:

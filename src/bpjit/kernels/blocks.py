@@ -23,8 +23,8 @@ from .jit import by_type, formula, inline, kernel
 from .layers import SOFTMAX
 from .online import Samples, add_error
 from .packed import PANEL, Net, Work, aligned_zeros, lanes_of, look_ahead, make_work, net_of, padded, registers
-from .simd import item, pointer, put, vectors
-from .stream import activate_layer, exponentials, load, normalise, output_terms, store
+from .simd import item, lane_sum, pointer, put, vectors
+from .stream import activate_layer, exponentials, load, load_first, normalise, output_terms, store
 from .team import (
     ARRIVED,
     FIRST,
@@ -398,6 +398,16 @@ class BlockWork(NamedTuple):
     room: int  # samples in a chunk
 
 
+@inline
+def nothing_of(X: Any, n: int) -> Any:
+    """0, or NaN if one of n numbers is not finite."""
+    lanes, zero = lanes_of(X), like(item(X, 0), 0)
+    total = load(X, 0) * zero if n >= lanes else load_first(X, 0, n) * zero
+    for v in range(0, n - lanes + 1, lanes):
+        total += load(X, v) * zero
+    return lane_sum(total + load_first(X, n - n % lanes, n % lanes) * zero)
+
+
 @kernel
 def evaluate(
     work: BlockWork,
@@ -411,7 +421,8 @@ def evaluate(
     total: np.ndarray,
 ) -> None:
     """Samples ``first`` to ``last``: their outputs, errors, gradient. Writes y_hat, [shape: (m, l)] or (0, l) where
-    nobody asks for it, adds Σ c_k E_k to total as ``add_error`` does, and −Σ c_k ∂E_k/∂p to work.G."""
+    nobody asks for it; inputs that are not finite then make total NaN. Adds Σ c_k E_k to total as ``add_error`` does,
+    and −Σ c_k ∂E_k/∂p to work.G."""
     layers = work.packed.layers
     net, bottom, top = net_of(work.packed, None), layers[0], layers[len(layers) - 1]
     d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
@@ -430,6 +441,7 @@ def evaluate(
         )
         forward(net, layers, net.P, chunk, 0, n)
         if len(y_hat) > 0:
+            total[0] += nothing_of(chunk.X, n * d)
             for row in range(n):
                 for j in range(l):
                     put(y_hat, (t + row) * l + j, item(net.b, top.here * room + row * top.width + j))

@@ -85,7 +85,8 @@ def evaluate(
     gradient: np.ndarray | None = None,
 ) -> Any:
     """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
-    −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``."""
+    −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``, and NaN if y_hat is wanted for inputs that are not
+    finite."""
     m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)

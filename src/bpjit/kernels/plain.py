@@ -81,6 +81,7 @@ def evaluate(
     for k in range(len(D.X)):
         outputs(layers, p, D.X[k], u)
         if len(y_hat) > 0:
+            total[0] += np.sum(D.X[k] * 0)
             y_hat[k] = u.b[int(last.here) : int(last.here + last.fan_out)]
         if errors or gradients:
             add_error(total, D.c[k] * output_terms(layers, loss, D.Y[k], u))
