@@ -10,6 +10,7 @@ Packing and unpacking copy; no bit changes. A kernel packs at its start and unpa
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -135,6 +136,13 @@ def places(layers: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.concatenate([part.ravel() for part in parts])
 
 
+@functools.lru_cache(maxsize=16)
+def layout(sizes: tuple[int, ...], activations: tuple[str, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """The records of a network, and where its parameters stand; kept for the next network of this kind."""
+    layers = pack_layers(sizes, activations, dtype)
+    return layers, places(layers, dtype)
+
+
 def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
     """Zeros that begin at a cache line."""
     buffer = np.zeros(n * dtype.itemsize + 64, np.uint8)
@@ -193,9 +201,9 @@ def make_work(
     sparse: bool = False,
 ) -> Work:
     """Work space for a network, to be trained by ``rule`` on up to ``chunk`` samples at once, or on inputs mostly 0."""
-    layers = pack_layers(sizes, activations, dtype)
+    layers, place = layout(tuple(sizes), tuple(activations), dtype)
     n, units = padded(packed_size(layers), PANEL * VECTOR_BYTES // dtype.itemsize), number_of_units(layers)
-    P, place = aligned_zeros(n, dtype), places(layers, dtype)
+    P = aligned_zeros(n, dtype)
     packed_mask = None
     if mask is not None:
         packed_mask = aligned_zeros(n, dtype)
