@@ -525,14 +525,15 @@ def test_ctrl_c_ends_a_loop_of_short_trainings():
 
 @pytest.mark.parametrize("updates", ["stochastic", "accumulated"])
 def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
-    m = 300_000
-    big = np.random.default_rng(0).normal(size=(m, 3))
+    m = 2_000_000
+    big = np.random.default_rng(0).random((m, 3), np.float32)
+    target = big[:, :1].copy()
     net = Network.random((3, 300, 1), dtype="float32")
-    settings = {"eta": 0.01, "updates": updates}
+    settings = {"eta": 0.01, "updates": updates, "shuffle": False}
     bp_train(net, big[:10], big[:10, :1], stop=1, **settings)
-    press_ctrl_c_after(0.2)
+    press_ctrl_c_after(0.4)
     begun = time.perf_counter()
-    fit = bp_train(net, big, big[:, :1], stop=10_000, **settings)
+    fit = bp_train(net, big, target, stop=10_000, **settings)
     assert fit.stopped_by == "interrupted"
     assert fit._state["memory"].counters[POSITION] > 0  # inside an epoch
     assert (fit.network != net) == (updates == "stochastic" or fit.epochs > 0)

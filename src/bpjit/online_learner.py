@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .arguments import as_real, as_seed, describe
 from .evaluation import as_lam, as_loss, as_network, as_samples
 from .kernels.layers import LOSS_CODES
-from .kernels.learner import LEARN_KERNELS, State, make_state, predict_kernel
+from .kernels.learner import LEARN_KERNELS, State, make_state
+from .kernels.learner import predict_kernel as _predict
 from .kernels.machine import READABLE
 from .network import Network
 from .rules import Rule, as_rule
@@ -97,9 +99,10 @@ class OnlineLearner:
         self._state, self._place = make_state(
             net.sizes, net._activations, net._vector, LOSS_CODES[self._loss], self._rule, self._seed, self._settings
         )
-        self._data, self._outputs = self._state.data, np.zeros(net.sizes[-1], net.dtype)
-        self._d, self._l, self._stride = (net.sizes[0],), (net.sizes[-1],), (net.dtype.itemsize,)
-        self._direct = net.dtype if net.scale is None else None  # what kernels take as it is
+        # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on.
+        dtype = net.dtype if net.scale is None else None
+        d, l = net.sizes[0], net.sizes[-1]
+        self._direct = dtype, (d,), (l,), (net.dtype.itemsize,), self._state.data, np.zeros(l, net.dtype)
 
     @property
     def state(self) -> State:
@@ -109,7 +112,7 @@ class OnlineLearner:
     @property
     def network(self) -> Network:
         """The network as it is now."""
-        return self._start.with_parameters(self._data[self._place])
+        return self._start.with_parameters(self._state.data[self._place])
 
     def learn(self, x: Any, y: Any) -> float:
         """One update.
@@ -130,8 +133,10 @@ class OnlineLearner:
 
         After an error the learner is as it was before.
         """
-        if self._fits(x, self._d) and self._fits(y, self._l):
-            error = self._learn(self._data, x, y)
+        dtype, d, l, strides, data, _ = self._direct
+        usual = type(x) is ndarray and x.dtype is dtype and x.shape == d and x.strides == strides
+        if usual and type(y) is ndarray and y.dtype is dtype and y.shape == l and y.strides == strides:
+            error = self._learn(data, x, y)
             if error == error:
                 return error
         return self._learn_carefully(x, y)
@@ -141,13 +146,15 @@ class OnlineLearner:
 
         Raises ValueError or TypeError that names x, what was expected and what came.
         """
-        y_hat = self._outputs.copy()  # faster than a new array
-        if self._fits(x, self._d) and predict_kernel(self._data, x, y_hat):
+        dtype, d, _, strides, data, outputs = self._direct
+        y_hat = outputs.copy()  # faster than a new array
+        usual = type(x) is ndarray and x.dtype is dtype and x.shape == d and x.strides == strides
+        if usual and _predict(data, x, y_hat):
             return y_hat
         inputs, single = self._start._as_inputs(x)
         if not single:
-            raise ValueError(f"x: expected one sample of shape {self._d}, got {describe(x)}")
-        predict_kernel(self._data, inputs[0], y_hat)
+            raise ValueError(f"x: expected one sample of shape {d}, got {describe(x)}")
+        _predict(data, inputs[0], y_hat)
         scale = self._start.scale
         return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
 
@@ -156,15 +163,6 @@ class OnlineLearner:
         y_hat = self.predict(x)
         return int(y_hat[0] >= 0.5) if len(y_hat) == 1 else int(y_hat.argmax())
 
-    def _fits(self, array: Any, shape: tuple[int]) -> bool:
-        """Whether kernels can take it as it is."""
-        return (
-            type(array) is np.ndarray
-            and array.dtype is self._direct
-            and array.shape == shape
-            and array.strides == self._stride
-        )
-
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""
         for name, value in (("x", x), ("y", y)):
@@ -172,7 +170,7 @@ class OnlineLearner:
                 raise ValueError(f"{name}: expected one sample, got {describe(value)}")
         x, y = ([x] if np.ndim(x) else [[x]]), [y]
         D = as_samples(self._start, x, y, self._loss, names=("x", "y"))
-        error = self._learn(self._data, D.X[0], D.Y[0])
+        error = self._learn(self._state.data, D.X[0], D.Y[0])
         if error != error:
             raise FloatingPointError(
                 "learn: this update would take a parameter beyond all numbers; the learner is as it was before. Use a "
