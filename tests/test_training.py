@@ -528,8 +528,8 @@ def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
     m = 2_000_000
     big = np.random.default_rng(0).random((m, 3), np.float32)
     target = big[:, :1].copy()
-    net = Network.random((3, 300, 1), dtype="float32")
-    settings = {"eta": 0.01, "updates": updates, "shuffle": False}
+    net = Network.random((3, 1500, 1), dtype="float32")
+    settings = {"eta": 0.01, "updates": updates, "shuffle": False, "threads": 1}
     bp_train(net, big[:10], big[:10, :1], stop=1, **settings)
     press_ctrl_c_after(0.4)
     begun = time.perf_counter()
