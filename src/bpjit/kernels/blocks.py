@@ -22,7 +22,19 @@ from .epochs import Order, make_train_block
 from .jit import by_type, formula, inline, kernel
 from .layers import SOFTMAX
 from .online import Samples, add_error
-from .packed import PANEL, Net, Work, aligned_zeros, lanes_of, look_ahead, make_work, net_of, padded, registers
+from .packed import (
+    PANEL,
+    Net,
+    Work,
+    aligned_zeros,
+    lanes_of,
+    look_ahead,
+    make_work,
+    net_of,
+    padded,
+    panel_size,
+    registers,
+)
 from .simd import item, lane_sum, pointer, put, vectors
 from .stream import activate_layer, exponentials, load, load_first, normalise, output_terms, store
 from .team import (
@@ -74,8 +86,7 @@ def first_product(net: Net, layer: Any, P: Any, X: Any, Z: Any, rows: int) -> No
         while column + panel > width:
             panel //= 2
         product(pointer(Z, column), width, X, d, 1, pointer(P, W), panel, d, False, rows, panel // lanes)
-        together = PANEL * lanes // panel
-        W += panel * ((d + together - 1) // together * together)
+        W += panel_size(d, panel, lanes)
         column += panel
 
 
@@ -168,8 +179,7 @@ def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts:
                     panel //= 2
                 E = pointer(net.g, at + column)
                 product(pointer(G, W + first * panel), panel, X, 1, d, E, width, n, True, last - first, panel // lanes)
-                together = PANEL * lanes // panel
-                W += panel * ((d + together - 1) // together * together)
+                W += panel_size(d, panel, lanes)
                 column += panel
         else:
             first, last, q = l * part // parts, l * (part + 1) // parts, layer.below_width

@@ -123,6 +123,17 @@ def all_finite(p: np.ndarray) -> bool:
     return total == like(total, 0)
 
 
+@formula
+def nothing(steps: Any, work: Any) -> None:
+    """A work space that is complete as it is."""
+
+
+@formula
+def anywhere(steps: Any, position: int, until: int, m: int) -> int:
+    """A call may end after any sample."""
+    return until
+
+
 def make_train_block(
     name: str, prepare: Callable[..., Any], border: Callable[..., Any], advance: Callable[..., Any]
 ) -> Callable[..., Any]:

@@ -22,7 +22,7 @@ from ..rules import Rule
 from .batch import ADAM, NESTEROV
 from .jit import inline, kernel
 from .layers import CROSS_ENTROPY, SOFTMAX
-from .packed import PACKED, PANEL, Net, aligned_zeros, lanes_of, make_work
+from .packed import PACKED, PANEL, Net, aligned_zeros, lanes_of, make_work, panel_size
 from .simd import item, lane_max, lane_sum, pointer, put
 from .stream import (
     forward_dense,
@@ -185,7 +185,7 @@ def set_setting(data: Any, index: int, value: Any) -> None:
 
 
 @inline
-def run_forward(net: Net, layers: Any, data: Any, x: Any, P: Any) -> Any:
+def run_forward(net: Net, layers: Any, x: Any, P: Any) -> Any:
     """ŷ for one sample. Writes z, b, slope; returns 0, or NaN where x is not finite."""
     X = pointer(x, 0)
     forward_dense(net, layers[0], None, P, X, 0)
@@ -199,7 +199,7 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
     layers = _records(data, _integer(data, RECORDS), _integer(data, LAYERS))
     net, top = net_in(data), layers[len(layers) - 1]
-    check = run_forward(net, layers, data, x, net.A)
+    check = run_forward(net, layers, x, net.A)
     Y = pointer(y, 0)
     error = output_terms(net, top, _integer(data, LOSS), Y, 0, top.here, like(check, 1))
     for index in range(len(layers) - 1, 0, -1):
@@ -285,7 +285,7 @@ def predict_one(data: Any, x: Any, y_hat: Any) -> Any:
     """ŷ for one sample. Writes y_hat; returns whether x was finite."""
     layers = _records(data, _integer(data, RECORDS), _integer(data, LAYERS))
     net, top = net_in(data), layers[len(layers) - 1]
-    check = run_forward(net, layers, data, x, net.P)
+    check = run_forward(net, layers, x, net.P)
     for j in range(top.fan_out):
         put(y_hat, j, item(net.b, top.here + j))
     return check == like(check, 0)
@@ -323,8 +323,7 @@ def first_slope(net: Net, layer: Any, i: int, lanes: int) -> Any:
             panel //= 2
         for v in range(0, panel, lanes):
             total += load(net.P, W + i * panel + v) * load(net.g, layer.here + column + v)
-        together = PANEL * lanes // panel
-        W += panel * ((d + together - 1) // together * together)
+        W += panel_size(d, panel, lanes)
         column += panel
     return lane_sum(total)
 

@@ -173,6 +173,13 @@ class Net(NamedTuple):
     used: Any  # 1, in padding 0
 
 
+@inline
+def panel_size(d: int, panel: int, lanes: int) -> int:
+    """Numbers in a panel of so many units of the first layer, its rows of 0 included."""
+    together = PANEL * lanes // panel
+    return panel * ((d + together - 1) // together * together)
+
+
 class Work(NamedTuple):
     """The packed network and its work space; nothing in it need be kept. The arrays begin at cache lines."""
 

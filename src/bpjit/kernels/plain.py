@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import batch
-from .batch import UPDATES, Memory, Steps, Task, add_gradient, batch_bp
-from .epochs import Order, make_train_block
+from .batch import UPDATES, Memory, Task, add_gradient, batch_bp
+from .epochs import Order, anywhere, make_train_block, nothing
 from .jit import formula
 from .layers import Units, lay_out
 from .online import Samples, add_error, hidden_terms, output_terms, outputs, standard_bp
@@ -35,16 +35,6 @@ def make_work(sizes: Sequence[int], activations: Sequence[str], memory: Memory) 
 
 
 @formula
-def prepare(steps: Steps | None, work: Work) -> None:
-    pass
-
-
-@formula
-def border(steps: Steps | None, position: int, until: int, m: int) -> int:
-    return until
-
-
-@formula
 def advance(
     task: Task, steps: Any, memory: Memory, work: Work, epoch: Order, first: int, last: int, eta: Any, learn: bool
 ) -> None:
@@ -58,7 +48,7 @@ def advance(
         batch_bp(work.layers, task, steps, memory, epoch.order, first, last, eta, work.u, work.ahead)
 
 
-train_block = make_train_block("plain", prepare, border, advance)
+train_block = make_train_block("plain", nothing, anywhere, advance)
 
 
 def evaluate(

@@ -423,14 +423,6 @@ lane_sum = _across("fadd", -0.0)
 
 
 @intrinsic
-def first_lane(typing_context: Any, a: Any) -> Any:
-    """The number in the first lane."""
-    return a.dtype(a), lambda context, builder, signature, arguments: builder.extract_element(
-        arguments[0], ir.Constant(ir.IntType(32), 0)
-    )
-
-
-@intrinsic
 def lane_max(typing_context: Any, a: Any) -> Any:
     """The largest lane; NaN is passed over where it is not the first."""
 

@@ -18,15 +18,15 @@ from .. import formulas
 from ..formulas import like, select
 from . import simd_functions  # noqa: F401  (brings exp and its kin for vectors)
 from .batch import UPDATES, Memory, Task, prepare_rule
-from .epochs import Order, make_train_block
-from .jit import by_type, formula, inline, unless_none
+from .epochs import Order, anywhere, make_train_block
+from .jit import by_type, inline, unless_none
 from .layers import CROSS_ENTROPY, SOFTMAX, activate, lose
 from .online import add_error
 from .packed import PANEL, Net, Work, lanes_of, look_ahead, net_of, pointer_or_none, registers
 from .simd import (
     blocks,
-    first_lane,
     item,
+    lane,
     lane_max,
     lane_sum,
     lane_sums,
@@ -39,7 +39,7 @@ from .simd import (
 from .updates import make_step
 
 load, store, lift = vectors(registers(1))
-load_first, store_first = partial_vectors(registers(1))
+load_first, _ = partial_vectors(registers(1))
 
 
 load_panel, _, lift_panel = vectors(registers(PANEL))
@@ -281,7 +281,7 @@ def softmax(net: Net, layer: Any, P: Any) -> None:
     """As ``online.softmax``, from β. Writes b, and log ŷ into z."""
     here = layer.here
     total, z, b = exponentials(net, layer, P, here)
-    log_total = first_lane(formulas.log(lift(total)))
+    log_total = lane(formulas.log(lift(total)), 0)
     if layer.width == lanes_of(net.P):
         store(net.b, here, b / lift(total))
         store(net.z, here, z - log_total)
@@ -446,9 +446,4 @@ def advance(
         memory.counters[UPDATES] += last - first
 
 
-@formula
-def border(steps: Any, position: int, until: int, m: int) -> int:
-    return until
-
-
-train_block = make_train_block("stream", look_ahead, border, advance)
+train_block = make_train_block("stream", look_ahead, anywhere, advance)

@@ -18,7 +18,7 @@ import numpy as np
 from .. import formulas
 from ..formulas import like, select
 from .batch import UPDATES, Memory, Task
-from .epochs import Order, make_train_block
+from .epochs import Order, make_train_block, nothing
 from .jit import formula, inline
 from .layers import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX, activate
 from .online import add_error
@@ -105,11 +105,6 @@ def four_outputs(code: int, loss: int, z: Any, y: Any, used: Any) -> Any:
 
 
 @formula
-def prepare(steps: None, work: TinyWork) -> None:
-    pass
-
-
-@formula
 def border(steps: None, position: int, until: int, m: int) -> int:
     """A call may end where net inputs are taken anew."""
     return min(m, (until + STRETCH - 1) // STRETCH * STRETCH)
@@ -185,4 +180,4 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
     return advance
 
 
-TRAIN_BLOCKS = {lanes: make_train_block(f"tiny{lanes}", prepare, border, _make_advance(lanes)) for lanes in LANES}
+TRAIN_BLOCKS = {lanes: make_train_block(f"tiny{lanes}", nothing, border, _make_advance(lanes)) for lanes in LANES}
