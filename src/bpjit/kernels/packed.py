@@ -15,29 +15,16 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 from numba import types
-from numba.core import config
 from numba.extending import intrinsic
 
 from .. import rules
 from ..rules import Nesterov, Rule
 from .jit import by_type, formula, inline, unless_none
 from .layers import ACTIVATION_CODES
-from .simd import pointer, vectors
+from .simd import VECTOR_BYTES, pointer, vectors
 
-
-def vector_bytes() -> int:
-    """The width of the vector registers that Numba compiles for: AVX-512, AVX2, or NEON and SSE2."""
-    if config.CPU_FEATURES is not None:
-        features = set(config.CPU_FEATURES.split(","))
-    else:
-        features = {f"+{name}" for name, present in llvm.get_host_cpu_features().items() if present}
-    return 64 if "+avx512f" in features else 32 if {"+avx", "+avx2"} & features else 16
-
-
-VECTOR_BYTES = vector_bytes()
 PANEL = 4  # registers that a kernel works on at once in the first layer
 
 # Signed: SIMD loads and stores check nothing.

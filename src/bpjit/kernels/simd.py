@@ -15,12 +15,25 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 from .. import formulas
+
+
+def vector_bytes() -> int:
+    """The width of the vector registers that Numba compiles for: AVX-512, AVX2, or NEON and SSE2."""
+    if config.CPU_FEATURES is not None:
+        features = set(config.CPU_FEATURES.split(","))
+    else:
+        features = {f"+{name}" for name, present in llvm.get_host_cpu_features().items() if present}
+    return 64 if "+avx512vl" in features else 32 if {"+avx", "+avx2"} & features else 16
+
+
+VECTOR_BYTES = vector_bytes()
 
 
 class Simd(types.Type):
@@ -72,6 +85,15 @@ def _lift(context: Any, builder: Any, kind: Simd, value: Any, came: Any) -> Any:
     if isinstance(came, Simd):
         return value
     return splat(builder, context.get_value_type(kind), context.cast(builder, value, came, kind.dtype))
+
+
+def concatenate(builder: Any, parts: list[Any]) -> Any:
+    """Vectors of one type, a power of two of them, as one."""
+    while len(parts) > 1:
+        numbers = ir.VectorType(ir.IntType(32), 2 * parts[0].type.count)
+        mask = ir.Constant(numbers, list(range(numbers.count)))
+        parts = [builder.shuffle_vector(a, b, mask) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def call(builder: Any, name: str, *arguments: Any) -> Any:
@@ -310,13 +332,6 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
     tile(array, offset): the vector at ``offset`` in every row
     fold(value): the sum of the rows
     """
-
-    def concatenate(builder: Any, parts: list[Any]) -> Any:
-        while len(parts) > 1:
-            numbers = ir.VectorType(ir.IntType(32), 2 * parts[0].type.count)
-            mask = ir.Constant(numbers, list(range(numbers.count)))
-            parts = [builder.shuffle_vector(a, b, mask) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
 
     def elements(context: Any, builder: Any, array: Any, value: Any, offset: Any) -> Any:
         for row in range(count):

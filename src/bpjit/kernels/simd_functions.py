@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from .. import formulas
 from .jit import OPTIONS_OF_PARTS, strict
-from .simd import Mask, Simd, any_lane, call, splat
+from .simd import VECTOR_BYTES, Mask, Simd, any_lane, call, concatenate, splat
 
 # --- Pieces of the functions below.
 
@@ -49,23 +50,46 @@ def _each(vector: Any, value: int) -> Any:
 
 
 @intrinsic
-def _power_of_two(typing_context: Any, shifted: Any) -> Any:
-    """2^n as two factors, where ``shifted`` is n + 1.5 · 2^mantissa bits: n stands in its last bits, also for NaN. In
-    two, so that results overflow and underflow as they should."""
+def _scale(typing_context: Any, x: Any, shifted: Any, n: Any) -> Any:
+    """x 2^n, overflowing and underflowing as it should. n also stands in the last bits of ``shifted``, which is
+    n + 1.5 · 2^mantissa bits.
+
+    AVX-512 has an instruction for it. Without, 2^n is made as two factors, also for NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        mantissa, bias = (23, 127) if shifted.dtype == types.float32 else (52, 1023)
-        integers, vector = _integers(shifted), arguments[0].type
+        value, shifted, n = arguments
+        if VECTOR_BYTES == 64:
+            return _by_registers(builder, value, n, x)
+        mantissa, bias = (23, 127) if x.dtype == types.float32 else (52, 1023)
+        integers, vector = _integers(x), value.type
         zero = builder.bitcast(splat(builder, vector, ir.Constant(vector.element, 1.5 * 2**mantissa)), integers)
-        n = builder.sub(builder.bitcast(arguments[0], integers), zero)
+        n = builder.sub(builder.bitcast(shifted, integers), zero)
         half = builder.ashr(n, _each(integers, 1))
-        factors = [
-            builder.bitcast(builder.shl(builder.add(part, _each(integers, bias)), _each(integers, mantissa)), vector)
-            for part in (half, builder.sub(n, half))
-        ]
-        return context.make_tuple(builder, signature.return_type, factors)
+        for part in (half, builder.sub(n, half)):
+            bits = builder.shl(builder.add(part, _each(integers, bias)), _each(integers, mantissa))
+            value = builder.fmul(value, builder.bitcast(bits, vector))
+        return value
 
-    return types.UniTuple(shifted, 2)(shifted), generate
+    return x(x, x, x), generate
+
+
+def _by_registers(builder: Any, value: Any, n: Any, kind: Simd) -> Any:
+    """AVX-512's scalef on each register of a vector."""
+    size = min(kind.lanes, 512 // kind.dtype.bitwidth)
+    register, bits = ir.VectorType(value.type.element, size), size * kind.dtype.bitwidth
+    mask, rounding = ir.IntType(max(8, size)), ir.IntType(32)
+    suffix = "ps" if kind.dtype == types.float32 else "pd"
+    parameters = [register, register, register, mask] + [rounding] * (bits == 512)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(register, parameters), f"llvm.x86.avx512.mask.scalef.{suffix}.{bits}"
+    )
+    as_is = [ir.Constant(rounding, 4)] * (bits == 512)
+    parts = []
+    for first in range(0, kind.lanes, size):
+        pick = ir.Constant(ir.VectorType(ir.IntType(32), size), list(range(first, first + size)))
+        pair = [builder.shuffle_vector(whole, whole, pick) for whole in (value, n)]
+        parts.append(builder.call(function, [*pair, pair[0], ir.Constant(mask, -1), *as_is]))
+    return concatenate(builder, parts)
 
 
 @intrinsic
@@ -86,7 +110,7 @@ def _mantissa_and_exponent(typing_context: Any, x: Any) -> Any:
 
 @intrinsic
 def _is_odd(typing_context: Any, shifted: Any, bit: Any) -> Any:
-    """Whether bit ``bit`` of n is set; ``shifted`` as for ``_power_of_two``."""
+    """Whether bit ``bit`` of n is set; ``shifted`` as for ``_scale``."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         integers = _integers(shifted)
@@ -181,29 +205,27 @@ def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], Callable[...,
 
     @strict
     def reduce(x: Any) -> Any:
-        """(e^r − 1, n + shift) with x = n ln 2 + r and |r| ≤ ½ ln 2."""
+        """(e^r − 1, n + shift, n) with x = n ln 2 + r and |r| ≤ ½ ln 2."""
         shifted = _fma(x, formulas.like(x, log2_e), formulas.like(x, shift))
         n = shifted - formulas.like(x, shift)
         r = _fma(-n, formulas.like(x, ln2_high), x)
         r = _fma(-n, formulas.like(x, ln2_low), r)
-        return _fma(r * r, _polynomial(r, coefficients), r), shifted
+        return _fma(r * r, _polynomial(r, coefficients), r), shifted, n
 
     @strict
     def exp(x: Any) -> Any:
         least, most = formulas.like(x, low), formulas.like(x, high)
         x = formulas.select(x > most, most, x)
-        p, shifted = reduce(formulas.select(x < least, least, x))
-        first, second = _power_of_two(shifted)
-        return _fma(p, first, first) * second
+        p, shifted, n = reduce(formulas.select(x < least, least, x))
+        return _scale(p + formulas.like(x, 1), shifted, n)
 
     @strict
     def tanh(x: Any) -> Any:
         """(e^2|x| − 1)/(e^2|x| + 1), which keeps its digits near 0, with the sign of x."""
         size, most = abs(x), formulas.like(x, limit)
         size = formulas.select(size > most, most, size)
-        p, shifted = reduce(size + size)
-        first, second = _power_of_two(shifted)
-        power = first * second
+        p, shifted, n = reduce(size + size)
+        power = _scale(formulas.like(x, 1), shifted, n)
         less_one = _fma(power, p, power - formulas.like(x, 1))
         y = less_one / (less_one + formulas.like(x, 2))
         return formulas.select(x < formulas.like(x, 0), -y, y)
