@@ -9,7 +9,9 @@ array([1, 0])
 
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
+from .many import Fits, train_many
 from .network import Network
+from .networks import Networks
 from .online_learner import OnlineLearner
 from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
 from .scale import Scale
@@ -27,12 +29,14 @@ __all__ = [
     "Cosine",
     "EarlyStopping",
     "Fit",
+    "Fits",
     "GradientNorm",
     "InverseTime",
     "MaxEpochs",
     "Momentum",
     "Nesterov",
     "Network",
+    "Networks",
     "NoImprovement",
     "OnlineLearner",
     "Progress",
@@ -49,4 +53,5 @@ __all__ = [
     "gradient",
     "jacobian",
     "train",
+    "train_many",
 ]

@@ -52,9 +52,10 @@ def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[st
 
 
 def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are."""
+    """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are, or of many vectors."""
     views, end = [], 0
     for fan_in, fan_out in pairwise(sizes):
         begin, middle, end = end, end + fan_in * fan_out, end + (fan_in + 1) * fan_out
-        views.append((vector[begin:middle].reshape(fan_in, fan_out), vector[middle:end]))
+        weights = vector[..., begin:middle].reshape(*vector.shape[:-1], fan_in, fan_out)
+        views.append((weights, vector[..., middle:end]))
     return views

@@ -7,14 +7,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
+
+_shared: ContextVar[threading.Event | None] = ContextVar("ctrl_c", default=None)
 
 
 @contextlib.contextmanager
 def ctrl_c() -> Iterator[threading.Event]:
     """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual."""
+    shared = _shared.get()
+    if shared is not None:
+        yield shared
+        return
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread() or (
         signal.getsignal(signal.SIGINT) is not signal.default_int_handler
@@ -35,8 +42,10 @@ def ctrl_c() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def progress_bar(wanted: bool | None, total: int | None) -> Iterator[Callable[[int, float], None]]:
-    """A function that shows how many epochs are done and the last error; the bar appears after a while.
+def progress_bar(
+    wanted: bool | None, total: int | None, unit: str = "epoch"
+) -> Iterator[Callable[[int, float | None], None]]:
+    """A function that shows how many epochs, or units, are done, and the last error; the bar appears after a while.
 
     ``wanted`` None means on a terminal or in a notebook only.
     """
@@ -44,14 +53,25 @@ def progress_bar(wanted: bool | None, total: int | None) -> Iterator[Callable[[i
     if wanted is None:
         wanted = "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
     if not wanted:
-        yield lambda epochs, error: None
+        yield lambda done, error=None: None
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, unit="epoch", delay=delay, leave=False) as bar:
+    with tqdm(total=total, unit=unit, delay=delay, leave=False) as bar:
 
-        def show(epochs: int, error: float) -> None:
-            bar.set_postfix_str(f"E {error:.4g}", refresh=False)
-            bar.update(epochs - bar.n)
+        def show(done: int, error: float | None = None) -> None:
+            if error is not None:
+                bar.set_postfix_str(f"E {error:.4g}", refresh=False)
+            bar.update(done - bar.n)
 
         yield show
+
+
+@contextlib.contextmanager
+def share_ctrl_c(pressed: threading.Event) -> Iterator[None]:
+    """Let all that runs in this thread meanwhile look at ``pressed`` for Ctrl-C: the main thread alone sees signals."""
+    token = _shared.set(pressed)
+    try:
+        yield
+    finally:
+        _shared.reset(token)

@@ -67,7 +67,7 @@ def as_samples(
     present = c > 0
     if class_weight is not None:
         c = c.copy()
-        labels = _labels(targets[present])  # in the user's units, as classify reads outputs
+        labels = class_numbers(targets[present])  # in the user's units, as classify reads outputs
         c[present] *= class_weights("class_weight", class_weight, labels, max(2, Y.shape[1]))
         present = c > 0
         if not present.any():
@@ -85,7 +85,7 @@ def no_samples(D: Samples) -> Samples:
     return Samples(*(array[:0] for array in D))
 
 
-def _labels(Y: np.ndarray) -> np.ndarray:
+def class_numbers(Y: np.ndarray) -> np.ndarray:
     """Class numbers of targets, as ``Network.classify`` reads outputs."""
     return (Y[:, 0] >= 0.5).astype(np.int64) if Y.shape[1] == 1 else Y.argmax(1)
 

@@ -110,24 +110,7 @@ class Network:
         (2, 3)
         """
         sizes = as_sizes(sizes)
-        low, high = 0.0, 1.0
-        if isinstance(init, tuple) and len(init) == 2:
-            low = as_real("init", init[0])
-            high = as_real("init", init[1], low=low)
-        else:
-            as_choice("init", init, INITS)
-        n = number_of_parameters(sizes)
-        make = streams.normals if init in ("he", "normal") else streams.uniforms
-        vector = make(as_seed("seed", seed), streams.PARAMETERS, 0, n)
-        for weights, thresholds in views(vector, sizes):
-            if init == "glorot":
-                weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / sum(weights.shape))
-            if init == "he":
-                weights *= np.sqrt(2.0 / weights.shape[0])
-            if init in ("glorot", "he"):
-                thresholds[...] = 0.0
-        if isinstance(init, tuple):
-            vector = low + (high - low) * vector
+        vector = initial_parameters(sizes, init, as_seed("seed", seed))
         return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
 
     @classmethod
@@ -411,3 +394,24 @@ class Network:
         if self._scale is not None:
             names.append("scaled")
         return f"Network({'-'.join(map(str, self._sizes))}, {', '.join(names)})"
+
+
+def initial_parameters(sizes: tuple[int, ...], init: Any, seed: int | np.ndarray) -> np.ndarray:
+    """Random parameters as ``Network.random`` says, [shape: (n,)], or (seeds, n) for several seeds."""
+    low, high = 0.0, 1.0
+    if isinstance(init, tuple) and len(init) == 2:
+        low = as_real("init", init[0])
+        high = as_real("init", init[1], low=low)
+    else:
+        as_choice("init", init, INITS)
+    make = streams.normals if init in ("he", "normal") else streams.uniforms
+    vector = make(seed, streams.PARAMETERS, 0, number_of_parameters(sizes))
+    for weights, thresholds in views(vector, sizes):
+        fan_in, fan_out = weights.shape[-2:]
+        if init == "glorot":
+            weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / (fan_in + fan_out))
+        if init == "he":
+            weights *= np.sqrt(2.0 / fan_in)
+        if init in ("glorot", "he"):
+            thresholds[...] = 0.0
+    return low + (high - low) * vector if isinstance(init, tuple) else vector

@@ -210,7 +210,7 @@ class EarlyStopping(Condition):
         return epochs[fires] + 1
 
 
-def as_conditions(stop: Any) -> list[Condition]:
+def as_conditions(stop: Any, bounded: bool = False) -> list[Condition]:
     """The conditions that ``stop`` stands for, with ``MaxEpochs(1000)`` where nothing bounds the training."""
     expected = "a stopping condition, a number of epochs, or a list of these"
     given = [] if stop is None else list(stop) if isinstance(stop, (list, tuple)) else [stop]
@@ -221,7 +221,7 @@ def as_conditions(stop: Any) -> list[Condition]:
         if not isinstance(item, Condition):
             raise TypeError(f"stop: expected {expected}, got {describe(item)}")
         conditions.append(item)
-    if not any(isinstance(item, (MaxEpochs, TimeLimit)) for item in conditions):
+    if not bounded and not any(isinstance(item, (MaxEpochs, TimeLimit)) for item in conditions):
         conditions.append(MaxEpochs(DEFAULT_EPOCHS))
     return conditions
 

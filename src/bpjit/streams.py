@@ -35,23 +35,23 @@ def stream(base: Any, index: Any) -> Any:
 draw = stream  # number k of a stream: the same step once more
 
 
-def base(seed: int, purpose: int) -> np.ndarray:
-    """The key of all streams of one purpose, [shape: (1,)] (NumPy warns of overflow in scalars only)."""
-    return mix(np.array([seed], U64) + GOLDEN * np.array([purpose], U64))
+def base(seed: int | np.ndarray, purpose: int) -> np.ndarray:
+    """The key of all streams of one purpose, for one seed or several, [shape: (seeds,)]."""
+    return mix(np.atleast_1d(np.asarray(seed, U64)) + GOLDEN * np.array([purpose], U64))
 
 
-def draws(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
-    """The first n numbers of a stream, 64 random bits each, [shape: (n,)]."""
+def draws(seed: int | np.ndarray, purpose: int, index: int, n: int) -> np.ndarray:
+    """The first n numbers of a stream, 64 random bits each, [shape: (n,)], or (seeds, n) for several seeds."""
     key = stream(base(seed, purpose), np.array([index], U64))
-    return draw(key, np.arange(n, dtype=U64))
+    return draw(key[0] if np.ndim(seed) == 0 else key[:, None], np.arange(n, dtype=U64))
 
 
-def uniforms(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
-    """n numbers uniform in (0, 1), ends excluded, [shape: (n,)]."""
+def uniforms(seed: int | np.ndarray, purpose: int, index: int, n: int) -> np.ndarray:
+    """n numbers uniform in (0, 1), ends excluded; shapes as for ``draws``."""
     return ((draws(seed, purpose, index, n) >> U64(12)) + 0.5) * 2.0**-52
 
 
-def normals(seed: int, purpose: int, index: int, n: int) -> np.ndarray:
-    """n standard normal numbers by Box and Muller's transform, [shape: (n,)]."""
+def normals(seed: int | np.ndarray, purpose: int, index: int, n: int) -> np.ndarray:
+    """n standard normal numbers by Box and Muller's transform; shapes as for ``draws``."""
     u = uniforms(seed, purpose, index, 2 * n)
-    return np.sqrt(-2.0 * np.log(u[0::2])) * np.cos(2.0 * np.pi * u[1::2])
+    return np.sqrt(-2.0 * np.log(u[..., 0::2])) * np.cos(2.0 * np.pi * u[..., 1::2])

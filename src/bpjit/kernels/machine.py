@@ -69,8 +69,12 @@ def useful_threads(n: int, size: int | None, m: int) -> int:
     chunk = min(m if size is None else size, m, blocks.CHUNK)
     if READABLE or size == 1 or chunk < 2 * blocks.SHARE or chunk * n < WORTH_SHARING:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, chunk // blocks.SHARE)
+    return min(cores(), chunk // blocks.SHARE)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def evaluate(

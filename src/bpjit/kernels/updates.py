@@ -12,61 +12,94 @@ from typing import Any
 from .. import formulas, rules
 from ..formulas import like, select
 from .jit import by_type, inline
-from .packed import registers
+from .packed import lanes_of, registers
 from .simd import item, vectors
 
 
-def make_step(count: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+def make_step(count: int, per_lane: bool = False) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, corrections) for weights,
     step_threshold(steps, net, o, g, eta, corrections), and, for a gradient already added up,
-    step_along(steps, net, o, descent, eta, corrections)."""
+    step_along(steps, net, o, descent, eta, corrections).
+
+    ``per_lane`` is for one network in each lane: the rule's settings, η and so on are vectors, and where the mask
+    ``net.active`` does not hold nothing changes.
+    """
     load, store, lift = vectors(registers(count))
 
-    def apply(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+    @inline
+    def lane_setting(c: Any, i: int) -> Any:
+        return load(c, i * count * lanes_of(c))
+
+    @inline
+    def as_it_is(x: Any) -> Any:
+        return x
+
+    @inline
+    def where_active(active: Any, array: Any, o: Any, value: Any) -> Any:
+        if active is None:
+            return value
+        return select(active, value, load(array, o))
+
+    @inline
+    def put_where_active(net: Any, array: Any, o: Any, value: Any) -> None:
+        store(array, o, where_active(net.active, array, o, value))
+
+    @inline
+    def put_always(net: Any, array: Any, o: Any, value: Any) -> None:
+        store(array, o, value)
+
+    setting, vector, put = (lane_setting, as_it_is, put_where_active) if per_lane else (item, lift, put_always)
+
+    def apply(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
         """The new w; writes the rule's state."""
 
-    def plain(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
+    def plain(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
         return rules.plain(w, g, eta)
 
-    def momentum(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        w, v = rules.momentum(w, g, load(S, o), eta, item(c, 0))
-        store(S, o, v)
+    def momentum(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        w, v = rules.momentum(w, g, load(net.S, o), eta, setting(net.c, 0))
+        put(net, net.S, o, v)
         return w
 
-    def rprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        at1, at2 = o + n, o + n + n
-        revert = lift(corrections[0])
-        factors, limits = (lift(item(c, 0)), lift(item(c, 1))), (lift(item(c, 2)), lift(item(c, 3)))
-        w, s0, s1, s2 = rules.rprop(w, g, load(S, o), load(S, at1), load(S, at2), revert, factors, limits)
-        store(S, o, s0)
-        store(S, at1, s1)
-        store(S, at2, s2)
+    def rprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        S, c, at1, at2 = net.S, net.c, o + net.n, o + net.n + net.n
+        factors = vector(setting(c, 0)), vector(setting(c, 1))
+        limits = vector(setting(c, 2)), vector(setting(c, 3))
+        w, s0, s1, s2 = rules.rprop(
+            w, g, load(S, o), load(S, at1), load(S, at2), vector(corrections[0]), factors, limits
+        )
+        put(net, S, o, s0)
+        put(net, S, at1, s1)
+        put(net, S, at2, s2)
         return w
 
-    def quickprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        w, s0, s1 = rules.quickprop(w, g, load(S, o), load(S, o + n), lift(eta), lift(item(c, 0)))
-        store(S, o, s0)
-        store(S, o + n, s1)
+    def quickprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        S, mu = net.S, vector(setting(net.c, 0))
+        w, s0, s1 = rules.quickprop(w, g, load(S, o), load(S, o + net.n), vector(eta), mu)
+        put(net, S, o, s0)
+        put(net, S, o + net.n, s1)
         return w
 
-    def adagrad(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        w, r = rules.adagrad(w, g, load(S, o), eta, item(c, 0))
-        store(S, o, r)
+    def adagrad(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        w, r = rules.adagrad(w, g, load(net.S, o), eta, setting(net.c, 0))
+        put(net, net.S, o, r)
         return w
 
-    def rmsprop(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        w, r = rules.rmsprop(w, g, load(S, o), eta, item(c, 1), item(c, 0))
-        store(S, o, r)
+    def rmsprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        w, r = rules.rmsprop(w, g, load(net.S, o), eta, setting(net.c, 1), setting(net.c, 0))
+        put(net, net.S, o, r)
         return w
 
-    def adam(kind: Any, S: Any, n: Any, o: Any, w: Any, g: Any, eta: Any, c: Any, corrections: Any) -> Any:
-        w, m, r = rules.adam(w, g, load(S, o), load(S, o + n), eta, (item(c, 1), item(c, 2)), item(c, 0), corrections)
-        store(S, o, m)
-        store(S, o + n, r)
+    def adam(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+        S, c, at1 = net.S, net.c, o + net.n
+        rests = setting(c, 1), setting(c, 2)
+        w, m, r = rules.adam(w, g, load(S, o), load(S, at1), eta, rests, setting(c, 0), corrections)
+        put(net, S, o, m)
+        put(net, S, at1, r)
         return w
 
     by_code = (plain, momentum, momentum, rprop, quickprop, adagrad, rmsprop, adam)
-    by_type(apply, lambda kind, S, n, o, w, g, eta, c, corrections: by_code[len(kind)])
+    by_type(apply, lambda kind, net, o, w, g, eta, corrections: by_code[len(kind)])
 
     @inline
     def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:
@@ -80,9 +113,9 @@ def make_step(count: int) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         at = load(net.A, o)
         g = penalised(steps.lam, steps.rest, descent, at)
         g = where_trained(net.mask, o, g, like(g, 0))
-        w = apply(steps.kind, net.S, net.n, o, before, g, eta, net.c, corrections)
+        w = apply(steps.kind, net, o, before, g, eta, corrections)
         w = where_trained(net.mask, o, w, before)
-        store(net.P, o, w)
+        put(net, net.P, o, w)
         return seen(steps.kind, net, o, w)
 
     def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
@@ -92,8 +125,8 @@ def make_step(count: int) -> tuple[Callable[..., Any], Callable[..., Any], Calla
         return w
 
     def ahead(kind: Any, net: Any, o: Any, w: Any) -> Any:
-        a = rules.lookahead(w, load(net.S, o), item(net.c, 0))
-        store(net.A, o, a)
+        a = rules.lookahead(w, load(net.S, o), setting(net.c, 0))
+        put(net, net.A, o, a)
         return a
 
     by_type(seen, lambda kind, net, o, w: ahead if len(kind) == rules.Nesterov.code else here)

@@ -1,0 +1,413 @@
+"""Many networks under way.
+
+A ``Bench`` takes some networks of a group through
+all their epochs: it runs blocks of epochs, takes out the networks that have
+stopped, and closes the gaps, so that lanes stay full.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import formulas, streams
+from .fit import Fit
+from .groups import Data, Group, of
+from .kernels import lanes, packs
+from .kernels.layers import LOSS_CODES
+from .kernels.packs import into_lanes, out_of_lanes
+from .rules import Rule
+from .stopping import EarlyStopping, MaxEpochs, NoImprovement, TargetError
+
+CALL_SECONDS = 0.05  # how long one kernel call should take
+FIRST_CALL_SECONDS = 0.0002
+SHORT_CALL_SECONDS = 0.002  # worth its overhead
+MOST_ORDERS = 1 << 18  # numbers in the orders of one call
+MOST_EPOCHS = 1 << 16  # in one call
+FLAGS = {  # in lanes, of each condition
+    MaxEpochs: packs.MAX_EPOCHS,
+    TargetError: packs.TARGET_ERROR,
+    EarlyStopping: packs.EARLY_STOPPING,
+    NoImprovement: packs.NO_IMPROVEMENT,
+}
+
+
+def by_member(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """One number for each of these networks, where there may be one for all."""
+    return values[members] if len(values) > 1 else np.full(len(members), values[0])
+
+
+class Results:
+    """What became of the networks of a group; written by several threads, each its own rows."""
+
+    def __init__(self, group: Group) -> None:
+        n = len(group)
+        self.parameters = group.start.copy()
+        self.epochs = np.zeros(n, np.int64)
+        self.best_epochs = np.zeros(n, np.int64)  # 0: no validation was the best
+        self.stopped_by = np.full(n, "", dtype="<U13")
+        self.errors = np.full(n, np.nan)
+        self.best_validation = np.full(n, np.nan)
+        self.history: list[list[np.ndarray]] = [[] for _ in range(n if group.history else 0)]
+        self.validation_history: list[list[np.ndarray]] = [[] for _ in range(n if group.history else 0)]
+
+    def keep(self, member: int, fit: Fit) -> None:
+        """What became of a network that trained alone."""
+        self.parameters[member], self.errors[member] = fit.network.parameters, fit.error
+        self.epochs[member], self.best_epochs[member] = fit.epochs, fit.best_epoch or 0
+        self.stopped_by[member] = fit.stopped_by
+        if fit.best_epoch is not None:
+            self.best_validation[member] = np.nanmin(fit.validation_errors)
+        if self.history:
+            self.history[member].append(fit.errors)
+            self.validation_history[member].append(fit.validation_errors)
+
+
+class Bench:
+    """Some networks of a group, from their start to their end."""
+
+    def __init__(self, group: Group, members: np.ndarray, results: Results) -> None:
+        self.group, self.results = group, results
+        net, rule, m = group.net, group.rules[0], group.D.m
+        self.dtype, self.n, self.width = net.dtype, len(net.parameters), packs.width(net.dtype)
+        activations = (*net.hidden, net.output)
+        self.loss = LOSS_CODES[group.loss]
+        self.shape = packs.shape_of(net.sizes, activations, self.loss)
+        self.layers = packs.lay_out(net.sizes, activations)
+        self.room = packs.make_room(net.sizes, net.dtype)
+        self.penalty = True if group.lam[0] < 1.0 else None  # all have a λ, or none has
+        self.mask = None
+        if not group.trainable.all():
+            self.mask = np.repeat(group.trainable.astype(self.dtype), self.width)
+        standard = group.size == 1 and rule.code == 0 and self.mask is None and self.penalty is None
+        self.kind = None if standard else (0,) * rule.code
+        self.size = m if group.size is None else min(group.size, m)
+        self.shuffled = group.shuffle and group.size is not None
+        every, window = (group.early.every if group.early else 1), (group.window.patience if group.window else 0)
+        self.watch = packs.Watch(every, self._limits(), window)
+        self.epoch = 0
+        self._budget = FIRST_CALL_SECONDS
+        self._seconds_of_epoch = m * self.width * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
+        self._sit_down(members, {name: into_lanes(rows, self.width) for name, rows in self._start(members).items()})
+        if group.adaptive:
+            errors = self.measure(self.state.P, self.D, packs.PRESENT)
+            squares = np.square(group.start[members]).sum(axis=1)
+            lam = by_member(group.lam, members).astype(self.dtype)
+            now = formulas.regularised_objective(errors, squares, lam, 1 - lam)
+            self._plane(self.state, packs.OBJECTIVE).reshape(-1)[: len(members)] = now
+
+    # --- What it is made of.
+
+    def _limits(self) -> np.ndarray:
+        early, limits = self.group.early, np.full(4, np.inf)
+        limits[packs.PROGRESS] = -np.inf
+        if early is not None:
+            places = packs.PATIENCE, packs.GENERALIZATION_LOSS, packs.PROGRESS
+            for place, value in zip(places, (early.patience, early.generalization_loss, early.progress), strict=True):
+                limits[place] = limits[place] if value is None else value
+        if self.group.window:
+            limits[packs.WINDOW_TOLERANCE] = self.group.window.tolerance
+        return limits.astype(self.dtype)
+
+    def _start(self, members: np.ndarray) -> dict[str, np.ndarray]:
+        """The state of the networks before the first epoch, a row for each."""
+        group, slots = self.group, self.group.rules[0].slots
+        start, count = group.start[members], len(members)
+        state = {"P": start, "S": self._slots(members), "final": start, "planes": self._planes(members)}
+        if group.size != 1:
+            state["G"] = np.zeros((count, self.n), self.dtype)
+        if group.V.m > 0:
+            state["best"] = start
+        if group.adaptive:
+            state["undo"] = np.zeros((count, (1 + slots) * self.n + 3), self.dtype)
+        if group.window:
+            state["ring"] = np.zeros((count, group.window.patience), self.dtype)
+        return state
+
+    def _slots(self, members: np.ndarray) -> np.ndarray:
+        """The rule's state, slot after slot."""
+        group, slots = self.group, self.group.rules[0].slots
+        S = np.zeros((len(members), slots * self.n), self.dtype)
+        if type(group.rules[0]).start is not Rule.start:  # all others start with zeros
+            for place, member in enumerate(members):
+                seed = int(of(group.seeds, member))
+                S[place] = of(group.rules, member).start(self.n, seed)[:slots].ravel()
+        return S
+
+    def _planes(self, members: np.ndarray) -> np.ndarray:
+        """Settings, and where each network stands."""
+        group = self.group
+        planes = np.zeros((len(members), packs.PLANES))
+        constants = np.array([(*rule.constants(), 0, 0, 0, 0, 0)[:5] for rule in group.rules])
+        planes[:, :5] = constants[members if len(constants) > 1 else 0]
+        planes[:, packs.LAM] = lam = by_member(group.lam, members)
+        planes[:, packs.REST] = 1.0 - lam
+        planes[:, packs.TARGET] = by_member(group.targets, members)
+        planes[:, packs.PRESENT] = present = group.D.present(members)
+        planes[:, packs.VALIDATING] = np.maximum(1, group.V.present(members))
+        planes[:, packs.SIZE] = present if group.size is None else np.minimum(group.size, present)
+        for plane in (packs.LAST_OBJECTIVE, packs.BEST, packs.STRIP_LEAST, packs.LEAST):
+            planes[:, plane] = np.inf
+        planes[:, packs.SINCE] = -1.0
+        planes[:, packs.ALIVE] = 1.0
+        if group.adaptive:
+            settings: Any = [(s.eta, s.grow, s.shrink, s.tolerance) for s in group.schedules]  # type: ignore[attr-defined]
+            rows = np.array(settings)[members if len(settings) > 1 else 0]
+            planes[:, [packs.RATE, packs.GROW, packs.SHRINK, packs.TOLERANCE]] = rows
+        return planes.astype(self.dtype)
+
+    def _sit_down(self, members: np.ndarray, state: dict[str, np.ndarray]) -> None:
+        """Take these networks, their state in lanes already."""
+        group, width, count = self.group, self.width, len(state["P"])
+        self.members, self.alive = members, np.ones(len(members), bool)
+        nothing = np.zeros((count, 0), self.dtype)
+        state = {"S": nothing, "G": None, "undo": None, "best": nothing, "ring": nothing, **state}
+        self.state = packs.Packs(**{name: state[name] for name in packs.Packs._fields})
+        gaps = np.arange(count * width).reshape(count, width) >= len(members)
+        for plane in (packs.PRESENT, packs.VALIDATING, packs.SIZE):  # by which something is divided
+            self._plane(self.state, plane)[gaps] = 1.0
+        self.D, self.V = self._rows(group.D), self._rows(group.V)
+        self.orders = self._orders(1)
+        self._constant = None if group.schedules else self._by_lane(group.etas)[None]
+
+    def _by_lane(self, values: np.ndarray, dtype: Any = None) -> np.ndarray:
+        """One number for each network of the group, or for all, in lanes, [shape: (packs, width)]."""
+        return into_lanes(by_member(values, self.members)[:, None].astype(dtype or self.dtype), self.width)
+
+    def _rows(self, data: Data) -> packs.Rows:
+        shape = len(self.state.P), data.m, self.width
+        c = None if data.c is None else into_lanes(data.c[self.members], self.width).reshape(shape)
+        row = None if data.row is None else into_lanes(data.row[self.members], self.width).reshape(shape)
+        return packs.Rows(data.X, data.Y, c, row, data.m)
+
+    def _orders(self, count: int) -> packs.Orders:
+        """Orders for the next ``count`` epochs."""
+        group, m, keys = self.group, self.group.D.m, None
+        own, shared = self.shuffled and group.own_orders, np.arange(m)[None]
+        if own:
+            keys = self._by_lane(streams.base(group.seeds, streams.ORDER), np.uint64)
+        elif self.shuffled:
+            shared = np.empty((count, m), np.int64)
+        orders = packs.Orders(
+            shared,
+            keys,
+            np.zeros((m if own else 0, self.width), np.int64),
+            np.zeros(m, np.uint64),
+            np.zeros(m + 1, np.int64),
+            np.zeros(m, np.int64),
+            group.D.numbers,
+        )
+        if self.shuffled and not own:
+            lanes.make_orders(streams.base(group.seeds[:1], streams.ORDER)[0], self.epoch, orders)
+        return orders
+
+    def _plane(self, state: packs.Packs, plane: int) -> np.ndarray:
+        """A view of what belongs to each network, [shape: (packs, width)]."""
+        return state.planes.reshape(len(state.P), packs.PLANES, self.width)[:, plane]
+
+    def _by_slot(self, plane: int) -> np.ndarray:
+        """The same for the networks alone, [shape: (networks,)]."""
+        return self._plane(self.state, plane).reshape(-1)[: len(self.members)]
+
+    # --- Running.
+
+    def compile(self) -> None:
+        """Make sure the machine code is there."""
+        nothing = np.empty((len(self.state.P), 0), self.dtype)
+        self._train(self.state, self._etas(0), 0, nothing, nothing)
+        self.measure(self.state.P[:0], self.D, packs.PRESENT)
+
+    def run(self, reason_to_end: Callable[[], str | None], report: Callable[[int], None]) -> None:
+        """Train until all have stopped, or there is a ``reason_to_end``; ``report`` hears how many have stopped."""
+        members = self.members
+        while self.alive.any():
+            reason = reason_to_end()
+            if reason is not None:
+                slots = np.flatnonzero(self.alive)
+                vectors = out_of_lanes(self.state.P, self.width)[slots]
+                self._write(slots, vectors, np.full(len(slots), self.epoch), np.full(len(slots), reason))
+                break
+            stopped = self._call(self._horizon())
+            if stopped:
+                report(stopped)
+        self._finish(members)
+
+    def _finish(self, members: np.ndarray) -> None:
+        """The error of each of these networks as it was returned."""
+        vectors = into_lanes(self.results.parameters[members], self.width)
+        planes = into_lanes(self._planes(members), self.width)
+        self._sit_down(members, {"P": vectors, "final": vectors, "planes": planes})
+        self.results.errors[members] = self.measure(vectors, self.D, packs.PRESENT)
+
+    def _horizon(self) -> int:
+        """How many epochs to run next."""
+        group = self.group
+        left = by_member(group.epochs, self.members[self.alive]) - self.epoch
+        cost = self._seconds_of_epoch * len(self.state.P)
+        affordable = self._budget / cost
+        alike = left.min() == left.max() and not (group.early or group.window or np.isfinite(group.targets).any())
+        if not alike:
+            affordable = min(affordable, max(self.epoch // 2, SHORT_CALL_SECONDS / cost))
+        if self.shuffled:
+            affordable = min(affordable, MOST_ORDERS // group.D.m)
+        return int(min(max(1, affordable), left.max(), MOST_EPOCHS))
+
+    def _etas(self, count: int) -> np.ndarray:
+        """η of each network in the next epochs, [shape: (1 or count, packs, width)]."""
+        if self._constant is not None:
+            return self._constant
+        if self.group.adaptive:
+            return np.zeros((1, 1, self.width), self.dtype)
+        epochs = np.arange(self.epoch, self.epoch + count)
+        table = np.array([schedule.rates(epochs) for schedule in self.group.schedules])
+        return np.stack([self._by_lane(rates) for rates in table.T])
+
+    def _call(self, count: int) -> int:
+        """Run so many epochs; returns how many networks stopped meanwhile."""
+        group, state = self.group, self.state
+        left = (by_member(group.epochs, self.members) - self.epoch)[:, None]
+        self._plane(state, packs.LEFT)[:] = into_lanes(np.minimum(left, 1 << 20), self.width)
+        if self.shuffled:
+            self.orders = self._orders(count)
+        recorded = (len(state.P), count * self.width if group.history else 0)
+        errors, validation_errors = np.empty(recorded, self.dtype), np.full(recorded, np.nan, self.dtype)
+        before, etas = _copy(state), self._etas(count)
+        started = time.perf_counter()
+        self._train(state, etas, count, errors, validation_errors)
+        elapsed = time.perf_counter() - started
+        self._seconds_of_epoch = max(1e-9, elapsed / (count * len(state.P)))
+        self._budget = min(CALL_SECONDS, 20 * self._budget)
+        alive = self._still_alive()
+        gone = np.flatnonzero(self.alive & ~alive)
+        if group.history:
+            self._record(errors, validation_errors, count)
+        if len(gone):
+            self._take_out(gone, before, etas, count)
+        self.alive = self.alive & alive
+        self.epoch += count
+        if 0 < -(-np.count_nonzero(self.alive) // self.width) < len(state.P):
+            self._close_gaps()
+        return len(gone)
+
+    def _still_alive(self) -> np.ndarray:
+        """Which networks have not stopped. The kernel looks at errors only; here parameters are, and a network that
+        has one beyond all numbers has diverged, the last epoch at which it had not being found by ``_last_finite``."""
+        ended = self._by_slot(packs.ALIVE) == 0
+        with np.errstate(invalid="ignore"):
+            sums = [(part * 0).reshape(len(part), self.n, -1).sum(axis=1) for part in (self.state.P, self.state.final)]
+        broken = np.isnan(np.where(ended, *(total.reshape(-1)[: len(ended)] for total in sums[::-1])))
+        if broken.any():
+            slots = np.flatnonzero(broken & self.alive)
+            for plane, value in ((packs.ALIVE, 0), (packs.REASON, packs.DIVERGED)):
+                self._plane(self.state, plane).reshape(-1)
+                view = self._plane(self.state, plane)
+                view[np.unravel_index(slots, view.shape)] = value
+        return self._by_slot(packs.ALIVE) > 0
+
+    def _train(
+        self, state: packs.Packs, etas: np.ndarray, count: int, errors: np.ndarray, validation_errors: np.ndarray
+    ) -> None:
+        lanes.train_packs(
+            self.shape,
+            self.layers,
+            self.D,
+            self.V,
+            self.loss,
+            self.kind,
+            self.penalty,
+            self.mask,
+            self.size,
+            self.watch,
+            state,
+            self.orders,
+            etas,
+            (self.epoch, count),
+            (0, self.group.D.m),
+            self.room,
+            errors,
+            validation_errors,
+        )
+
+    def measure(self, P: np.ndarray, rows: packs.Rows, count: int) -> np.ndarray:
+        """E of each network with these parameters, [shape: (networks,)]; ``count`` is the plane of its samples."""
+        errors = np.empty((len(P), self.width), self.dtype)
+        planes = self.state.planes
+        lanes.evaluate_packs(self.shape, self.layers, rows, self.loss, P, planes, count, self.room, errors)
+        return errors.reshape(-1)[: len(self.members)]
+
+    # --- Out, and closer together.
+
+    def _record(self, errors: np.ndarray, validation_errors: np.ndarray, count: int) -> None:
+        """Keep the errors of the epochs just run."""
+        results = self.results
+        done = np.where(self._by_slot(packs.ALIVE) > 0, count, self._by_slot(packs.ENDED)).astype(np.int64)
+        for block, history in ((errors, results.history), (validation_errors, results.validation_history)):
+            rows = out_of_lanes(block, self.width)
+            for slot in np.flatnonzero(self.alive):
+                history[self.members[slot]].append(rows[slot, : done[slot]].copy())
+
+    def _take_out(self, gone: np.ndarray, before: packs.Packs, etas: np.ndarray, count: int) -> None:
+        """Write down what became of the networks in these slots."""
+        flags, done = (self._by_slot(plane)[gone].astype(np.int64) for plane in (packs.REASON, packs.ENDED))
+        vectors = out_of_lanes(self.state.final, self.width)[gone]
+        names = {}
+        for flag in set(flags.tolist()):
+            fired = [type(item).__name__ for item in self.group.conditions if FLAGS.get(type(item), 0) & flag]
+            names[flag] = fired[0] if fired else "diverged"
+        diverged = np.flatnonzero(flags == packs.DIVERGED)
+        if len(diverged):
+            vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)
+        self._write(gone, vectors, self.epoch + done, np.array([names[flag] for flag in flags.tolist()]))
+
+    def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
+        group, results, members = self.group, self.results, self.members[slots]
+        if group.V.m > 0:
+            best, since = (self._by_slot(plane)[slots] for plane in (packs.BEST, packs.SINCE))
+            found = np.isfinite(best)
+            validated = ended // self.watch.every * self.watch.every
+            results.best_epochs[members] = np.where(found, validated - since.astype(np.int64), 0)
+            results.best_validation[members] = np.where(found, best, np.nan)
+            if group.early:
+                vectors = np.where(found[:, None], out_of_lanes(self.state.best, self.width)[slots], vectors)
+        results.parameters[members], results.epochs[members] = vectors, ended
+        results.stopped_by[members] = reasons
+
+    def _last_finite(
+        self, slots: np.ndarray, done: np.ndarray, before: packs.Packs, etas: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters of diverged networks after the last epoch at which their error was finite, and how many epochs of
+        this call that is: they train once more from its start, for so many epochs each."""
+        first = out_of_lanes(before.P, self.width)
+        vectors, done, open_ = first[slots], done.copy(), np.ones(len(slots), bool)
+        nothing, watch = np.empty((len(before.P), 0), self.dtype), self.watch
+        while open_.any():
+            again = _copy(before)
+            alive, left = (np.zeros(len(first), self.dtype) for _ in range(2))
+            alive[slots], left[slots] = open_ & (done > 0), done
+            self._plane(again, packs.ALIVE)[:], self._plane(again, packs.LEFT)[:] = (
+                values.reshape(-1, self.width) for values in (alive, left)
+            )
+            self._plane(again, packs.TARGET)[:] = -np.inf
+            self.watch = watch._replace(every=1 << 62, window=0)
+            self._train(again, etas, count, nothing, nothing)
+            self.watch = watch
+            there = np.where((alive > 0)[:, None], out_of_lanes(again.final, self.width), first)
+            vectors[open_] = there[slots[open_]]
+            errors = self.measure(into_lanes(there, self.width), self.D, packs.PRESENT)[slots]
+            open_ &= ~np.isfinite(errors) & (done > 0)
+            done[open_] -= 1
+        return vectors, done
+
+    def _close_gaps(self) -> None:
+        """Let the networks left sit together, in as few packs as hold them."""
+        stay = np.flatnonzero(self.alive)
+        arrays = {name: array for name, array in self.state._asdict().items() if array is not None and array.size}
+        rows = {name: out_of_lanes(array, self.width)[stay] for name, array in arrays.items()}
+        self._sit_down(self.members[stay], {name: into_lanes(part, self.width) for name, part in rows.items()})
+
+
+def _copy(state: packs.Packs) -> packs.Packs:
+    return packs.Packs(*(None if array is None else array.copy() for array in state))  # type: ignore[arg-type]

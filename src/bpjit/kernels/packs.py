@@ -1,0 +1,307 @@
+"""Packs: many networks of one shape, one in each lane of a vector. What they are made of, and where it stands.
+
+A *pack* is as many networks as a vector has lanes. Every parameter of a pack is one vector; its number is that in
+``Network.parameters``. ``kernels.lanes`` trains them.
+
+The smallest networks, of one hidden layer, have their sizes and activations in a type: the compiler then knows all
+loops, and keeps in registers what fits there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .jit import by_type, inline, unless_none
+from .layers import ACTIVATION_CODES
+from .packed import lanes_of, registers
+from .simd import VECTOR_BYTES, Simd, pointer, vectors
+
+REGISTERS = 4  # in a vector: enough independent work that none waits for another
+TYPED = 128  # parameters up to which a network of one hidden layer has its sizes in a type
+MOST = 1024  # parameters up to which lanes are faster than one network after the other
+
+load, store, lift = vectors(registers(REGISTERS))
+
+# What belongs to each network of a pack, a vector each. First what stays, the rule's constants before all.
+LAM, REST, TARGET, PRESENT, VALIDATING, SIZE, GROW, SHRINK, TOLERANCE = range(5, 14)
+ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BATCH, SEEN, CORRECTION1, CORRECTION2, LAST_OBJECTIVE = range(14, 25)
+BEST, SINCE, STRIP_SUM, STRIP_LEAST, LEAST, RATE, OBJECTIVE = range(25, 32)
+PLANES = 32
+
+# Why a network stopped; where several conditions fire at the same epoch, their sum.
+MAX_EPOCHS, TARGET_ERROR, EARLY_STOPPING, NO_IMPROVEMENT, DIVERGED = 1, 2, 4, 8, 16
+
+# Places in Watch.limits.
+PATIENCE, GENERALIZATION_LOSS, PROGRESS, WINDOW_TOLERANCE = range(4)
+
+
+def width(dtype: Any) -> int:
+    """Networks in a pack."""
+    return REGISTERS * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+class Layer(NamedTuple):
+    """One layer: of integers, or of constants where sizes stand in types."""
+
+    fan_in: Any
+    fan_out: Any
+    weights: Any  # number of its first weight
+    thresholds: Any
+    below: Any  # number of the first unit below; inputs are no units
+    here: Any
+    activation: Any
+
+
+def serves(sizes: Sequence[int]) -> bool:
+    """Whether networks of these sizes train in lanes: larger ones are faster one by one, along their units."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes)) <= MOST
+
+
+def into_lanes(rows: np.ndarray, width: int) -> np.ndarray:
+    """From a row for each network to a row for each pack, [shape: (packs, numbers · width)]; gaps are 0."""
+    packs = -(-len(rows) // width)
+    whole = np.zeros((packs * width, rows.shape[1]), rows.dtype)
+    whole[: len(rows)] = rows
+    return np.ascontiguousarray(whole.reshape(packs, width, -1).transpose(0, 2, 1)).reshape(packs, -1)
+
+
+def out_of_lanes(packs: np.ndarray, width: int) -> np.ndarray:
+    """The way back, [shape: (packs · width, numbers)]."""
+    return packs.reshape(len(packs), -1, width).transpose(0, 2, 1).reshape(len(packs) * width, -1)
+
+
+def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
+    """``Layer`` after ``Layer``, [shape: (layers of weights, 7)]."""
+    layers = []
+    parameter = below = here = 0
+    for fan_in, fan_out, activation in zip(sizes[:-1], sizes[1:], activations, strict=True):
+        thresholds = parameter + fan_in * fan_out
+        layers.append((fan_in, fan_out, parameter, thresholds, below, here, ACTIVATION_CODES[activation]))
+        parameter, below, here = thresholds + fan_out, here, here + fan_out
+    return np.array(layers, np.int64)
+
+
+def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: int) -> tuple[tuple[int, ...], ...] | None:
+    """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
+    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    if len(sizes) != 3 or n > TYPED:
+        return None
+    return tuple((0,) * length for length in (*sizes, *(ACTIVATION_CODES[name] for name in activations), loss))
+
+
+class Rows(NamedTuple):
+    """Samples as packs see them: those of a training set, or of a validation set."""
+
+    X: np.ndarray  # inputs of all samples of all networks, [shape: (rows, d)]
+    Y: np.ndarray  # targets, [shape: (rows, l)]
+    c: np.ndarray | None  # weight of each sample for each network, 0 where it is absent, [shape: (packs, m, lanes)]
+    row: np.ndarray | None  # where it stands in X and Y, [shape: (packs, m, lanes)]; None: all see X from 0 to m
+    m: int  # samples in an epoch, absent ones included
+
+
+class Watch(NamedTuple):
+    """When networks stop, but for what stands in their planes."""
+
+    every: int  # epochs from one validation to the next
+    limits: np.ndarray  # see above, [shape: (4,)]
+    window: int  # epochs without improvement, or 0
+
+
+class Packs(NamedTuple):
+    """All that changes, a row for each pack."""
+
+    P: np.ndarray  # parameters, [shape: (packs, n · lanes)]
+    S: np.ndarray  # state of the rule, slot after slot
+    G: np.ndarray | None  # gradient of the batch begun; None for updates after each sample
+    final: np.ndarray  # parameters of networks that have stopped
+    best: np.ndarray  # parameters of the smallest validation error; or nothing
+    undo: np.ndarray | None  # P, S at the start of an epoch that an adaptive rate may take back
+    ring: np.ndarray  # the smallest error at each of the last ``window`` epochs; or nothing
+    planes: np.ndarray  # [shape: (packs, PLANES · lanes)]
+
+
+class Orders(NamedTuple):
+    """Orders of samples."""
+
+    shared: np.ndarray  # one for all epochs of a call, or one for each, [shape: (1 or count, m)]
+    keys: np.ndarray | None  # uint64 key of the orders of each network, [shape: (packs, lanes)]; None: they share one
+    own: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)], as are the following for one network
+    sort_keys: np.ndarray
+    ends: np.ndarray
+    order: np.ndarray
+    numbers: np.ndarray
+
+
+class Room(NamedTuple):
+    """Work space for one pack."""
+
+    A: np.ndarray  # where Nesterov's rule takes its gradient, [shape: (n · lanes,)]
+    z: np.ndarray  # of each unit, [shape: (units · lanes,)], and so are the next three
+    b: np.ndarray
+    slope: np.ndarray
+    g: np.ndarray
+    sample: np.ndarray  # inputs and targets of one sample of each network, [shape: ((d + l) · lanes,)]
+
+
+def make_room(sizes: Sequence[int], dtype: Any) -> Room:
+    """Work space for a pack."""
+    lanes, units = width(dtype), sum(sizes[1:])
+    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    z, b, slope, g = (np.zeros(units * lanes, dtype) for _ in range(4))
+    return Room(np.zeros(n * lanes, dtype), z, b, slope, g, np.zeros((sizes[0] + sizes[-1]) * lanes, dtype))
+
+
+# --- Sizes by type or by value; room in registers or in memory.
+
+
+def layer_at(shape: Any, layers: Any, index: int) -> Any:
+    """Layer ``index``."""
+
+
+def _layer_by_value(shape: Any, layers: Any, index: int) -> Any:
+    return Layer(
+        layers[index, 0],
+        layers[index, 1],
+        layers[index, 2],
+        layers[index, 3],
+        layers[index, 4],
+        layers[index, 5],
+        layers[index, 6],
+    )
+
+
+def _layer_by_type(shape: Any, layers: Any, index: int) -> Any:
+    d, q, l = len(shape[0]), len(shape[1]), len(shape[2])
+    if index == 0:
+        return Layer(d, q, 0, d * q, 0, 0, len(shape[3]))
+    return Layer(q, l, d * q + q, d * q + q + q * l, 0, q, len(shape[4]))
+
+
+def depth_of(shape: Any, layers: Any) -> int:
+    """Layers of weights."""
+    return len(layers)
+
+
+def loss_of(shape: Any, loss: int) -> int:
+    """The code of the loss."""
+
+
+by_type(
+    loss_of,
+    lambda shape, loss: (
+        (lambda shape, loss: loss) if isinstance(shape, types.NoneType) else (lambda shape, loss: len(shape[5]))
+    ),
+)
+by_type(
+    layer_at,
+    lambda shape, layers, index: _layer_by_value if isinstance(shape, types.NoneType) else _layer_by_type,
+)
+by_type(
+    depth_of,
+    lambda shape, layers: (
+        (lambda shape, layers: len(layers)) if isinstance(shape, types.NoneType) else (lambda shape, layers: 2)
+    ),
+)
+
+
+def _make_room(of_units: bool) -> Callable[..., Any]:
+    @intrinsic
+    def room(typing_context: Any, place: Any, shape: Any) -> Any:
+        """A pointer as it is; or, where sizes stand in a type, one to room on the stack for as many vectors as there
+        are parameters, or units. The compiler turns them into registers where it can. None stays None.
+
+        Not for a function that is copied to where it is called: its room ends with it."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if isinstance(place, types.NoneType):
+                return context.get_dummy_value()
+            if isinstance(shape, types.NoneType):
+                return arguments[0]
+            d, q, l = (len(part) for part in shape.types[:3])
+            count = q + l if of_units else (d + 1) * q + (q + 1) * l
+            vector = context.get_value_type(Simd(place.dtype, REGISTERS * VECTOR_BYTES * 8 // place.dtype.bitwidth))
+            with builder.goto_entry_block():
+                begin = builder.alloca(ir.ArrayType(vector, count))
+                begin.align = 64
+            return builder.bitcast(begin, context.get_value_type(place))
+
+        return place(place, shape), generate
+
+    return room
+
+
+room_for_parameters, room_for_units = _make_room(False), _make_room(True)
+
+
+@inline
+def at(array: Any, number: int) -> Any:
+    """Vector ``number``."""
+    return load(array, number * (REGISTERS * lanes_of(array)))
+
+
+@inline
+def write(array: Any, number: int, value: Any) -> None:
+    store(array, number * (REGISTERS * lanes_of(array)), value)
+
+
+UNROLLED = 16  # units
+
+
+@intrinsic
+def each_unit(typing_context: Any, shape: Any, count: Any, body: Any, arguments: Any) -> Any:
+    """``body(h, *arguments)`` for each unit h of the first layer of weights: a loop, or, where a type says how many
+    there are and they are few, one after another, so that the compiler knows every place and can use registers."""
+    signature_of_body = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        call = context.get_function(body, signature_of_body)
+        rest = [
+            context.cast(builder, builder.extract_value(values[3], i), came, wanted)
+            for i, (came, wanted) in enumerate(zip(arguments.types, signature_of_body.args[1:], strict=True))
+        ]
+        known = 0 if isinstance(shape, types.NoneType) else len(shape.types[1])
+        if 0 < known <= UNROLLED:
+            for h in range(known):
+                call(builder, (context.get_constant(types.intp, h), *rest))
+        else:
+            with cgutils.for_range(builder, values[1]) as loop:
+                call(builder, (loop.index, *rest))
+        return context.get_dummy_value()
+
+    return types.void(shape, types.intp, body, arguments), generate
+
+
+def copy_in(shape: Any, source: Any, target: Any) -> None:
+    """Copy parameters to or from the stack, if that is where they are."""
+
+
+def _nothing_to_copy(shape: Any, source: Any, target: Any) -> None:
+    pass
+
+
+def _copy_all(shape: Any, source: Any, target: Any) -> None:
+    d, q, l = len(shape[0]), len(shape[1]), len(shape[2])
+    for p in range((d + 1) * q + (q + 1) * l):
+        write(target, p, at(source, p))
+
+
+by_type(
+    copy_in,
+    lambda shape, source, target: (
+        _nothing_to_copy if isinstance(shape, types.NoneType) or isinstance(source, types.NoneType) else _copy_all
+    ),
+)
+
+
+@unless_none
+def row(array: Any, pack: int) -> Any:
+    """A pointer to what belongs to a pack."""
+    return pointer(array, pack * array.shape[1])

@@ -1,0 +1,412 @@
+"""train_many(): thousands of networks in one call, each with its own settings and its own share of the data.
+
+The arguments become ``Group``s of networks that one kernel can train; threads take a few hundred networks of a group
+at a time through all their epochs (``bench``). Networks too large for lanes train one by one, by ``train``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import formulas
+from .arguments import as_flag, as_integer
+from .bench import Bench, Results, by_member
+from .console import ctrl_c, progress_bar, share_ctrl_c
+from .fit import Fit
+from .groups import Given, Group, in_lanes, of
+from .kernels import machine, packs
+from .network import Network
+from .networks import Networks, same_kind
+from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
+from .training import as_target, train
+
+AT_ONCE = 64  # packs that a thread takes at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The result of ``train_many``: arrays with an entry for each network.
+
+    Attributes
+    ----------
+    networks : the trained networks: ``Networks``, or a list of ``Network`` where they differ in shape; with
+        EarlyStopping each is that of its smallest validation error
+    error : E of each network on its own training data, without penalty
+    objective : λ E + (1 − λ) Σ w² of each; E without λ
+    validation_error : the smallest validation error of each, NaN without one
+    epochs, updates : completed epochs, updates made
+    best_epoch : completed epochs at the smallest validation error, 0 without one
+    stopped_by : name of the condition that ended each, or "diverged", "interrupted"
+    errors, validation_errors : a list with E of each epoch for each network, as in ``Fit``, if ``history`` was asked
+        for; else None
+    order : number of each network in what ``train_many`` was given
+    seconds : seconds of the whole call without ``compile_seconds``
+    compile_seconds : seconds spent compiling, or loading machine code from disk
+    target : "cpu" or "cuda"
+    """
+
+    networks: Networks | list[Network]
+    error: np.ndarray
+    objective: np.ndarray
+    validation_error: np.ndarray
+    epochs: np.ndarray
+    updates: np.ndarray
+    best_epoch: np.ndarray
+    stopped_by: np.ndarray
+    errors: list[np.ndarray] | None
+    validation_errors: list[np.ndarray] | None
+    order: np.ndarray
+    seconds: float
+    compile_seconds: float
+    target: str
+
+    def __len__(self) -> int:
+        return len(self.error)
+
+    @property
+    def best(self) -> Network:
+        """The network of the smallest error: of the validation error where there is one."""
+        return self.networks[int(self.ranking()[0])]
+
+    def ranking(self) -> np.ndarray:
+        """Numbers of the networks, the best first: by validation error where there is one, else by error. Those that
+        have none, not being finite, come last."""
+        measure = self.validation_error if np.isfinite(self.validation_error).any() else self.error
+        return np.argsort(np.where(np.isnan(measure), np.inf, measure), kind="stable")
+
+    def best_first(self) -> Fits:
+        """The same, in the order of ``ranking``."""
+        return self[self.ranking()]
+
+    def __getitem__(self, index: Any) -> Fits:
+        """Some of them: a slice, a list of numbers, or a mask."""
+        numbers = np.arange(len(self))[index]
+        if numbers.ndim != 1:
+            raise IndexError("fits: expected a slice, a list of numbers or a mask; one network is fits.networks[i]")
+        arrays = {name: getattr(self, name)[numbers] for name in _ARRAYS}
+        nets = self.networks
+        picked = nets[numbers] if isinstance(nets, Networks) else [nets[i] for i in numbers]
+        lists = {
+            name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
+            for name in ("errors", "validation_errors")
+        }
+        return replace(self, networks=picked, **arrays, **lists)
+
+    def __repr__(self) -> str:
+        reasons, counts = np.unique(self.stopped_by, return_counts=True)
+        why = ", ".join(f"{count} by {reason}" for reason, count in zip(reasons, counts, strict=True))
+        low, middle = np.nanmin(self.error), np.nanmedian(self.error)
+        return (
+            f"Fits(of {len(self)} networks, E from {low:.6g}, median {middle:.6g}; stopped {why}; "
+            f"{self.seconds:.3g} s on {self.target})"
+        )
+
+
+_ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_epoch", "stopped_by", "order")
+
+
+def train_many(
+    nets: Networks | Sequence[Network],
+    X: Any,
+    Y: Any,
+    *,
+    eta: Any = None,
+    updates: str | int = "stochastic",
+    loss: str | None = None,
+    rule: Any = "sgd",
+    lam: Any = None,
+    stop: Any = None,
+    max_epochs: Any = None,
+    target_error: Any = None,
+    validation: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    trainable: Any = None,
+    train_thresholds: bool = True,
+    shuffle: bool = True,
+    seed: Any = 0,
+    target: str = "auto",
+    threads: int | None = None,
+    progress: bool | None = None,
+    history: bool = False,
+    best_first: bool = False,
+) -> Fits:
+    """Train many networks in one call, each as ``train`` would train it alone.
+
+    An argument marked * is one value for all networks, or a list with one for each.
+
+    Parameters
+    ----------
+    nets : ``Networks``, or a list of ``Network`` whose shapes may differ
+    X, Y : data for all networks, as for ``train``; or a list with a data set for each network
+    eta* : learning rate η > 0, a schedule, or None for the rule's default
+    updates, loss : as for ``train``
+    rule* : as for ``train``
+    lam* : the book's λ in (0, 1), or None
+    stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit for the
+        whole call
+    max_epochs* : at most so many epochs, instead of a MaxEpochs in ``stop``
+    target_error* : stop at this error, instead of a TargetError in ``stop``
+    validation : (X, Y) for all networks, or (list of X, list of Y); or (X, Y, mask) with a boolean mask (networks, m),
+        True where a sample counts for a network: in a cross-validation, those it does not learn from
+    sample_weight : (m,) weights c_k ≥ 0 for all networks, or (networks, m): a network's share of the data; a list where
+        each has data of its own. A sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced"
+    trainable, train_thresholds : as for ``train``, for all networks
+    shuffle : visit the samples in an order of its own in each epoch
+    seed* : decides these orders. Networks of one seed share the orders, which is faster
+    target : "auto" or "cpu"
+    threads : how many threads to use, None for as many as there are cores; results do not depend on it
+    progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
+    history : keep the error of each epoch of each network
+    best_first : return the networks in the order of ``Fits.ranking``
+
+    Returns
+    -------
+    Fits. A network that diverges ends with its last finite parameters, and disturbs no other; Ctrl-C and TimeLimit end
+    those that have not stopped, with what they have learnt.
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, and the network if it concerns one
+
+    Notes
+    -----
+    Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes.py``): ``train`` and ``train_many`` agree
+    to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
+    Networks of more than about a thousand parameters train one by one.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> nets = bpjit.Networks.random((2, 2, 1), 100, seed=0)
+    >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> fits = bpjit.train_many(nets, X, Y, eta=5.0, stop=[bpjit.MaxEpochs(2000), bpjit.TargetError(1e-3)])
+    >>> bool((fits.stopped_by == "TargetError").sum() > 50)
+    True
+    >>> fits.best.classify(X)
+    array([0, 1, 1, 0])
+    """
+    started = time.perf_counter()
+    target = as_target(target)
+    if progress is not None:
+        as_flag("progress", progress)
+    given = Given(
+        nets,
+        X,
+        Y,
+        eta=eta,
+        updates=updates,
+        loss=loss,
+        rule=rule,
+        lam=lam,
+        stop=stop,
+        max_epochs=max_epochs,
+        target_error=target_error,
+        validation=validation,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        trainable=trainable,
+        train_thresholds=as_flag("train_thresholds", train_thresholds),
+        shuffle=as_flag("shuffle", shuffle),
+        seed=seed,
+        history=as_flag("history", history),
+    )
+    as_flag("best_first", best_first)
+    threads = machine.cores() if threads is None else as_integer("threads", threads, low=1)
+    limits = [condition.seconds for condition in given.conditions if isinstance(condition, TimeLimit)]
+    groups = given.groups()
+    results = [Results(group) for group in groups]
+    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
+        compile_seconds = sum(_compile(group) for group in groups if in_lanes(group))
+        work = _Work(threads, interrupted, time.perf_counter() + min(limits, default=np.inf), show)
+        for group, result in zip(groups, results, strict=True):
+            work.add(group, result)
+        work.finish()
+    seconds = time.perf_counter() - started - compile_seconds
+    fits = _gather(groups, results, given.count, seconds, compile_seconds, target)
+    return fits.best_first() if best_first else fits
+
+
+def _compile(group: Group) -> float:
+    """Make sure the machine code for a group is there; returns the seconds it took."""
+    started = time.perf_counter()
+    Bench(group, np.arange(1), Results(group)).compile()
+    return time.perf_counter() - started
+
+
+class _Work:
+    """What threads do: some networks of a group each, until all are done."""
+
+    def __init__(
+        self, threads: int, interrupted: threading.Event, deadline: float, show: Callable[[int, float | None], None]
+    ) -> None:
+        self.threads, self.interrupted, self.deadline, self.show = threads, interrupted, deadline, show
+        self.failed = threading.Event()
+        self.pool = ThreadPoolExecutor(threads, "bpjit") if threads > 1 else None
+        self.jobs: list[Any] = []
+        self.done, self.lock = 0, threading.Lock()
+
+    def reason_to_end(self) -> str | None:
+        """Why networks that have not stopped should."""
+        if self.interrupted.is_set() or self.failed.is_set():
+            return "interrupted"
+        return "TimeLimit" if time.perf_counter() >= self.deadline else None
+
+    def report(self, stopped: int) -> None:
+        """So many networks more are done."""
+        with self.lock:
+            self.done += stopped
+        if self.pool is None:
+            self.show(self.done, None)
+
+    def add(self, group: Group, results: Results) -> None:
+        """Train a group; where there is one thread, now."""
+        if in_lanes(group):
+            width = packs.width(group.net.dtype)
+            most = width * max(1, min(AT_ONCE, -(-len(group) // (self.threads * width))))
+            parts = -(-len(group) // most)
+            for part in range(parts):  # long and short ones to all alike
+                members = np.arange(part, len(group), parts)
+                self._do(lambda members=members: Bench(group, members, results).run(self.reason_to_end, self.report))
+        else:
+            for member in range(len(group)):
+                self._do(lambda member=member: self._train_alone(group, member, results))
+
+    def _do(self, job: Callable[[], None]) -> None:
+        if self.pool is None:
+            job()
+        else:
+            self.jobs.append(self.pool.submit(job))
+
+    def finish(self) -> None:
+        """Wait for all; what a thread raises, this does."""
+        if self.pool is None:
+            return
+        with self.pool:
+            try:
+                waiting = set(self.jobs)
+                while waiting:
+                    finished, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
+                    self.show(self.done, None)
+                    for job in finished:
+                        job.result()
+            except BaseException:
+                self.failed.set()
+                for job in self.jobs:
+                    job.cancel()
+                raise
+
+    def _train_alone(self, group: Group, member: int, results: Results) -> None:
+        """Train a network too large for lanes, by ``train``."""
+        reason = self.reason_to_end()
+        if reason is not None:
+            results.stopped_by[member] = reason
+            return
+        with share_ctrl_c(self.interrupted):
+            results.keep(member, train_one(group, member, self.deadline - time.perf_counter()))
+        self.report(1)
+
+
+def train_one(group: Group, member: int, seconds: float) -> Fit:
+    """``train`` for one network of a group, in the network's own units; ``seconds`` are left."""
+    net, rule = group.net, of(group.rules, member)
+    like = Network(net.sizes, group.start[member], hidden=net.hidden, output=net.output, dtype=net.dtype)
+    X, Y, c = group.D.of(member)
+    numbers = group.D.numbers.astype(np.int64)  # absent samples may have been left out: they keep their numbers
+    whole = [np.zeros((numbers[-1] + 1, *array.shape[1:]), net.dtype) for array in (X, Y, numbers)]
+    for array, values in zip(whole, (X, Y, 1 if c is None else c), strict=True):
+        array[numbers] = values
+    absent = whole[2] == 0
+    whole[1][absent] = Y[0]  # targets that fit the loss
+    V = None
+    if group.V.m > 0:
+        inputs, targets, counts = group.V.of(member)
+        there = slice(None) if counts is None else counts > 0
+        V = inputs[there], targets[there]
+    stop: list[Condition] = []
+    for item in group.conditions:
+        if isinstance(item, MaxEpochs):
+            item = MaxEpochs(int(of(group.epochs, member)))
+        elif isinstance(item, TargetError):
+            item = TargetError(float(of(group.targets, member)))
+        elif isinstance(item, TimeLimit):
+            item = TimeLimit(max(1e-6, seconds))
+        stop.append(item)
+    eta = of(group.schedules, member) if group.schedules else float(of(group.etas, member))
+    lam = float(of(group.lam, member))
+    return train(
+        like,
+        whole[0],
+        whole[1],
+        eta=None if rule.default_eta is None else eta,
+        updates={None: "accumulated", 1: "stochastic"}.get(group.size, group.size),  # type: ignore[arg-type]
+        loss=group.loss,
+        rule=rule,
+        lam=lam if lam < 1.0 else None,
+        stop=stop,
+        validation=V,
+        sample_weight=None if c is None and not absent.any() else whole[2],
+        trainable=group.trainable,
+        shuffle=group.shuffle,
+        seed=int(of(group.seeds, member)),
+        threads=1,
+        progress=False,
+    )
+
+
+def _gather(
+    groups: Sequence[Group], results: Sequence[Results], count: int, seconds: float, compile_seconds: float, target: str
+) -> Fits:
+    """The results of all groups in the order of the networks."""
+    columns: dict[str, np.ndarray] = {}
+    nets: Any = [None] * count
+    lists: Any = {"errors": [None] * count, "validation_errors": [None] * count}
+    alike = all(same_kind(group.net, groups[0].net) for group in groups)
+    vectors = np.empty((count, len(groups[0].net.parameters)), groups[0].net.dtype) if alike else None
+    for group, result in zip(groups, results, strict=True):
+        members, every = group.members, np.arange(len(group))
+        lam = by_member(group.lam, every)
+        squares = np.square(result.parameters, dtype=np.float64).sum(axis=1)
+        penalised = lam < 1.0
+        objective = result.errors.copy()
+        objective[penalised] = formulas.regularised_objective(result.errors, squares, lam, 1.0 - lam)[penalised]
+        present = group.D.present(every)
+        batches = -(-present // (present if group.size is None else group.size))
+        found = {
+            "error": result.errors,
+            "objective": objective,
+            "validation_error": result.best_validation,
+            "epochs": result.epochs,
+            "updates": result.epochs * batches,
+            "best_epoch": result.best_epochs,
+            "stopped_by": result.stopped_by,
+        }
+        for name, values in found.items():
+            columns.setdefault(name, np.empty(count, values.dtype))[members] = values
+        if vectors is not None:
+            vectors[members] = result.parameters
+        else:
+            for member, vector in zip(members, result.parameters, strict=True):
+                nets[member] = group.net.with_parameters(vector)
+        if group.history:
+            for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
+                for member, pieces in zip(members, history, strict=True):
+                    lists[name][member] = np.concatenate([np.empty(0), *pieces])
+    return Fits(
+        networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
+        **columns,
+        errors=lists["errors"] if groups[0].history else None,
+        validation_errors=lists["validation_errors"] if groups[0].history else None,
+        order=np.arange(count),
+        seconds=seconds,
+        compile_seconds=compile_seconds,
+        target=target,
+    )
