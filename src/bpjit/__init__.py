@@ -16,6 +16,7 @@ from .online_learner import OnlineLearner
 from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
 from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
+from .searches import Table, bagging, cross_validate, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
 from .training import compile, train
 from .version import __version__
@@ -45,13 +46,18 @@ __all__ = [
     "Rprop",
     "Scale",
     "StepDecay",
+    "Table",
     "TargetError",
     "TimeLimit",
     "__version__",
+    "bagging",
     "compile",
+    "cross_validate",
     "error",
     "gradient",
+    "grid",
     "jacobian",
+    "multi_start",
     "train",
     "train_many",
 ]

@@ -50,7 +50,7 @@ class Results:
         self.best_epochs = np.zeros(n, np.int64)  # 0: no validation was the best
         self.stopped_by = np.full(n, "", dtype="<U13")
         self.errors = np.full(n, np.nan)
-        self.best_validation = np.full(n, np.nan)
+        self.validation_errors = np.full(n, np.nan)
         self.history: list[list[np.ndarray]] = [[] for _ in range(n if group.history else 0)]
         self.validation_history: list[list[np.ndarray]] = [[] for _ in range(n if group.history else 0)]
 
@@ -59,8 +59,6 @@ class Results:
         self.parameters[member], self.errors[member] = fit.network.parameters, fit.error
         self.epochs[member], self.best_epochs[member] = fit.epochs, fit.best_epoch or 0
         self.stopped_by[member] = fit.stopped_by
-        if fit.best_epoch is not None:
-            self.best_validation[member] = np.nanmin(fit.validation_errors)
         if self.history:
             self.history[member].append(fit.errors)
             self.validation_history[member].append(fit.validation_errors)
@@ -119,7 +117,7 @@ class Bench:
         state = {"P": start, "S": self._slots(members), "final": start, "planes": self._planes(members)}
         if group.size != 1:
             state["G"] = np.zeros((count, self.n), self.dtype)
-        if group.V.m > 0:
+        if group.validates:
             state["best"] = start
         if group.adaptive:
             state["undo"] = np.zeros((count, (1 + slots) * self.n + 3), self.dtype)
@@ -169,7 +167,8 @@ class Bench:
         gaps = np.arange(count * width).reshape(count, width) >= len(members)
         for plane in (packs.PRESENT, packs.VALIDATING, packs.SIZE):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
-        self.D, self.V = self._rows(group.D), self._rows(group.V)
+        self.D = self._rows(group.D)
+        self.V = self._rows(group.V if group.validates else group.V.nothing())
         self.orders = self._orders(1)
         self._constant = None if group.schedules else self._by_lane(group.etas)[None]
 
@@ -217,7 +216,7 @@ class Bench:
     def compile(self) -> None:
         """Make sure the machine code is there."""
         nothing = np.empty((len(self.state.P), 0), self.dtype)
-        self._train(self.state, self._etas(0), 0, nothing, nothing)
+        self._train(self.state, self._etas(1), 0, nothing, nothing)
         self.measure(self.state.P[:0], self.D, packs.PRESENT)
 
     def run(self, reason_to_end: Callable[[], str | None], report: Callable[[int], None]) -> None:
@@ -241,6 +240,9 @@ class Bench:
         planes = into_lanes(self._planes(members), self.width)
         self._sit_down(members, {"P": vectors, "final": vectors, "planes": planes})
         self.results.errors[members] = self.measure(vectors, self.D, packs.PRESENT)
+        if self.group.V.m > 0:
+            V = self._rows(self.group.V)
+            self.results.validation_errors[members] = self.measure(vectors, V, packs.VALIDATING)
 
     def _horizon(self) -> int:
         """How many epochs to run next."""
@@ -364,12 +366,11 @@ class Bench:
 
     def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
         group, results, members = self.group, self.results, self.members[slots]
-        if group.V.m > 0:
+        if group.validates:
             best, since = (self._by_slot(plane)[slots] for plane in (packs.BEST, packs.SINCE))
             found = np.isfinite(best)
             validated = ended // self.watch.every * self.watch.every
             results.best_epochs[members] = np.where(found, validated - since.astype(np.int64), 0)
-            results.best_validation[members] = np.where(found, best, np.nan)
             if group.early:
                 vectors = np.where(found[:, None], out_of_lanes(self.state.best, self.width)[slots], vectors)
         results.parameters[members], results.epochs[members] = vectors, ended

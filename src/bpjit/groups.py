@@ -50,6 +50,11 @@ class Data:
             return np.full(len(members), self.m)
         return np.count_nonzero(self.c[members], axis=1)
 
+    def nothing(self) -> Data:
+        """The same kind of data, without a sample."""
+        c, row = (None if array is None else array[:, :0] for array in (self.c, self.row))
+        return Data(self.X, self.Y, c, row, self.numbers[:0])
+
     def of(self, member: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Inputs, targets and weights of one network."""
         rows = slice(0, self.m) if self.row is None else self.row[member]
@@ -89,6 +94,11 @@ class Group:
     @property
     def own_orders(self) -> bool:
         return len(self.seeds) > 1
+
+    @property
+    def validates(self) -> bool:
+        """Whether the error of the validation set matters while training goes on."""
+        return self.V.m > 0 and (self.early is not None or self.history)
 
     @property
     def early(self) -> EarlyStopping | None:
@@ -316,25 +326,28 @@ class Given:
             c = None if weights is None and class_weight is None else np.broadcast_to(D.c, (len(members), len(D.c)))
             return Data(D.X, D.Y, c, None, D.numbers)
         D = as_samples(net, X, Y, loss, names=names[:2])
-        table = as_array(names[2], weights, np.dtype(np.float64), f"finite numbers of shape ({self.count}, {len(D.X)})")
+        expected = f"finite numbers of shape ({self.count}, {len(D.X)})"
+        table = as_array(names[2], weights, np.dtype(np.float64), expected)
         if table.shape != (self.count, len(D.X)):
-            raise ValueError(f"{names[2]}: expected shape ({self.count}, {len(D.X)}), got {table.shape}")
-        c = table[members]
-        if class_weight is not None:
-            labels = class_numbers(net._targets(names[1], Y, len(D.X)))
-            for place, member in enumerate(members):
-                with concerning(int(member)):
-                    seen = c[place] > 0
-                    c[place, seen] *= class_weights("class_weight", class_weight, labels[seen], max(2, D.Y.shape[1]))
-        wrong = np.flatnonzero((c < 0).any(axis=1) | ~(c > 0).any(axis=1))
-        if len(wrong):
-            raise ValueError(
-                f"{names[2]}: network {members[wrong[0]]}: expected numbers >= 0, not all 0, got "
-                f"{describe(table[members[wrong[0]]])}"
-            )
-        c /= c.max(axis=1, keepdims=True)
-        c *= (np.count_nonzero(c, axis=1) / c.sum(axis=1))[:, None]
-        return Data(D.X, D.Y, c.astype(net.dtype), None, D.numbers)
+            raise ValueError(f"{names[2]}: expected {expected}, got shape {table.shape}")
+        labels = None if class_weight is None else class_numbers(net._targets(names[1], Y, len(D.X)))
+        c = np.empty((len(members), len(D.X)), net.dtype)
+        for place, member in enumerate(members):
+            with concerning(int(member)):
+                c[place] = _weights(names[2], table[member], class_weight, labels, max(2, D.Y.shape[1]))
+        return Data(D.X, D.Y, c, None, D.numbers)
+
+
+def _weights(name: str, weights: Any, class_weight: Any, labels: np.ndarray | None, l: int) -> np.ndarray:
+    """Weights of the samples of one network, of mean 1 where they are not 0. Absent samples stay in their places."""
+    c = as_weights(name, weights, len(weights)).copy()
+    if labels is not None:
+        seen = c > 0
+        c[seen] *= class_weights("class_weight", class_weight, labels[seen], l)
+        if not c.any():
+            raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
+    c /= c.max()
+    return c / c[c > 0].mean()
 
 
 def _is_own(X: Any) -> bool:
@@ -360,21 +373,24 @@ def _own_data(
     sets: list[Samples] = []
     for member in members:
         with concerning(int(member)):
-            c = None if weights is None else as_weights(names[2], weights[member], len(X[member]))
-            sets.append(as_samples(net, X[member], Y[member], loss, c, class_weight, names=names[:2]))
+            sets.append(as_samples(net, X[member], Y[member], loss, names=names[:2]))
     lengths = np.array([len(D.X) for D in sets])
     m, starts = int(lengths.max()), np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    places = np.minimum(np.arange(m), lengths[:, None] - 1)
     c = None
     if weights is not None or class_weight is not None or (lengths != m).any():
         c = np.zeros((len(sets), m), net.dtype)
-        for place, D in enumerate(sets):
-            c[place, : len(D.c)] = D.c
+        for place, (member, D) in enumerate(zip(members, sets, strict=True)):
+            with concerning(int(member)):
+                mine = np.ones(len(D.X)) if weights is None else weights[member]
+                if np.shape(mine) != (len(D.X),):
+                    raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
+                labels = None if class_weight is None else class_numbers(net._targets(names[1], Y[member], len(D.X)))
+                c[place, : len(D.X)] = _weights(names[2], mine, class_weight, labels, max(2, D.Y.shape[1]))
     return Data(
         np.concatenate([D.X for D in sets]),
         np.concatenate([D.Y for D in sets]),
         c,
-        starts[:, None] + places,
+        starts[:, None] + np.minimum(np.arange(m), lengths[:, None] - 1),
         np.arange(m, dtype=np.uint64),
     )
 

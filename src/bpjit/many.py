@@ -19,6 +19,7 @@ from . import formulas
 from .arguments import as_flag, as_integer
 from .bench import Bench, Results, by_member
 from .console import ctrl_c, progress_bar, share_ctrl_c
+from .evaluation import error
 from .fit import Fit
 from .groups import Given, Group, in_lanes, of
 from .kernels import machine, packs
@@ -40,9 +41,9 @@ class Fits:
         EarlyStopping each is that of its smallest validation error
     error : E of each network on its own training data, without penalty
     objective : λ E + (1 − λ) Σ w² of each; E without λ
-    validation_error : the smallest validation error of each, NaN without one
+    validation_error : E of each network on its validation set, NaN without one
     epochs, updates : completed epochs, updates made
-    best_epoch : completed epochs at the smallest validation error, 0 without one
+    best_epoch : completed epochs at the smallest validation error; 0 where that was not followed
     stopped_by : name of the condition that ended each, or "diverged", "interrupted"
     errors, validation_errors : a list with E of each epoch for each network, as in ``Fit``, if ``history`` was asked
         for; else None
@@ -155,7 +156,8 @@ def train_many(
     max_epochs* : at most so many epochs, instead of a MaxEpochs in ``stop``
     target_error* : stop at this error, instead of a TargetError in ``stop``
     validation : (X, Y) for all networks, or (list of X, list of Y); or (X, Y, mask) with a boolean mask (networks, m),
-        True where a sample counts for a network: in a cross-validation, those it does not learn from
+        True where a sample counts for a network: in a cross-validation, those it does not learn from. It is looked at
+        after the epochs where EarlyStopping or ``history`` ask for it, and at the end
     sample_weight : (m,) weights c_k ≥ 0 for all networks, or (networks, m): a network's share of the data; a list where
         each has data of its own. A sample of weight 0 is absent
     class_weight : {class number: weight} or "balanced"
@@ -311,7 +313,12 @@ class _Work:
             results.stopped_by[member] = reason
             return
         with share_ctrl_c(self.interrupted):
-            results.keep(member, train_one(group, member, self.deadline - time.perf_counter()))
+            fit = train_one(group, member, self.deadline - time.perf_counter())
+        results.keep(member, fit)
+        if group.V.m > 0:
+            X, Y, c = group.V.of(member)
+            there = slice(None) if c is None else c > 0
+            results.validation_errors[member] = error(fit.network, X[there], Y[there], loss=group.loss)
         self.report(1)
 
 
@@ -327,7 +334,7 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
     absent = whole[2] == 0
     whole[1][absent] = Y[0]  # targets that fit the loss
     V = None
-    if group.V.m > 0:
+    if group.validates:
         inputs, targets, counts = group.V.of(member)
         there = slice(None) if counts is None else counts > 0
         V = inputs[there], targets[there]
@@ -383,7 +390,7 @@ def _gather(
         found = {
             "error": result.errors,
             "objective": objective,
-            "validation_error": result.best_validation,
+            "validation_error": result.validation_errors,
             "epochs": result.epochs,
             "updates": result.epochs * batches,
             "best_epoch": result.best_epochs,

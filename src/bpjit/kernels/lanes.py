@@ -114,7 +114,7 @@ def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, d: int,
     lanes = REGISTERS * lanes_of(sample)
     X, Y, m = pointer(rows.X, 0), pointer(rows.Y, 0), rows.m
     for lane in range(lanes):
-        s = number_of(own, t, lane, k)
+        s = number_of(own, t * lanes + lane, k)
         r = row_of(rows.row, pack, m, s, lane, lanes)
         for i in range(d):
             put(sample, i * lanes + lane, item(X, r * d + i))
@@ -123,11 +123,11 @@ def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, d: int,
 
 
 @inline
-def number_of(own: Any, t: int, lane: int, k: Any) -> Any:
-    """The sample of a network at position t."""
+def number_of(own: Any, place: int, k: Any) -> Any:
+    """The sample of a network, where it has an order of its own, or k."""
     if own is None:
         return k
-    return own[t, lane]
+    return item(own, place)
 
 
 @inline
@@ -601,18 +601,18 @@ def mean_error(
 
 
 @unless_none
-def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> Any:
+def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> None:
     """The order of an epoch for each network. Writes own."""
     for lane in range(keys.shape[1]):
         epoch_order(keys[pack, lane], epoch, orders.numbers, orders.sort_keys, orders.ends, orders.order)
         for t in range(m):
             orders.own[t, lane] = orders.order[t]
-    return orders.own
 
 
 @unless_none
-def orders_made(keys: Any, orders: Orders) -> Any:
-    return orders.own
+def own_numbers(keys: Any, orders: Orders) -> Any:
+    """Where ``own_orders`` writes, or None."""
+    return pointer(orders.own, 0)
 
 
 @inline
@@ -736,7 +736,8 @@ def end_of_epoch(
             for p in range(n):
                 write(kept, p, select(better, at(P, p), at(kept, p)))
         best = select(better, validated, best)
-        since = select(better, zero, at(planes, SINCE) + like(error, watch.every))
+        since = at(planes, SINCE)
+        since = select(better, zero, select(alive, since + like(error, watch.every), since))
         write(planes, BEST, best)
         write(planes, SINCE, since)
         loss_now = like(error, 100) * (validated / best - one)
@@ -826,7 +827,7 @@ def train_pack(
     total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
     left, target = at(planes, LEFT), at(planes, TARGET)
     steps, count = steps_of(kind, planes, mask_of(mask), penalty), epochs[1]
-    own = orders_made(orders.keys, orders)
+    own = own_numbers(orders.keys, orders)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
             break
