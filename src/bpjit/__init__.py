@@ -9,6 +9,7 @@ array([1, 0])
 
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
+from .learner_bank import LearnerBank, Snapshot
 from .many import Fits, train_many
 from .network import Network
 from .networks import Networks
@@ -33,6 +34,7 @@ __all__ = [
     "Fits",
     "GradientNorm",
     "InverseTime",
+    "LearnerBank",
     "MaxEpochs",
     "Momentum",
     "Nesterov",
@@ -45,6 +47,7 @@ __all__ = [
     "RMSProp",
     "Rprop",
     "Scale",
+    "Snapshot",
     "StepDecay",
     "Table",
     "TargetError",

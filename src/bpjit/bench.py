@@ -24,9 +24,10 @@ from .stopping import EarlyStopping, MaxEpochs, NoImprovement, TargetError
 
 CALL_SECONDS = 0.05  # how long one kernel call should take
 FIRST_CALL_SECONDS = 0.0002
-SHORT_CALL_SECONDS = 0.002  # worth its overhead
+SHORT_CALL_SECONDS = 0.0005  # worth its overhead
 MOST_ORDERS = 1 << 18  # numbers in the orders of one call
 MOST_EPOCHS = 1 << 16  # in one call
+MOST_SORTED = 2048  # samples up to which several orders are sorted at once
 FLAGS = {  # in lanes, of each condition
     MaxEpochs: packs.MAX_EPOCHS,
     TargetError: packs.TARGET_ERROR,
@@ -194,9 +195,9 @@ class Bench:
             shared,
             keys,
             np.zeros((m if own else 0, self.width), np.int64),
+            np.zeros((m + 1 if own or (self.shuffled and m <= MOST_SORTED) else 0, self.width), np.uint64),
             np.zeros(m, np.uint64),
             np.zeros(m + 1, np.int64),
-            np.zeros(m, np.int64),
             group.D.numbers,
         )
         if self.shuffled and not own:
@@ -250,9 +251,11 @@ class Bench:
         left = by_member(group.epochs, self.members[self.alive]) - self.epoch
         cost = self._seconds_of_epoch * len(self.state.P)
         affordable = self._budget / cost
-        alike = left.min() == left.max() and not (group.early or group.window or np.isfinite(group.targets).any())
-        if not alike:
-            affordable = min(affordable, max(self.epoch // 2, SHORT_CALL_SECONDS / cost))
+        if group.early or group.window or np.isfinite(group.targets).any():  # nobody knows who stops when
+            affordable = min(affordable, max(self.epoch // 8, SHORT_CALL_SECONDS / cost))
+        elif left.min() < left.max():  # until a pack can be spared
+            spare = len(left) - (len(self.state.P) - 1) * self.width
+            affordable = min(affordable, max(np.sort(left)[spare - 1], SHORT_CALL_SECONDS / cost))
         if self.shuffled:
             affordable = min(affordable, MOST_ORDERS // group.D.m)
         return int(min(max(1, affordable), left.max(), MOST_EPOCHS))

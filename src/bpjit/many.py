@@ -274,7 +274,7 @@ class _Work:
         if in_lanes(group):
             width = packs.width(group.net.dtype)
             most = width * max(1, min(AT_ONCE, -(-len(group) // (self.threads * width))))
-            parts = -(-len(group) // most)
+            parts = min(-(-len(group) // most // self.threads) * self.threads, -(-len(group) // width))
             for part in range(parts):  # long and short ones to all alike
                 members = np.arange(part, len(group), parts)
                 self._do(lambda members=members: Bench(group, members, results).run(self.reason_to_end, self.report))

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .. import formulas, rules
+from .. import formulas, rules, streams
 from ..formulas import like, select
 from . import simd_functions  # noqa: F401  (brings exp and its kin for vectors)
 from .batch import ADAM, RPROP, Steps
@@ -85,6 +85,8 @@ from .packs import (
 from .simd import VECTOR_BYTES, Simd, any_lane, item, pointer, put
 from .stream import terms_of
 from .updates import make_step
+
+LOW_BITS = np.uint64(0xFFFFFFFF)
 
 step, step_threshold, step_along = make_step(REGISTERS, per_lane=True)
 
@@ -602,11 +604,46 @@ def mean_error(
 
 @unless_none
 def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> None:
-    """The order of an epoch for each network. Writes own."""
-    for lane in range(keys.shape[1]):
-        epoch_order(keys[pack, lane], epoch, orders.numbers, orders.sort_keys, orders.ends, orders.order)
-        for t in range(m):
-            orders.own[t, lane] = orders.order[t]
+    """The order of an epoch for each network. Writes own, and work space."""
+    table, lanes = orders.table, keys.shape[1]
+    for lane in range(lanes):
+        table[m, lane] = streams.stream(keys[pack, lane], np.uint64(epoch))
+    sort_lanes(orders, m)
+    for t in range(m):
+        for lane in range(lanes):
+            orders.own[t, lane] = np.int64(table[t, lane] & LOW_BITS)
+
+
+@formula
+def sort_lanes(orders: Orders, m: int) -> None:
+    """As many orders at once as there are lanes, each as ``epoch_order`` makes it, from the keys in the table's last
+    row; in the low bits of the rows before it, the numbers of the samples. Writes table.
+
+    Batcher's odd-even merge sort: what it compares does not depend on what it finds, so all lanes go the same way.
+    """
+    table = orders.table
+    for k in range(m):
+        for lane in range(table.shape[1]):
+            drawn = streams.draw(table[m, lane], orders.numbers[k])
+            table[k, lane] = (drawn & ~LOW_BITS) | np.uint64(k)
+    half = 1
+    while half < m:
+        distance = half
+        while distance > 0:
+            for first in range(distance % half, m - distance, 2 * distance):
+                for k in range(first, min(first + distance, m - distance)):
+                    if k // (2 * half) == (k + distance) // (2 * half):
+                        sort_two(table[k], table[k + distance])
+            distance //= 2
+        half *= 2
+
+
+@inline
+def sort_two(low: np.ndarray, high: np.ndarray) -> None:
+    """The smaller of each pair goes to low."""
+    for lane in range(len(low)):
+        a, b = low[lane], high[lane]
+        low[lane], high[lane] = min(a, b), max(a, b)
 
 
 @unless_none
@@ -860,7 +897,7 @@ def train_pack(
                 write(planes, STRIP_SUM, at(planes, STRIP_SUM) + error)
                 least = at(planes, STRIP_LEAST)
                 write(planes, STRIP_LEAST, select(error < least, error, least))
-            usual = finite & (left > zero) & (error > target)
+            usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
             special = is_adaptive(undo) or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
             if special or any_lane(~usual):
                 copy_in(shape, P, P_home)
@@ -992,6 +1029,17 @@ def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, wor
 
 @kernel
 def make_orders(key: np.uint64, first: int, orders: Orders) -> None:
-    """The orders of the epochs from ``first`` on that networks share. Writes shared."""
-    for e in range(len(orders.shared)):
-        epoch_order(key, first + e, orders.numbers, orders.sort_keys, orders.ends, orders.shared[e])
+    """The orders of the epochs from ``first`` on that networks share. Writes shared, and work space."""
+    count, m = orders.shared.shape
+    lanes = orders.table.shape[1]
+    if len(orders.table) == 0:
+        for e in range(count):
+            epoch_order(key, first + e, orders.numbers, orders.keys_of_one, orders.ends, orders.shared[e])
+        return
+    for start in range(0, count, lanes):
+        for lane in range(lanes):
+            orders.table[m, lane] = streams.stream(key, np.uint64(first + start + lane))
+        sort_lanes(orders, m)
+        for lane in range(min(lanes, count - start)):
+            for t in range(m):
+                orders.shared[start + lane, t] = np.int64(orders.table[t, lane] & LOW_BITS)

@@ -1,8 +1,9 @@
 """Learning one sample at a time: the state of a learner in one array, and what works on it from any jitted code.
 
 A call from Python pays for every array it passes, so that all of a learner lies in one: a header of whole numbers, the
-records of the layers, then the packed network, the state of its rule, its settings and the work space. Nothing is
-updated before all gradient terms are known and found to be finite: a sample that would do harm changes nothing.
+records of the layers, the work space and the rule's constants; then, from P on, what each learner has of its own: the
+packed network, the state of its rule and its settings. Nothing is updated before all gradient terms are known and found
+to be finite: a sample that would do harm changes nothing.
 """
 
 from __future__ import annotations
@@ -80,15 +81,15 @@ def make_state(
     work.S[:, work.place] = rule.start(len(p), seed)[: rule.slots]
     parts = {
         RECORDS: work.layers.view(np.uint8).view(dtype),
-        P: work.P,
-        A: work.A,
-        S: work.S.ravel(),
         Z: work.z,
         B: work.b,
         SLOPE: work.slope,
         G: work.g,
         USED: work.used,
         CONSTANTS: np.array([*rule.constants(), 0.0], dtype),
+        P: work.P,
+        A: work.A if work.A is not work.P else work.A[:0],
+        S: work.S.ravel(),
         SETTINGS: np.array([*settings, np.abs(p).max(), 0.0, 0.0, 0.0], dtype),
     }
     line = 64 // dtype.itemsize

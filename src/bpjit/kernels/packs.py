@@ -133,11 +133,11 @@ class Orders(NamedTuple):
 
     shared: np.ndarray  # one for all epochs of a call, or one for each, [shape: (1 or count, m)]
     keys: np.ndarray | None  # uint64 key of the orders of each network, [shape: (packs, lanes)]; None: they share one
-    own: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)], as are the following for one network
-    sort_keys: np.ndarray
-    ends: np.ndarray
-    order: np.ndarray
-    numbers: np.ndarray
+    own: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)]
+    table: np.ndarray  # uint64, the same with a row more; or nothing: for too many samples
+    keys_of_one: np.ndarray  # uint64, work space for one order, [shape: (m,)]
+    ends: np.ndarray  # [shape: (m + 1,)]
+    numbers: np.ndarray  # of the samples, uint64, [shape: (m,)]
 
 
 class Room(NamedTuple):
@@ -252,7 +252,7 @@ def write(array: Any, number: int, value: Any) -> None:
     store(array, number * (REGISTERS * lanes_of(array)), value)
 
 
-UNROLLED = 16  # units
+UNROLLED = 4  # units
 
 
 @intrinsic
