@@ -71,17 +71,13 @@ class Bench:
     def __init__(self, group: Group, members: np.ndarray, results: Results) -> None:
         self.group, self.results = group, results
         net, rule, m = group.net, group.rules[0], group.D.m
-        self.dtype, self.n, self.width = net.dtype, len(net.parameters), packs.width(net.dtype)
+        self.dtype, self.n = net.dtype, len(net.parameters)
         activations = (*net.hidden, net.output)
         self.loss = LOSS_CODES[group.loss]
         self.shape = packs.shape_of(net.sizes, activations, self.loss)
         self.layers = packs.lay_out(net.sizes, activations)
-        self.room = packs.make_room(net.sizes, net.dtype)
         self.penalty = True if group.lam[0] < 1.0 else None  # all have a λ, or none has
-        self.mask = None
-        if not group.trainable.all():
-            self.mask = np.repeat(group.trainable.astype(self.dtype), self.width)
-        standard = group.size == 1 and rule.code == 0 and self.mask is None and self.penalty is None
+        standard = group.size == 1 and rule.code == 0 and bool(group.trainable.all()) and self.penalty is None
         self.kind = None if standard else (0,) * rule.code
         self.size = m if group.size is None else min(group.size, m)
         self.shuffled = group.shuffle and group.size is not None
@@ -89,8 +85,8 @@ class Bench:
         self.watch = packs.Watch(every, self._limits(), window)
         self.epoch = 0
         self._budget = FIRST_CALL_SECONDS
-        self._seconds_of_epoch = m * self.width * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
-        self._sit_down(members, {name: into_lanes(rows, self.width) for name, rows in self._start(members).items()})
+        self._seconds_of_epoch = 20 * m * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
+        self._sit_down(members, self._start(members))
         if group.adaptive:
             errors = self.measure(self.state.P, self.D, packs.PRESENT)
             squares = np.square(group.start[members]).sum(axis=1)
@@ -158,11 +154,19 @@ class Bench:
             planes[:, [packs.RATE, packs.GROW, packs.SHRINK, packs.TOLERANCE]] = rows
         return planes.astype(self.dtype)
 
-    def _sit_down(self, members: np.ndarray, state: dict[str, np.ndarray]) -> None:
-        """Take these networks, their state in lanes already."""
-        group, width, count = self.group, self.width, len(state["P"])
+    def _sit_down(self, members: np.ndarray, rows: dict[str, np.ndarray]) -> None:
+        """Take these networks, with a row of state for each."""
+        group, dtype = self.group, self.dtype
         self.members, self.alive = members, np.ones(len(members), bool)
-        nothing = np.zeros((count, 0), self.dtype)
+        self._registers = packs.registers_for(len(members), dtype)
+        registers = min(self._registers, packs.REGISTERS)
+        self.width = width = packs.width(dtype, registers)
+        self.room = packs.make_room(group.net.sizes, dtype, registers)
+        everything = bool(group.trainable.all())
+        self.mask = None if everything else np.repeat(group.trainable.astype(dtype), width)
+        state: Any = {name: into_lanes(array, width) for name, array in rows.items()}
+        count = len(state["P"])
+        nothing = np.zeros((count, 0), dtype)
         state = {"S": nothing, "G": None, "undo": None, "best": nothing, "ring": nothing, **state}
         self.state = packs.Packs(**{name: state[name] for name in packs.Packs._fields})
         gaps = np.arange(count * width).reshape(count, width) >= len(members)
@@ -215,7 +219,7 @@ class Bench:
     # --- Running.
 
     def compile(self) -> None:
-        """Make sure the machine code is there."""
+        """Make sure the machine code is there, for so many networks as these."""
         nothing = np.empty((len(self.state.P), 0), self.dtype)
         self._train(self.state, self._etas(1), 0, nothing, nothing)
         self.measure(self.state.P[:0], self.D, packs.PRESENT)
@@ -237,13 +241,12 @@ class Bench:
 
     def _finish(self, members: np.ndarray) -> None:
         """The error of each of these networks as it was returned."""
-        vectors = into_lanes(self.results.parameters[members], self.width)
-        planes = into_lanes(self._planes(members), self.width)
-        self._sit_down(members, {"P": vectors, "final": vectors, "planes": planes})
-        self.results.errors[members] = self.measure(vectors, self.D, packs.PRESENT)
+        vectors = self.results.parameters[members]
+        self._sit_down(members, {"P": vectors, "final": vectors, "planes": self._planes(members)})
+        self.results.errors[members] = self.measure(self.state.P, self.D, packs.PRESENT)
         if self.group.V.m > 0:
             V = self._rows(self.group.V)
-            self.results.validation_errors[members] = self.measure(vectors, V, packs.VALIDATING)
+            self.results.validation_errors[members] = self.measure(self.state.P, V, packs.VALIDATING)
 
     def _horizon(self) -> int:
         """How many epochs to run next."""
@@ -251,10 +254,10 @@ class Bench:
         left = by_member(group.epochs, self.members[self.alive]) - self.epoch
         cost = self._seconds_of_epoch * len(self.state.P)
         affordable = self._budget / cost
-        if group.early or group.window or np.isfinite(group.targets).any():  # nobody knows who stops when
+        if not group.foreseen:
             affordable = min(affordable, max(self.epoch // 8, SHORT_CALL_SECONDS / cost))
-        elif left.min() < left.max():  # until a pack can be spared
-            spare = len(left) - (len(self.state.P) - 1) * self.width
+        elif left.min() < left.max():  # until they fit into fewer registers
+            spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
             affordable = min(affordable, max(np.sort(left)[spare - 1], SHORT_CALL_SECONDS / cost))
         if self.shuffled:
             affordable = min(affordable, MOST_ORDERS // group.D.m)
@@ -293,7 +296,8 @@ class Bench:
             self._take_out(gone, before, etas, count)
         self.alive = self.alive & alive
         self.epoch += count
-        if 0 < -(-np.count_nonzero(self.alive) // self.width) < len(state.P):
+        left = int(np.count_nonzero(self.alive))
+        if left and packs.registers_for(left, self.dtype) < self._registers:
             self._close_gaps()
         return len(gone)
 
@@ -409,8 +413,9 @@ class Bench:
         """Let the networks left sit together, in as few packs as hold them."""
         stay = np.flatnonzero(self.alive)
         arrays = {name: array for name, array in self.state._asdict().items() if array is not None and array.size}
-        rows = {name: out_of_lanes(array, self.width)[stay] for name, array in arrays.items()}
-        self._sit_down(self.members[stay], {name: into_lanes(part, self.width) for name, part in rows.items()})
+        self._sit_down(
+            self.members[stay], {name: out_of_lanes(array, self.width)[stay] for name, array in arrays.items()}
+        )
 
 
 def _copy(state: packs.Packs) -> packs.Packs:

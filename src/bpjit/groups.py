@@ -92,6 +92,11 @@ class Group:
         return len(self.schedules) > 0 and isinstance(self.schedules[0], AdaptiveRate)
 
     @property
+    def foreseen(self) -> bool:
+        """Whether it is known when each network stops, unless it diverges."""
+        return not (self.early or self.window or np.isfinite(self.targets).any())
+
+    @property
     def own_orders(self) -> bool:
         return len(self.seeds) > 1
 

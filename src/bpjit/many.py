@@ -239,8 +239,12 @@ def train_many(
 
 def _compile(group: Group) -> float:
     """Make sure the machine code for a group is there; returns the seconds it took."""
-    started = time.perf_counter()
-    Bench(group, np.arange(1), Results(group)).compile()
+    started, results = time.perf_counter(), Results(group)
+    wide = packs.width(group.net.dtype, packs.NARROW) + 1
+    if len(group) >= wide:
+        Bench(group, np.arange(wide), results).compile()
+    if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
+        Bench(group, np.arange(1), results).compile()
     return time.perf_counter() - started
 
 

@@ -26,7 +26,6 @@ from .batch import ADAM, RPROP, Steps
 from .epochs import epoch_order
 from .jit import by_type, formula, inline, kernel, unless_none
 from .layers import CROSS_ENTROPY, SOFTMAX, activate
-from .packed import lanes_of
 from .packs import (
     ALIVE,
     BEST,
@@ -51,7 +50,6 @@ from .packs import (
     PROGRESS,
     RATE,
     REASON,
-    REGISTERS,
     REST,
     SEEN,
     SHRINK,
@@ -74,21 +72,23 @@ from .packs import (
     copy_in,
     depth_of,
     each_unit,
+    lanes_in,
     layer_at,
-    load,
     loss_of,
     room_for_parameters,
     room_for_units,
     row,
+    vectors_at,
+    wide_as,
     write,
 )
-from .simd import VECTOR_BYTES, Simd, any_lane, item, pointer, put
+from .simd import any_lane, item, pointer, put
 from .stream import terms_of
-from .updates import make_step
+from .updates import make_lane_step
 
 LOW_BITS = np.uint64(0xFFFFFFFF)
 
-step, step_threshold, step_along = make_step(REGISTERS, per_lane=True)
+step, step_threshold, step_along = make_lane_step(at, write)
 
 
 class Net(NamedTuple):
@@ -111,9 +111,8 @@ class Net(NamedTuple):
 
 
 @inline
-def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, d: int, l: int) -> None:
+def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, lanes: int, d: int, l: int) -> None:
     """Copy inputs and targets of one sample of each network. Writes sample."""
-    lanes = REGISTERS * lanes_of(sample)
     X, Y, m = pointer(rows.X, 0), pointer(rows.Y, 0), rows.m
     for lane in range(lanes):
         s = number_of(own, t * lanes + lane, k)
@@ -139,20 +138,22 @@ def row_of(row: Any, pack: int, m: int, s: int, lane: int, lanes: int) -> Any:
     return row[pack, s, lane]
 
 
-def sample_at(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
+def sample_at(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
     """What ``value`` takes for inputs and targets of the sample at position t, number k in the shared order."""
 
 
-def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
+def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
     return (pointer(rows.X, k * d), 0), (pointer(rows.Y, k * l), 0)
 
 
-def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
-    gather(rows, pack, k, own, t, sample, d, l)
-    return pointer(sample, 0), pointer(sample, d * REGISTERS * lanes_of(sample))
+def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
+    inputs = vectors_at(work.sample, 0, work.wide)
+    lanes = lanes_in(inputs)
+    gather(rows, pack, k, own, t, work.sample, lanes, d, l)
+    return inputs, vectors_at(work.sample, d * lanes, work.wide)
 
 
-def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, sample: Any, d: Any, l: Any) -> Any:
+def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, work: Any, d: Any, l: Any) -> Any:
     shared = isinstance(rows[3], types.NoneType) and isinstance(own, types.NoneType)
     return _shared_sample if shared else _own_sample
 
@@ -174,25 +175,25 @@ by_type(
 )
 
 
-def weight_at(c: Any, pack: int, own: Any, t: int, k: int) -> Any:
+def weight_at(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
     """Weight of the sample at position t for each network, or None."""
 
 
-def _weight_in_order(c: Any, pack: int, own: Any, t: int, k: int) -> Any:
-    return load(c, (pack * c.shape[1] + k) * c.shape[2])
+def _weight_in_order(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
+    return at(vectors_at(c, (pack * c.shape[1] + k) * c.shape[2], wide), 0)
 
 
-def _weight_in_own_order(c: Any, pack: int, own: Any, t: int, k: int) -> Any:
-    return gathered(c, pack * c.shape[1] * c.shape[2], pointer(own, t * c.shape[2]))
+def _weight_in_own_order(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
+    return gathered(c, pack * c.shape[1] * c.shape[2], pointer(own, t * c.shape[2]), wide)
 
 
 @intrinsic
-def gathered(typing_context: Any, c: Any, first: Any, numbers: Any) -> Any:
+def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, wide: Any) -> Any:
     """c at ``first + number · lanes + lane`` in each lane."""
-    kind = Simd(c.dtype, REGISTERS * VECTOR_BYTES * 8 // c.dtype.bitwidth)
+    kind = wide_as(c.dtype, wide)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, first, numbers = arguments
+        array, first, numbers, _ = arguments
         data = cgutils.create_struct_proxy(c)(context, builder, array).data
         word = first.type
         result = ir.Constant(context.get_value_type(kind), ir.Undefined)
@@ -206,14 +207,14 @@ def gathered(typing_context: Any, c: Any, first: Any, numbers: Any) -> Any:
             )
         return result
 
-    return kind(c, types.intp, numbers), generate
+    return kind(c, types.intp, numbers, wide), generate
 
 
-def _no_weight(c: Any, pack: int, own: Any, t: int, k: int) -> Any:
+def _no_weight(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
     return None
 
 
-def _choose_weight(c: Any, pack: Any, own: Any, t: Any, k: Any) -> Any:
+def _choose_weight(c: Any, pack: Any, own: Any, t: Any, k: Any, wide: Any) -> Any:
     if isinstance(c, types.NoneType):
         return _no_weight
     return _weight_in_order if isinstance(own, types.NoneType) else _weight_in_own_order
@@ -368,7 +369,7 @@ def change(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corre
 
 
 def _update(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corrections: Any) -> None:
-    step(steps, net, p * (REGISTERS * lanes_of(net.P)), g, b, eta, corrections)
+    step(steps, net, p, g, b, eta, corrections)
 
 
 def _collect(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corrections: Any) -> None:
@@ -380,7 +381,7 @@ def change_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, cor
 
 
 def _update_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, corrections: Any) -> None:
-    step_threshold(steps, net, p * (REGISTERS * lanes_of(net.P)), g, eta, corrections)
+    step_threshold(steps, net, p, g, eta, corrections)
 
 
 def _collect_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, corrections: Any) -> None:
@@ -524,8 +525,8 @@ def lam_of(penalty: Any, planes: Any, plane: int) -> Any:
 
 
 @unless_none
-def mask_of(mask: Any) -> Any:
-    return pointer(mask, 0)
+def mask_of(mask: Any, wide: Any) -> Any:
+    return vectors_at(mask, 0, wide)
 
 
 def end_of_batch(steps: Any, G: Any, net: Any, c: Any, t: int, m: int, size: int, n: int, eta: Any, total: Any) -> None:
@@ -560,7 +561,7 @@ def update_by_rule(steps: Any, G: Any, net: Net, active: Any, count: Any, n: int
     share, zero = like(eta, 1) / count, like(eta, 0)
     for p in range(n):
         collected = at(G, p)
-        step_along(steps, net, p * (REGISTERS * lanes_of(net.P)), collected * share, eta, corrections)
+        step_along(steps, net, p, collected * share, eta, corrections)
         write(G, p, where(active, zero, collected))
 
 
@@ -579,17 +580,28 @@ def add_error(total: Any, carry: Any, share: Any) -> Any:
 
 
 @inline
-def error_of(shape: Any, layers: Any, rows: Rows, pack: int, loss: int, net: Net, sample: Any) -> Any:
+def error_of(shape: Any, layers: Any, rows: Rows, pack: int, loss: int, net: Net, work: Room) -> Any:
     """Σ c_k E_k of each network as it stands. Writes z, b, slope, g."""
     top, d = layer_at(shape, layers, depth_of(shape, layers) - 1), layer_at(shape, layers, 0).fan_in
     loss = loss_of(shape, loss)
     total = carry = at(net.P, 0) * like(at(net.P, 0), 0)
     for k in range(rows.m):
-        x, y = sample_at(rows, pack, None, k, k, sample, d, top.fan_out)
+        x, y = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
         outputs(net, shape, layers, net.P, x)
-        E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k))
+        E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k, net.P))
         total, carry = add_error(total, carry, E_k)
     return total
+
+
+@inline
+def units_of(work: Room) -> Any:
+    """Pointers to what belongs to units: z, b, slope, g."""
+    return (
+        vectors_at(work.z, 0, work.wide),
+        vectors_at(work.b, 0, work.wide),
+        vectors_at(work.slope, 0, work.wide),
+        vectors_at(work.g, 0, work.wide),
+    )
 
 
 @formula
@@ -597,9 +609,9 @@ def mean_error(
     shape: Any, layers: Any, rows: Rows, pack: int, loss: int, P: Any, planes: Any, count: int, work: Room
 ) -> Any:
     """E of each network of a pack; ``count`` is the plane with its number of samples."""
-    z, b, slope, g = pointer(work.z, 0), pointer(work.b, 0), pointer(work.slope, 0), pointer(work.g, 0)
+    z, b, slope, g = units_of(work)
     net = Net(P, P, P, None, 0, planes, None, z, b, slope, g)
-    return error_of(shape, layers, rows, pack, loss, net, work.sample) / at(planes, count)
+    return error_of(shape, layers, rows, pack, loss, net, work) / at(planes, count)
 
 
 @unless_none
@@ -685,7 +697,7 @@ def rate_of(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
 
 
 def _scheduled(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return load(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2])
+    return at(vectors_at(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
 
 
 def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
@@ -754,22 +766,22 @@ def end_of_epoch(
 ) -> None:
     """What comes after an epoch for some networks: an adaptive rate, validation, the end. ``done`` epochs of this call
     are complete, this one included. Writes packs."""
-    planes, P, S = row(packs.planes, pack), row(packs.P, pack), row(packs.S, pack)
+    planes, P, S = row(packs.planes, pack, work.wide), row(packs.P, pack, work.wide), row(packs.S, pack, work.wide)
     zero, one = like(error, 0), like(error, 1)
     alive = at(planes, ALIVE) > zero
     if is_adaptive(packs.undo):
         now = mean_error(shape, layers, D, pack, loss, P, planes, PRESENT, work)
         slots = packs.S.shape[1] // packs.P.shape[1]
-        adapt(row(packs.undo, pack), P, S, n, slots, planes, now)
+        adapt(row(packs.undo, pack, work.wide), P, S, n, slots, planes, now)
     flags = select(at(planes, LEFT) <= zero, like(error, MAX_EPOCHS), zero)
     if V.m > 0 and (epoch + 1) % watch.every == 0:
         validated = mean_error(shape, layers, V, pack, loss, P, planes, VALIDATING, work)
         if validation_errors.shape[1] > 0:
-            write(row(validation_errors, pack), done - 1, validated)
+            write(row(validation_errors, pack, work.wide), done - 1, validated)
         best = at(planes, BEST)
         better = alive & finite & (validated < best)
         if any_lane(better):
-            kept = row(packs.best, pack)
+            kept = row(packs.best, pack, work.wide)
             for p in range(n):
                 write(kept, p, select(better, at(P, p), at(kept, p)))
         best = select(better, validated, best)
@@ -791,7 +803,7 @@ def end_of_epoch(
         now = mean_error(shape, layers, D, pack, loss, P, planes, PRESENT, work)
         flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
     if watch.window > 0:
-        ring, least = row(packs.ring, pack), at(planes, LEAST)
+        ring, least = row(packs.ring, pack, work.wide), at(planes, LEAST)
         least = select(error < least, error, least)
         then = at(ring, epoch % watch.window)
         if epoch >= watch.window:
@@ -802,7 +814,7 @@ def end_of_epoch(
     flags = select(finite, flags, like(error, DIVERGED))
     stopped = alive & (flags > zero)
     if any_lane(stopped):
-        final, ended = row(packs.final, pack), like(error, done)
+        final, ended = row(packs.final, pack, work.wide), like(error, done)
         for p in range(n):
             write(final, p, select(stopped, at(P, p), at(final, p)))
         write(planes, REASON, select(stopped, flags, at(planes, REASON)))
@@ -848,22 +860,32 @@ def train_pack(
 ) -> None:
     """Train the networks of a pack until all have stopped or the epochs are over. Writes packs, errors and
     validation_errors."""
-    m, lanes, loss = D.m, REGISTERS * lanes_of(packs.P), loss_of(shape, loss)
+    m, loss = D.m, loss_of(shape, loss)
     bottom, top = layer_at(shape, layers, 0), layer_at(shape, layers, depth_of(shape, layers) - 1)
     n, d, l = top.thresholds + top.fan_out, bottom.fan_in, top.fan_out
-    planes, P_home, G_home, S = row(packs.planes, pack), row(packs.P, pack), row(packs.G, pack), row(packs.S, pack)
-    undo, slots = row(packs.undo, pack), packs.S.shape[1] // packs.P.shape[1]
+    planes, P_home, G_home, S = (
+        row(packs.planes, pack, work.wide),
+        row(packs.P, pack, work.wide),
+        row(packs.G, pack, work.wide),
+        row(packs.S, pack, work.wide),
+    )
+    undo, slots = row(packs.undo, pack, work.wide), packs.S.shape[1] // packs.P.shape[1]
     P, G = room_for_parameters(P_home, shape), room_for_parameters(G_home, shape)
-    A_room = pointer(work.A, 0)
-    z, b = room_for_units(pointer(work.z, 0), shape), room_for_units(pointer(work.b, 0), shape)
-    slope, g = room_for_units(pointer(work.slope, 0), shape), room_for_units(pointer(work.g, 0), shape)
+    A_room = vectors_at(work.A, 0, work.wide)
+    z, b, slope, g = units_of(work)
+    z, b, slope, g = (
+        room_for_units(z, shape),
+        room_for_units(b, shape),
+        room_for_units(slope, shape),
+        room_for_units(g, shape),
+    )
     copy_in(shape, P_home, P)
     copy_in(shape, G_home, G)
     ahead_of(kind, A_room, P, S, planes, n)
     A = where_gradients_are_taken(kind, A_room, P)
     total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
     left, target = at(planes, LEFT), at(planes, TARGET)
-    steps, count = steps_of(kind, planes, mask_of(mask), penalty), epochs[1]
+    steps, count = steps_of(kind, planes, mask_of(mask, work.wide), penalty), epochs[1]
     own = own_numbers(orders.keys, orders)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
@@ -877,9 +899,9 @@ def train_pack(
         eta = rate_of(undo, planes, etas, e, pack)
         for t in range(first, last):
             k = number_at(own, orders.shared, e, t)
-            x, y = sample_at(D, pack, own, t, k, work.sample, d, l)
-            c = weight_at(D.c, pack, own, t, k)
-            net = Net(P, A, S, mask_of(mask), n * lanes, planes, present(c), z, b, slope, g)
+            x, y = sample_at(D, pack, own, t, k, work, d, l)
+            c = weight_at(D.c, pack, own, t, k, P)
+            net = Net(P, A, S, mask_of(mask, work.wide), n, planes, present(c), z, b, slope, g)
             outputs(net, shape, layers, A, x)
             E_k = output_terms(net, top, loss, y, c)
             total, carry = add_error(total, carry, E_k)
@@ -892,7 +914,7 @@ def train_pack(
             finite = error * zero == zero
             left -= like(zero, 1)
             if errors.shape[1] > 0:
-                write(row(errors, pack), e, error)
+                write(row(errors, pack, work.wide), e, error)
             if V.m > 0:
                 write(planes, STRIP_SUM, at(planes, STRIP_SUM) + error)
                 least = at(planes, STRIP_LEAST)
@@ -1006,25 +1028,28 @@ def evaluate_packs(
     """E of each network with parameters P, ``count`` being the plane with its number of samples. Writes errors,
     [shape: (packs, lanes)]."""
     for pack in range(len(P)):
-        error = mean_error(shape, layers, rows, pack, loss, row(P, pack), row(planes, pack), count, work)
-        write(row(errors, pack), 0, error)
+        error = mean_error(
+            shape, layers, rows, pack, loss, row(P, pack, work.wide), row(planes, pack, work.wide), count, work
+        )
+        write(row(errors, pack, work.wide), 0, error)
 
 
 @kernel
 def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, work: Room, y_hat: np.ndarray) -> None:
     """Outputs of each network with parameters P. Writes y_hat, [shape: (networks, m, l)]."""
-    lanes, depth = REGISTERS * lanes_of(P), depth_of(shape, layers)
+    depth = depth_of(shape, layers)
     top, d = layer_at(shape, layers, depth - 1), layer_at(shape, layers, 0).fan_in
-    z, b, slope, g = pointer(work.z, 0), pointer(work.b, 0), pointer(work.slope, 0), pointer(work.g, 0)
+    z, b, slope, g = units_of(work)
     for pack in range(len(P)):
-        here = row(P, pack)
+        here = row(P, pack, work.wide)
+        lanes = lanes_in(here)
         net = Net(here, here, here, None, 0, here, None, z, b, slope, g)
         for k in range(rows.m):
-            x, _ = sample_at(rows, pack, None, k, k, work.sample, d, top.fan_out)
+            x, _ = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
             outputs(net, shape, layers, here, x)
             for lane in range(min(lanes, len(y_hat) - pack * lanes)):
                 for j in range(top.fan_out):
-                    y_hat[pack * lanes + lane, k, j] = item(b, (top.here + j) * lanes + lane)
+                    y_hat[pack * lanes + lane, k, j] = item(work.b, (top.here + j) * lanes + lane)
 
 
 @kernel

@@ -19,16 +19,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import by_type, inline, unless_none
+from .jit import by_type, unless_none
 from .layers import ACTIVATION_CODES
-from .packed import lanes_of, registers
-from .simd import VECTOR_BYTES, Simd, pointer, vectors
+from .simd import VECTOR_BYTES, Simd
 
 REGISTERS = 4  # in a vector: enough independent work that none waits for another
+NARROW = 2  # where few networks are left
 TYPED = 128  # parameters up to which a network of one hidden layer has its sizes in a type
 MOST = 1024  # parameters up to which lanes are faster than one network after the other
-
-load, store, lift = vectors(registers(REGISTERS))
 
 # What belongs to each network of a pack, a vector each. First what stays, the rule's constants before all.
 LAM, REST, TARGET, PRESENT, VALIDATING, SIZE, GROW, SHRINK, TOLERANCE = range(5, 14)
@@ -43,9 +41,23 @@ MAX_EPOCHS, TARGET_ERROR, EARLY_STOPPING, NO_IMPROVEMENT, DIVERGED = 1, 2, 4, 8,
 PATIENCE, GENERALIZATION_LOSS, PROGRESS, WINDOW_TOLERANCE = range(4)
 
 
-def width(dtype: Any) -> int:
+def width(dtype: Any, registers: int = REGISTERS) -> int:
     """Networks in a pack."""
-    return REGISTERS * VECTOR_BYTES // np.dtype(dtype).itemsize
+    return registers * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def registers_for(count: int, dtype: Any) -> int:
+    """Registers of the packs that hold so many networks: of one narrow pack, or of wide ones together."""
+    if count <= width(dtype, NARROW):
+        return NARROW
+    return -(-count // width(dtype)) * REGISTERS
+
+
+def most_in_fewer(count: int, dtype: Any) -> int:
+    """How many networks fit into fewer registers than so many need; 0 where there are no fewer."""
+    if count <= width(dtype, NARROW):
+        return 0
+    return (-(-count // width(dtype)) - 1) * width(dtype) or width(dtype, NARROW)
 
 
 class Layer(NamedTuple):
@@ -149,14 +161,17 @@ class Room(NamedTuple):
     slope: np.ndarray
     g: np.ndarray
     sample: np.ndarray  # inputs and targets of one sample of each network, [shape: ((d + l) · lanes,)]
+    wide: tuple[int, ...]  # as long as a vector has registers
 
 
-def make_room(sizes: Sequence[int], dtype: Any) -> Room:
+def make_room(sizes: Sequence[int], dtype: Any, registers: int = REGISTERS) -> Room:
     """Work space for a pack."""
-    lanes, units = width(dtype), sum(sizes[1:])
+    lanes, units = width(dtype, registers), sum(sizes[1:])
     n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
     z, b, slope, g = (np.zeros(units * lanes, dtype) for _ in range(4))
-    return Room(np.zeros(n * lanes, dtype), z, b, slope, g, np.zeros((sizes[0] + sizes[-1]) * lanes, dtype))
+    return Room(
+        np.zeros(n * lanes, dtype), z, b, slope, g, np.zeros((sizes[0] + sizes[-1]) * lanes, dtype), (0,) * registers
+    )
 
 
 # --- Sizes by type or by value; room in registers or in memory.
@@ -227,7 +242,7 @@ def _make_room(of_units: bool) -> Callable[..., Any]:
                 return arguments[0]
             d, q, l = (len(part) for part in shape.types[:3])
             count = q + l if of_units else (d + 1) * q + (q + 1) * l
-            vector = context.get_value_type(Simd(place.dtype, REGISTERS * VECTOR_BYTES * 8 // place.dtype.bitwidth))
+            vector = context.get_value_type(place.dtype)
             with builder.goto_entry_block():
                 begin = builder.alloca(ir.ArrayType(vector, count))
                 begin.align = 64
@@ -241,15 +256,57 @@ def _make_room(of_units: bool) -> Callable[..., Any]:
 room_for_parameters, room_for_units = _make_room(False), _make_room(True)
 
 
-@inline
-def at(array: Any, number: int) -> Any:
-    """Vector ``number``."""
-    return load(array, number * (REGISTERS * lanes_of(array)))
+def wide_as(dtype: types.Float, wide: Any) -> Simd:
+    """The vectors of this dtype with as many registers as a tuple has entries, or as those behind a pointer have."""
+    if isinstance(wide, types.CPointer):
+        return Simd(dtype, wide.dtype.lanes * wide.dtype.dtype.bitwidth // dtype.bitwidth)
+    return Simd(dtype, len(wide) * VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
-@inline
-def write(array: Any, number: int, value: Any) -> None:
-    store(array, number * (REGISTERS * lanes_of(array)), value)
+@intrinsic
+def vectors_at(typing_context: Any, array: Any, offset: Any, wide: Any) -> Any:
+    """A pointer to the vectors from element ``offset`` of an array on; ``wide`` as for ``wide_as``."""
+    result = types.CPointer(wide_as(array.dtype, wide))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = cgutils.create_struct_proxy(array)(context, builder, arguments[0]).data
+        return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(result))
+
+    return result(array, types.intp, wide), generate
+
+
+@intrinsic
+def at(typing_context: Any, vectors: Any, number: Any) -> Any:
+    """Vector ``number`` behind a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        loaded = builder.load(builder.gep(arguments[0], [arguments[1]]))
+        loaded.align = vectors.dtype.dtype.bitwidth // 8
+        return loaded
+
+    return vectors.dtype(vectors, types.intp), generate
+
+
+@intrinsic
+def write(typing_context: Any, vectors: Any, number: Any, value: Any) -> Any:
+    """Write vector ``number`` behind a pointer."""
+    if value != vectors.dtype:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.gep(arguments[0], [arguments[1]])
+        builder.store(arguments[2], place).align = vectors.dtype.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(vectors, types.intp, value), generate
+
+
+@intrinsic
+def lanes_in(typing_context: Any, vectors: Any) -> Any:
+    """How many numbers each vector behind a pointer has."""
+    return types.intp(vectors), lambda context, builder, signature, arguments: context.get_constant(
+        types.intp, vectors.dtype.lanes
+    )
 
 
 UNROLLED = 4  # units
@@ -302,6 +359,6 @@ by_type(
 
 
 @unless_none
-def row(array: Any, pack: int) -> Any:
-    """A pointer to what belongs to a pack."""
-    return pointer(array, pack * array.shape[1])
+def row(array: Any, pack: int, wide: Any) -> Any:
+    """A pointer to the vectors of a pack, or None; ``wide`` as for ``wide_as``."""
+    return vectors_at(array, pack * array.shape[1], wide)

@@ -12,23 +12,28 @@ from typing import Any
 from .. import formulas, rules
 from ..formulas import like, select
 from .jit import by_type, inline
-from .packed import lanes_of, registers
+from .packed import registers
 from .simd import item, vectors
 
+Made = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 
-def make_step(count: int, per_lane: bool = False) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+
+def make_step(count: int) -> Made:
     """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, corrections) for weights,
     step_threshold(steps, net, o, g, eta, corrections), and, for a gradient already added up,
-    step_along(steps, net, o, descent, eta, corrections).
-
-    ``per_lane`` is for one network in each lane: the rule's settings, η and so on are vectors, and where the mask
-    ``net.active`` does not hold nothing changes.
-    """
+    step_along(steps, net, o, descent, eta, corrections)."""
     load, store, lift = vectors(registers(count))
 
     @inline
-    def lane_setting(c: Any, i: int) -> Any:
-        return load(c, i * count * lanes_of(c))
+    def put(net: Any, array: Any, o: Any, value: Any) -> None:
+        store(array, o, value)
+
+    return _make(load, store, item, lift, put)
+
+
+def make_lane_step(at: Callable[..., Any], write: Callable[..., Any]) -> Made:
+    """The same with a network in each lane: o is the number of a parameter; the rule's settings, η and so on are
+    vectors; and where the mask ``net.active`` does not hold nothing changes."""
 
     @inline
     def as_it_is(x: Any) -> Any:
@@ -38,17 +43,23 @@ def make_step(count: int, per_lane: bool = False) -> tuple[Callable[..., Any], C
     def where_active(active: Any, array: Any, o: Any, value: Any) -> Any:
         if active is None:
             return value
-        return select(active, value, load(array, o))
+        return select(active, value, at(array, o))
 
     @inline
-    def put_where_active(net: Any, array: Any, o: Any, value: Any) -> None:
-        store(array, o, where_active(net.active, array, o, value))
+    def put(net: Any, array: Any, o: Any, value: Any) -> None:
+        write(array, o, where_active(net.active, array, o, value))
 
-    @inline
-    def put_always(net: Any, array: Any, o: Any, value: Any) -> None:
-        store(array, o, value)
+    return _make(at, write, at, as_it_is, put)
 
-    setting, vector, put = (lane_setting, as_it_is, put_where_active) if per_lane else (item, lift, put_always)
+
+def _make(
+    load: Callable[..., Any],
+    store: Callable[..., Any],
+    setting: Callable[..., Any],
+    vector: Callable[..., Any],
+    put: Callable[..., Any],
+) -> Made:
+    """Made of what reads a setting of the rule, makes it a vector, and writes what has changed."""
 
     def apply(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
         """The new w; writes the rule's state."""
