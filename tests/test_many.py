@@ -315,6 +315,25 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     assert np.array_equal(whole.networks.parameters[5:8], few.networks.parameters)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("updates", ["stochastic", 3, "accumulated"])
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, dtype, monkeypatch):
+    count = packs.width(dtype) + 3
+    for sizes, output in (((2, 3, 2), "softmax"), ((2, 12, 12, 2), "sigmoid")):
+        nets = bpjit.Networks.random(sizes, count, "tanh", output, seed=1, dtype=dtype)
+        X, Y = data(25, 2, 2, dtype)
+        settings = {"eta": 0.05, "rule": rule, "updates": updates, "stop": 20, "threads": 1}
+        wide = bpjit.train_many(nets, X, Y, **settings)
+        narrow = bpjit.train_many(nets[-4:], X, Y, **settings)
+        with monkeypatch.context() as patch:
+            patch.setattr(bench, "CALL_SECONDS", 1e-7)
+            cut = bpjit.train_many(nets[-4:], X, Y, **settings)
+        for other in (narrow, cut):
+            assert np.array_equal(wide.networks.parameters[-4:], other.networks.parameters)
+            assert np.array_equal(wide.error[-4:], other.error)
+
+
 def test_best_first_and_parts_of_the_results():
     nets = bpjit.Networks.random((2, 2, 1), 50, seed=1)
     fits = bpjit.train_many(nets, *XOR, eta=5.0, stop=300)

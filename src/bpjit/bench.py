@@ -229,12 +229,12 @@ class Bench:
         members = self.members
         while self.alive.any():
             reason = reason_to_end()
-            if reason is not None:
+            stopped = self._call(self._horizon(), reason_to_end) if reason is None else None
+            if stopped is None:  # perhaps inside an epoch
                 slots = np.flatnonzero(self.alive)
                 vectors = out_of_lanes(self.state.P, self.width)[slots]
-                self._write(slots, vectors, np.full(len(slots), self.epoch), np.full(len(slots), reason))
+                self._write(slots, vectors, np.full(len(slots), self.epoch), np.full(len(slots), reason_to_end()))
                 break
-            stopped = self._call(self._horizon())
             if stopped:
                 report(stopped)
         self._finish(members)
@@ -273,8 +273,8 @@ class Bench:
         table = np.array([schedule.rates(epochs) for schedule in self.group.schedules])
         return np.stack([self._by_lane(rates) for rates in table.T])
 
-    def _call(self, count: int) -> int:
-        """Run so many epochs; returns how many networks stopped meanwhile."""
+    def _call(self, count: int, reason_to_end: Callable[[], str | None]) -> int | None:
+        """Run so many epochs; returns how many networks stopped meanwhile, or None if there was a reason to end."""
         group, state = self.group, self.state
         left = (by_member(group.epochs, self.members) - self.epoch)[:, None]
         self._plane(state, packs.LEFT)[:] = into_lanes(np.minimum(left, 1 << 20), self.width)
@@ -284,7 +284,12 @@ class Bench:
         errors, validation_errors = np.empty(recorded, self.dtype), np.full(recorded, np.nan, self.dtype)
         before, etas = _copy(state), self._etas(count)
         started = time.perf_counter()
-        self._train(state, etas, count, errors, validation_errors)
+        m, cost = group.D.m, self._seconds_of_epoch * len(state.P)
+        step = m if count > 1 else max(1, min(m, int(m * CALL_SECONDS / cost)))
+        for first in range(0, m, step):
+            if first > 0 and reason_to_end() is not None:
+                return None
+            self._train(state, etas, count, errors, validation_errors, (first, min(first + step, m)))
         elapsed = time.perf_counter() - started
         self._seconds_of_epoch = max(1e-9, elapsed / (count * len(state.P)))
         self._budget = min(CALL_SECONDS, 20 * self._budget)
@@ -296,8 +301,8 @@ class Bench:
             self._take_out(gone, before, etas, count)
         self.alive = self.alive & alive
         self.epoch += count
-        left = int(np.count_nonzero(self.alive))
-        if left and packs.registers_for(left, self.dtype) < self._registers:
+        still = int(np.count_nonzero(self.alive))
+        if still and packs.registers_for(still, self.dtype) < self._registers:
             self._close_gaps()
         return len(gone)
 
@@ -317,7 +322,13 @@ class Bench:
         return self._by_slot(packs.ALIVE) > 0
 
     def _train(
-        self, state: packs.Packs, etas: np.ndarray, count: int, errors: np.ndarray, validation_errors: np.ndarray
+        self,
+        state: packs.Packs,
+        etas: np.ndarray,
+        count: int,
+        errors: np.ndarray,
+        validation_errors: np.ndarray,
+        stretch: tuple[int, int] | None = None,
     ) -> None:
         lanes.train_packs(
             self.shape,
@@ -334,7 +345,7 @@ class Bench:
             self.orders,
             etas,
             (self.epoch, count),
-            (0, self.group.D.m),
+            stretch or (0, self.group.D.m),
             self.room,
             errors,
             validation_errors,

@@ -42,9 +42,7 @@ def ctrl_c() -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def progress_bar(
-    wanted: bool | None, total: int | None, unit: str = "epoch"
-) -> Iterator[Callable[[int, float | None], None]]:
+def progress_bar(wanted: bool | None, total: int | None, unit: str = "epoch") -> Iterator[Callable[..., None]]:
     """A function that shows how many epochs, or units, are done, and the last error; the bar appears after a while.
 
     ``wanted`` None means on a terminal or in a notebook only.
@@ -53,7 +51,7 @@ def progress_bar(
     if wanted is None:
         wanted = "ipykernel" in sys.modules or bool(getattr(sys.stderr, "isatty", bool)())
     if not wanted:
-        yield lambda done, error=None: None
+        yield _show_nothing
         return
     from tqdm.auto import tqdm
 
@@ -65,6 +63,10 @@ def progress_bar(
             bar.update(done - bar.n)
 
         yield show
+
+
+def _show_nothing(done: int, error: float | None = None) -> None:
+    pass
 
 
 @contextlib.contextmanager

@@ -230,9 +230,13 @@ class Given:
                 raise ValueError(f"stop: expected one {kind.__name__} at most")
         if any(isinstance(item, GradientNorm) for item in conditions):
             raise ValueError("stop: train_many has no GradientNorm; train has")
-        for name, value, kind in (("max_epochs", max_epochs, MaxEpochs), ("target_error", target_error, TargetError)):
-            if value is not None and any(isinstance(item, kind) for item in conditions):
-                raise ValueError(f"{name}: expected None, or no {kind.__name__} in stop")
+        own: list[tuple[str, Any, type[Condition]]] = [
+            ("max_epochs", max_epochs, MaxEpochs),
+            ("target_error", target_error, TargetError),
+        ]
+        for name, value, condition in own:
+            if value is not None and any(isinstance(item, condition) for item in conditions):
+                raise ValueError(f"{name}: expected None, or no {condition.__name__} in stop")
         most = [item.epochs for item in conditions if isinstance(item, MaxEpochs)]
         targets = [item.error for item in conditions if isinstance(item, TargetError)]
         self.epochs = np.array([min(most, default=1 << 62)])

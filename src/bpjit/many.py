@@ -28,7 +28,8 @@ from .networks import Networks, same_kind
 from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
 from .training import as_target, train
 
-AT_ONCE = 64  # packs that a thread takes at a time
+AT_ONCE = 64  # packs that a thread takes at a time, at most
+EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +92,10 @@ class Fits:
         numbers = np.arange(len(self))[index]
         if numbers.ndim != 1:
             raise IndexError("fits: expected a slice, a list of numbers or a mask; one network is fits.networks[i]")
-        arrays = {name: getattr(self, name)[numbers] for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: getattr(self, name)[numbers] for name in _ARRAYS}
         nets = self.networks
         picked = nets[numbers] if isinstance(nets, Networks) else [nets[i] for i in numbers]
-        lists = {
+        lists: dict[str, Any] = {
             name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
             for name in ("errors", "validation_errors")
         }
@@ -251,9 +252,7 @@ def _compile(group: Group) -> float:
 class _Work:
     """What threads do: some networks of a group each, until all are done."""
 
-    def __init__(
-        self, threads: int, interrupted: threading.Event, deadline: float, show: Callable[[int, float | None], None]
-    ) -> None:
+    def __init__(self, threads: int, interrupted: threading.Event, deadline: float, show: Callable[..., None]) -> None:
         self.threads, self.interrupted, self.deadline, self.show = threads, interrupted, deadline, show
         self.failed = threading.Event()
         self.pool = ThreadPoolExecutor(threads, "bpjit") if threads > 1 else None
@@ -271,26 +270,27 @@ class _Work:
         with self.lock:
             self.done += stopped
         if self.pool is None:
-            self.show(self.done, None)
+            self.show(self.done)
 
     def add(self, group: Group, results: Results) -> None:
         """Train a group; where there is one thread, now."""
         if in_lanes(group):
-            width = packs.width(group.net.dtype)
-            most = width * max(1, min(AT_ONCE, -(-len(group) // (self.threads * width))))
+            width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)
+            at_once = max(1, min(AT_ONCE, EPOCH_OF_MANY // (work * width)))
+            most = width * max(1, min(at_once, -(-len(group) // (self.threads * width))))
             parts = min(-(-len(group) // most // self.threads) * self.threads, -(-len(group) // width))
             for part in range(parts):  # long and short ones to all alike
                 members = np.arange(part, len(group), parts)
-                self._do(lambda members=members: Bench(group, members, results).run(self.reason_to_end, self.report))
+                self._do(self._train_some, group, members, results)
         else:
             for member in range(len(group)):
-                self._do(lambda member=member: self._train_alone(group, member, results))
+                self._do(self._train_alone, group, member, results)
 
-    def _do(self, job: Callable[[], None]) -> None:
+    def _do(self, job: Callable[..., None], *arguments: Any) -> None:
         if self.pool is None:
-            job()
+            job(*arguments)
         else:
-            self.jobs.append(self.pool.submit(job))
+            self.jobs.append(self.pool.submit(job, *arguments))
 
     def finish(self) -> None:
         """Wait for all; what a thread raises, this does."""
@@ -301,7 +301,7 @@ class _Work:
                 waiting = set(self.jobs)
                 while waiting:
                     finished, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
-                    self.show(self.done, None)
+                    self.show(self.done)
                     for job in finished:
                         job.result()
             except BaseException:
@@ -309,6 +309,10 @@ class _Work:
                 for job in self.jobs:
                     job.cancel()
                 raise
+
+    def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
+        """Train some networks of a group in lanes."""
+        Bench(group, members, results).run(self.reason_to_end, self.report)
 
     def _train_alone(self, group: Group, member: int, results: Results) -> None:
         """Train a network too large for lanes, by ``train``."""

@@ -268,7 +268,7 @@ def _combinations(settings: Any) -> list[dict[str, Any]]:
     return [dict(zip(settings, combination, strict=True)) for combination in itertools.product(*values)]
 
 
-def _each(rows: list[dict[str, Any]], times: int) -> dict[str, list[Any]]:
+def _each(rows: list[dict[str, Any]], times: int) -> dict[str, Any]:
     """The settings of each network, where each row has so many."""
     return {name: [row[name] for row in rows for _ in range(times)] for name in rows[0]}
 

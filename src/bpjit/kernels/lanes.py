@@ -736,7 +736,7 @@ def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: An
 by_type(adapt, lambda undo, *rest: _not_adapted if isinstance(undo, types.NoneType) else _adapt)
 
 
-def is_adaptive(undo: Any) -> bool:
+def is_adaptive(undo: Any) -> Any:
     """Whether rates are adapted to how the objective moves."""
 
 

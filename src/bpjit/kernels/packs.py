@@ -205,7 +205,7 @@ def depth_of(shape: Any, layers: Any) -> int:
     return len(layers)
 
 
-def loss_of(shape: Any, loss: int) -> int:
+def loss_of(shape: Any, loss: int) -> Any:
     """The code of the loss."""
 
 
