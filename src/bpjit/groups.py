@@ -92,6 +92,14 @@ class Group:
         return len(self.schedules) > 0 and isinstance(self.schedules[0], AdaptiveRate)
 
     @property
+    def kind(self) -> tuple[Any, ...]:
+        """What decides which machine code trains the group."""
+        net, sets = self.net, (self.D, self.V)
+        tables = [table is None for data in sets for table in (data.c, data.row)]
+        settings = self.loss, self.rules[0].code, self.size == 1, bool(self.lam[0] < 1.0), bool(self.trainable.all())
+        return (net.sizes, net._activations, net.dtype, *settings, *tables, self.own_orders, self.adaptive)
+
+    @property
     def foreseen(self) -> bool:
         """Whether it is known when each network stops, unless it diverges."""
         return not (self.early or self.window or np.isfinite(self.targets).any())

@@ -238,15 +238,53 @@ def train_many(
     return fits.best_first() if best_first else fits
 
 
+def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
+    """Make sure the machine code for networks like this one is there."""
+    nets = Networks._like(net, np.tile(net.parameters, (packs.width(net.dtype), 1)))
+    X, Y = np.zeros((1, net.sizes[0])), np.full((1, net.sizes[-1]), 1.0 / net.sizes[-1])
+    if net.scale is not None:
+        X, Y = net.scale.arrays["input_offset"][None], net.scale.unscale_targets(Y)
+    given = Given(
+        nets,
+        X,
+        Y,
+        eta=None,
+        updates=updates,
+        loss=None,
+        rule=rule,
+        lam=lam,
+        stop=None,
+        max_epochs=[1] * len(nets),
+        target_error=None,
+        validation=None,
+        sample_weight=None,
+        class_weight=None,
+        trainable=trainable,
+        train_thresholds=train_thresholds,
+        shuffle=True,
+        seed=0,
+        history=False,
+    )
+    for group in given.groups():
+        if in_lanes(group):
+            _compile(group)
+
+
 def _compile(group: Group) -> float:
     """Make sure the machine code for a group is there; returns the seconds it took."""
-    started, results = time.perf_counter(), Results(group)
-    wide = packs.width(group.net.dtype, packs.NARROW) + 1
-    if len(group) >= wide:
-        Bench(group, np.arange(wide), results).compile()
+    started = time.perf_counter()
+    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, group.kind
+    counts = [wide] if len(group) >= wide else []
     if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
-        Bench(group, np.arange(1), results).compile()
+        counts.append(1)
+    for count in counts:
+        if (kind, count) not in _compiled:
+            Bench(group, np.arange(count), Results(group)).compile()
+            _compiled.add((kind, count))
     return time.perf_counter() - started
+
+
+_compiled: set[Any] = set()  # kinds of groups, and of how many networks
 
 
 class _Work:

@@ -199,6 +199,7 @@ def compile(
     trainable: Any = None,
     train_thresholds: bool = True,
     learner: bool = False,
+    many: bool = False,
 ) -> float:
     """Compile now what training and prediction with these settings need, before a loop that must not wait.
 
@@ -208,6 +209,8 @@ def compile(
         their own; activations and losses do not matter
     updates, rule, lam, trainable, train_thresholds : as ``train`` will get them
     learner : also what ``OnlineLearner`` and ``bpjit.compiled`` need for this rule
+    many : also what ``train_many`` needs for networks like this one, all with the same data; the smallest have a kernel
+        for each shape, each activation, and the loss that is usual for their outputs
 
     Returns
     -------
@@ -240,6 +243,10 @@ def compile(
         compiled.learn(one.state, x, Y[0])
         compiled.predict(one.state, x, y_hat)
         compiled.slopes(one.state, x, y_hat, np.zeros((len(y_hat), len(x)), net.dtype))
+    if as_flag("many", many):
+        from .many import compile_many
+
+        compile_many(net, updates, rule, lam, trainable, train_thresholds)
     return time.perf_counter() - started
 
 
