@@ -16,7 +16,7 @@ import numpy as np
 from . import formulas, streams
 from .fit import Fit
 from .groups import Data, Group, of
-from .kernels import lanes, packs
+from .kernels import lane_epochs, packs
 from .kernels.layers import LOSS_CODES
 from .kernels.packs import into_lanes, out_of_lanes
 from .rules import Rule
@@ -88,7 +88,7 @@ class Bench:
         self._seconds_of_epoch = 20 * m * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
         self._sit_down(members, self._start(members))
         if group.adaptive:
-            errors = self.measure(self.state.P, self.D, packs.PRESENT)
+            errors = self.measure(self.state.P, self.task.D, packs.PRESENT)
             squares = np.square(group.start[members]).sum(axis=1)
             lam = by_member(group.lam, members).astype(self.dtype)
             now = formulas.regularised_objective(errors, squares, lam, 1 - lam)
@@ -163,7 +163,7 @@ class Bench:
         self.width = width = packs.width(dtype, registers)
         self.room = packs.make_room(group.net.sizes, dtype, registers)
         everything = bool(group.trainable.all())
-        self.mask = None if everything else np.repeat(group.trainable.astype(dtype), width)
+        mask = None if everything else np.repeat(group.trainable.astype(dtype), width)
         state: Any = {name: into_lanes(array, width) for name, array in rows.items()}
         count = len(state["P"])
         nothing = np.zeros((count, 0), dtype)
@@ -172,8 +172,9 @@ class Bench:
         gaps = np.arange(count * width).reshape(count, width) >= len(members)
         for plane in (packs.PRESENT, packs.VALIDATING, packs.SIZE):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
-        self.D = self._rows(group.D)
-        self.V = self._rows(group.V if group.validates else group.V.nothing())
+        D, V = self._rows(group.D), self._rows(group.V if group.validates else group.V.nothing())
+        settings = self.kind, self.penalty, mask, self.size, self.watch
+        self.task = packs.Task(self.shape, self.layers, D, V, self.loss, *settings)
         self.orders = self._orders(1)
         self._constant = None if group.schedules else self._by_lane(group.etas)[None]
 
@@ -205,7 +206,7 @@ class Bench:
             group.D.numbers,
         )
         if self.shuffled and not own:
-            lanes.make_orders(streams.base(group.seeds[:1], streams.ORDER)[0], self.epoch, orders)
+            lane_epochs.make_orders(streams.base(group.seeds[:1], streams.ORDER)[0], self.epoch, orders)
         return orders
 
     def _plane(self, state: packs.Packs, plane: int) -> np.ndarray:
@@ -222,7 +223,7 @@ class Bench:
         """Make sure the machine code is there, for so many networks as these."""
         nothing = np.empty((len(self.state.P), 0), self.dtype)
         self._train(self.state, self._etas(1), 0, nothing, nothing)
-        self.measure(self.state.P[:0], self.D, packs.PRESENT)
+        self.measure(self.state.P[:0], self.task.D, packs.PRESENT)
 
     def run(self, reason_to_end: Callable[[], str | None], report: Callable[[int], None]) -> None:
         """Train until all have stopped, or there is a ``reason_to_end``; ``report`` hears how many have stopped."""
@@ -243,7 +244,7 @@ class Bench:
         """The error of each of these networks as it was returned."""
         vectors = self.results.parameters[members]
         self._sit_down(members, {"P": vectors, "final": vectors, "planes": self._planes(members)})
-        self.results.errors[members] = self.measure(self.state.P, self.D, packs.PRESENT)
+        self.results.errors[members] = self.measure(self.state.P, self.task.D, packs.PRESENT)
         if self.group.V.m > 0:
             V = self._rows(self.group.V)
             self.results.validation_errors[members] = self.measure(self.state.P, V, packs.VALIDATING)
@@ -330,32 +331,14 @@ class Bench:
         validation_errors: np.ndarray,
         stretch: tuple[int, int] | None = None,
     ) -> None:
-        lanes.train_packs(
-            self.shape,
-            self.layers,
-            self.D,
-            self.V,
-            self.loss,
-            self.kind,
-            self.penalty,
-            self.mask,
-            self.size,
-            self.watch,
-            state,
-            self.orders,
-            etas,
-            (self.epoch, count),
-            stretch or (0, self.group.D.m),
-            self.room,
-            errors,
-            validation_errors,
-        )
+        epochs, stretch = (self.epoch, count), stretch or (0, self.group.D.m)
+        call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
+        lane_epochs.train_packs(self.task, state, call, self.room)
 
     def measure(self, P: np.ndarray, rows: packs.Rows, count: int) -> np.ndarray:
         """E of each network with these parameters, [shape: (networks,)]; ``count`` is the plane of its samples."""
         errors = np.empty((len(P), self.width), self.dtype)
-        planes = self.state.planes
-        lanes.evaluate_packs(self.shape, self.layers, rows, self.loss, P, planes, count, self.room, errors)
+        lane_epochs.evaluate_packs(self.task, rows, P, self.state.planes, count, self.room, errors)
         return errors.reshape(-1)[: len(self.members)]
 
     # --- Out, and closer together.
@@ -401,7 +384,7 @@ class Bench:
         this call that is: they train once more from its start, for so many epochs each."""
         first = out_of_lanes(before.P, self.width)
         vectors, done, open_ = first[slots], done.copy(), np.ones(len(slots), bool)
-        nothing, watch = np.empty((len(before.P), 0), self.dtype), self.watch
+        nothing, task = np.empty((len(before.P), 0), self.dtype), self.task
         while open_.any():
             again = _copy(before)
             alive, left = (np.zeros(len(first), self.dtype) for _ in range(2))
@@ -410,12 +393,12 @@ class Bench:
                 values.reshape(-1, self.width) for values in (alive, left)
             )
             self._plane(again, packs.TARGET)[:] = -np.inf
-            self.watch = watch._replace(every=1 << 62, window=0)
+            self.task = task._replace(watch=self.watch._replace(every=1 << 62, window=0))
             self._train(again, etas, count, nothing, nothing)
-            self.watch = watch
+            self.task = task
             there = np.where((alive > 0)[:, None], out_of_lanes(again.final, self.width), first)
             vectors[open_] = there[slots[open_]]
-            errors = self.measure(into_lanes(there, self.width), self.D, packs.PRESENT)[slots]
+            errors = self.measure(into_lanes(there, self.width), self.task.D, packs.PRESENT)[slots]
             open_ &= ~np.isfinite(errors) & (done > 0)
             done[open_] -= 1
         return vectors, done

@@ -12,7 +12,7 @@ import numpy as np
 from .architecture import as_sizes, number_of_parameters, views
 from .arguments import as_array, as_dtype, as_integer, as_numbers, as_seed, describe
 from .files import read, write
-from .kernels import lanes, machine, packs
+from .kernels import lane_epochs, machine, packs
 from .kernels.online import Samples
 from .network import Network, initial_parameters
 from .scale import ARRAYS, Scale
@@ -259,7 +259,7 @@ class Networks:
             row = None
             if own:
                 row = packs.into_lanes(members[:, None] * m + np.arange(m), width).reshape(len(P), m, width)
-            lanes.predict_packs(
+            lane_epochs.predict_packs(
                 shape, layers, packs.Rows(X, nothing, None, row, m), P, room, y_hat[members[0] :][: len(members)]
             )
 

@@ -11,73 +11,36 @@ with another; what it computes there meanwhile is for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .. import formulas, rules, streams
+from .. import formulas, rules
 from ..formulas import like, select
 from . import simd_functions  # noqa: F401  (brings exp and its kin for vectors)
 from .batch import ADAM, RPROP, Steps
-from .epochs import epoch_order
-from .jit import by_type, formula, inline, kernel, unless_none
+from .jit import by_type, inline, unless_none
 from .layers import CROSS_ENTROPY, SOFTMAX, activate
 from .packs import (
-    ALIVE,
-    BEST,
-    CARRY,
     CORRECTION1,
     CORRECTION2,
-    DIVERGED,
-    EARLY_STOPPING,
-    ENDED,
-    GENERALIZATION_LOSS,
-    GROW,
     IN_BATCH,
     LAM,
     LAST_OBJECTIVE,
-    LEAST,
-    LEFT,
-    MAX_EPOCHS,
-    NO_IMPROVEMENT,
-    OBJECTIVE,
-    PATIENCE,
     PRESENT,
-    PROGRESS,
-    RATE,
-    REASON,
     REST,
     SEEN,
-    SHRINK,
-    SINCE,
     SIZE,
-    STRIP_LEAST,
-    STRIP_SUM,
-    TARGET,
-    TARGET_ERROR,
-    TOLERANCE,
-    TOTAL,
-    VALIDATING,
-    WINDOW_TOLERANCE,
-    Orders,
-    Packs,
-    Room,
     Rows,
-    Watch,
     at,
-    copy_in,
     depth_of,
     each_unit,
     lanes_in,
     layer_at,
-    loss_of,
-    room_for_parameters,
-    room_for_units,
-    row,
     vectors_at,
     wide_as,
     write,
@@ -85,8 +48,6 @@ from .packs import (
 from .simd import any_lane, item, pointer, put
 from .stream import terms_of
 from .updates import make_lane_step
-
-LOW_BITS = np.uint64(0xFFFFFFFF)
 
 step, step_threshold, step_along = make_lane_step(at, write)
 
@@ -260,17 +221,22 @@ def _by_code(shape: Any, layer: Any, z: Any) -> Any:
     return activate(layer.activation, z)
 
 
-_BY_TYPE = [
-    eval("lambda shape, layer, z: f(z)", {"f": function}) for function in (*formulas.ACTIVATIONS, formulas.identity)
-]
-for _helper, _place in ((activate_first, 3), (activate_upper, 4)):
-    by_type(
-        _helper,
-        eval(
-            "lambda shape, layer, z: by_code if isinstance(shape, none) else functions[len(shape[place])]",
-            {"by_code": _by_code, "none": types.NoneType, "functions": _BY_TYPE, "place": _place},
-        ),
-    )
+def _always(function: Callable[..., Any]) -> Callable[..., Any]:
+    def chosen(shape: Any, layer: Any, z: Any) -> Any:
+        return function(z)
+
+    return chosen
+
+
+_BY_TYPE = [_always(function) for function in (*formulas.ACTIVATIONS, formulas.identity)]  # softmax comes later
+by_type(
+    activate_first,
+    lambda shape, layer, z: _by_code if isinstance(shape, types.NoneType) else _BY_TYPE[len(shape[3])],
+)
+by_type(
+    activate_upper,
+    lambda shape, layer, z: _by_code if isinstance(shape, types.NoneType) else _BY_TYPE[len(shape[4])],
+)
 
 
 @inline
@@ -566,505 +532,3 @@ def update_by_rule(steps: Any, G: Any, net: Net, active: Any, count: Any, n: int
 
 
 by_type(end_of_batch, lambda steps, G, *rest: _no_batch if isinstance(G, types.NoneType) else _batch)
-
-
-# --- Epochs.
-
-
-@inline
-def add_error(total: Any, carry: Any, share: Any) -> Any:
-    """As ``online.add_error``: the new total, and what rounding took."""
-    corrected = share - carry
-    new = total + corrected
-    return new, (new - total) - corrected
-
-
-@inline
-def error_of(shape: Any, layers: Any, rows: Rows, pack: int, loss: int, net: Net, work: Room) -> Any:
-    """Σ c_k E_k of each network as it stands. Writes z, b, slope, g."""
-    top, d = layer_at(shape, layers, depth_of(shape, layers) - 1), layer_at(shape, layers, 0).fan_in
-    loss = loss_of(shape, loss)
-    total = carry = at(net.P, 0) * like(at(net.P, 0), 0)
-    for k in range(rows.m):
-        x, y = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
-        outputs(net, shape, layers, net.P, x)
-        E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k, net.P))
-        total, carry = add_error(total, carry, E_k)
-    return total
-
-
-@inline
-def units_of(work: Room) -> Any:
-    """Pointers to what belongs to units: z, b, slope, g."""
-    return (
-        vectors_at(work.z, 0, work.wide),
-        vectors_at(work.b, 0, work.wide),
-        vectors_at(work.slope, 0, work.wide),
-        vectors_at(work.g, 0, work.wide),
-    )
-
-
-@formula
-def mean_error(
-    shape: Any, layers: Any, rows: Rows, pack: int, loss: int, P: Any, planes: Any, count: int, work: Room
-) -> Any:
-    """E of each network of a pack; ``count`` is the plane with its number of samples."""
-    z, b, slope, g = units_of(work)
-    net = Net(P, P, P, None, 0, planes, None, z, b, slope, g)
-    return error_of(shape, layers, rows, pack, loss, net, work) / at(planes, count)
-
-
-@unless_none
-def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> None:
-    """The order of an epoch for each network. Writes own, and work space."""
-    table, lanes = orders.table, keys.shape[1]
-    for lane in range(lanes):
-        table[m, lane] = streams.stream(keys[pack, lane], np.uint64(epoch))
-    sort_lanes(orders, m)
-    for t in range(m):
-        for lane in range(lanes):
-            orders.own[t, lane] = np.int64(table[t, lane] & LOW_BITS)
-
-
-@formula
-def sort_lanes(orders: Orders, m: int) -> None:
-    """As many orders at once as there are lanes, each as ``epoch_order`` makes it, from the keys in the table's last
-    row; in the low bits of the rows before it, the numbers of the samples. Writes table.
-
-    Batcher's odd-even merge sort: what it compares does not depend on what it finds, so all lanes go the same way.
-    """
-    table = orders.table
-    for k in range(m):
-        for lane in range(table.shape[1]):
-            drawn = streams.draw(table[m, lane], orders.numbers[k])
-            table[k, lane] = (drawn & ~LOW_BITS) | np.uint64(k)
-    half = 1
-    while half < m:
-        distance = half
-        while distance > 0:
-            for first in range(distance % half, m - distance, 2 * distance):
-                for k in range(first, min(first + distance, m - distance)):
-                    if k // (2 * half) == (k + distance) // (2 * half):
-                        sort_two(table[k], table[k + distance])
-            distance //= 2
-        half *= 2
-
-
-@inline
-def sort_two(low: np.ndarray, high: np.ndarray) -> None:
-    """The smaller of each pair goes to low."""
-    for lane in range(len(low)):
-        a, b = low[lane], high[lane]
-        low[lane], high[lane] = min(a, b), max(a, b)
-
-
-@unless_none
-def own_numbers(keys: Any, orders: Orders) -> Any:
-    """Where ``own_orders`` writes, or None."""
-    return pointer(orders.own, 0)
-
-
-@inline
-def number_at(own: Any, shared: Any, e: int, t: int) -> int:
-    """The number of the sample at position t, where networks share an order."""
-    if own is None:
-        return item(shared, min(e, shared.shape[0] - 1) * shared.shape[1] + t)
-    return t
-
-
-def remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    """Keep the network from before this epoch. Writes undo."""
-
-
-def _forget(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    pass
-
-
-def _remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    for p in range(n):
-        write(undo, p, at(P, p))
-    for p in range(slots * n):
-        write(undo, n + p, at(S, p))
-    for i in range(3):
-        write(undo, n + slots * n + i, at(planes, CORRECTION1 + i))
-
-
-by_type(remember, lambda undo, *rest: _forget if isinstance(undo, types.NoneType) else _remember)
-
-
-def rate_of(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    """η of this epoch for each network."""
-
-
-def _scheduled(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return at(vectors_at(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
-
-
-def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return at(planes, RATE)
-
-
-by_type(rate_of, lambda undo, *rest: _scheduled if isinstance(undo, types.NoneType) else _adapted)
-
-
-def adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    """Exercise 5.6, as ``Session._adapt``: take back the epoch where the objective rose too far, and change the rate.
-
-    ``error`` is E of each network as it stands. Writes P, S, planes."""
-
-
-def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    pass
-
-
-def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    now, before, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
-    risen = now > before * (like(now, 1) + at(planes, TOLERANCE))
-    changed = select(now < before, rate * at(planes, GROW), rate)
-    write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
-    write(planes, OBJECTIVE, select(risen, before, now))
-    if any_lane(risen):
-        for p in range(n):
-            write(P, p, select(risen, at(undo, p), at(P, p)))
-        for p in range(slots * n):
-            write(S, p, select(risen, at(undo, n + p), at(S, p)))
-        for i in range(3):
-            then = at(undo, n + slots * n + i)
-            write(planes, CORRECTION1 + i, select(risen, then, at(planes, CORRECTION1 + i)))
-
-
-by_type(adapt, lambda undo, *rest: _not_adapted if isinstance(undo, types.NoneType) else _adapt)
-
-
-def is_adaptive(undo: Any) -> Any:
-    """Whether rates are adapted to how the objective moves."""
-
-
-by_type(
-    is_adaptive,
-    lambda undo: (lambda undo: False) if isinstance(undo, types.NoneType) else (lambda undo: True),
-)
-
-
-@formula
-def end_of_epoch(
-    shape: Any,
-    layers: Any,
-    D: Rows,
-    V: Rows,
-    loss: int,
-    watch: Watch,
-    packs: Packs,
-    pack: int,
-    n: int,
-    epoch: int,
-    done: int,
-    error: Any,
-    finite: Any,
-    work: Room,
-    validation_errors: Any,
-) -> None:
-    """What comes after an epoch for some networks: an adaptive rate, validation, the end. ``done`` epochs of this call
-    are complete, this one included. Writes packs."""
-    planes, P, S = row(packs.planes, pack, work.wide), row(packs.P, pack, work.wide), row(packs.S, pack, work.wide)
-    zero, one = like(error, 0), like(error, 1)
-    alive = at(planes, ALIVE) > zero
-    if is_adaptive(packs.undo):
-        now = mean_error(shape, layers, D, pack, loss, P, planes, PRESENT, work)
-        slots = packs.S.shape[1] // packs.P.shape[1]
-        adapt(row(packs.undo, pack, work.wide), P, S, n, slots, planes, now)
-    flags = select(at(planes, LEFT) <= zero, like(error, MAX_EPOCHS), zero)
-    if V.m > 0 and (epoch + 1) % watch.every == 0:
-        validated = mean_error(shape, layers, V, pack, loss, P, planes, VALIDATING, work)
-        if validation_errors.shape[1] > 0:
-            write(row(validation_errors, pack, work.wide), done - 1, validated)
-        best = at(planes, BEST)
-        better = alive & finite & (validated < best)
-        if any_lane(better):
-            kept = row(packs.best, pack, work.wide)
-            for p in range(n):
-                write(kept, p, select(better, at(P, p), at(kept, p)))
-        best = select(better, validated, best)
-        since = at(planes, SINCE)
-        since = select(better, zero, select(alive, since + like(error, watch.every), since))
-        write(planes, BEST, best)
-        write(planes, SINCE, since)
-        loss_now = like(error, 100) * (validated / best - one)
-        strip = at(planes, STRIP_SUM) / like(error, watch.every) / at(planes, STRIP_LEAST)
-        progress = like(error, 1000) * (strip - one)
-        over = since >= like(error, watch.limits[PATIENCE])
-        over = over | (loss_now > like(error, watch.limits[GENERALIZATION_LOSS]))
-        over = over | (progress < like(error, watch.limits[PROGRESS]))
-        flags += select(over, like(error, EARLY_STOPPING), zero)
-        write(planes, STRIP_SUM, zero)
-        write(planes, STRIP_LEAST, like(error, np.inf))
-    target = at(planes, TARGET)
-    if any_lane(alive & finite & (error <= target)):
-        now = mean_error(shape, layers, D, pack, loss, P, planes, PRESENT, work)
-        flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
-    if watch.window > 0:
-        ring, least = row(packs.ring, pack, work.wide), at(planes, LEAST)
-        least = select(error < least, error, least)
-        then = at(ring, epoch % watch.window)
-        if epoch >= watch.window:
-            still = then - least <= like(error, watch.limits[WINDOW_TOLERANCE])
-            flags += select(still, like(error, NO_IMPROVEMENT), zero)
-        write(ring, epoch % watch.window, least)
-        write(planes, LEAST, least)
-    flags = select(finite, flags, like(error, DIVERGED))
-    stopped = alive & (flags > zero)
-    if any_lane(stopped):
-        final, ended = row(packs.final, pack, work.wide), like(error, done)
-        for p in range(n):
-            write(final, p, select(stopped, at(P, p), at(final, p)))
-        write(planes, REASON, select(stopped, flags, at(planes, REASON)))
-        write(planes, ENDED, select(stopped, select(finite, ended, ended - one), at(planes, ENDED)))
-        write(planes, ALIVE, select(stopped, zero, at(planes, ALIVE)))
-
-
-def corrections_of(G: Any, kind: Any, net: Any, total: Any, n: int) -> Any:
-    """What ``prepare_rule`` prepares, where each sample is an update."""
-
-
-by_type(
-    corrections_of,
-    lambda G, *rest: (
-        (lambda G, kind, net, total, n: prepare_rule(kind, net, total, n, like(total, 1)))
-        if isinstance(G, types.NoneType)
-        else (lambda G, kind, net, total, n: (like(total, 0), like(total, 0)))
-    ),
-)
-
-
-@inline
-def train_pack(
-    shape: Any,
-    layers: Any,
-    D: Rows,
-    V: Rows,
-    loss: int,
-    kind: Any,
-    penalty: Any,
-    mask: Any,
-    size: int,
-    watch: Watch,
-    packs: Packs,
-    pack: int,
-    orders: Orders,
-    etas: Any,
-    epochs: tuple[int, int],
-    stretch: tuple[int, int],
-    work: Room,
-    errors: Any,
-    validation_errors: Any,
-) -> None:
-    """Train the networks of a pack until all have stopped or the epochs are over. Writes packs, errors and
-    validation_errors."""
-    m, loss = D.m, loss_of(shape, loss)
-    bottom, top = layer_at(shape, layers, 0), layer_at(shape, layers, depth_of(shape, layers) - 1)
-    n, d, l = top.thresholds + top.fan_out, bottom.fan_in, top.fan_out
-    planes, P_home, G_home, S = (
-        row(packs.planes, pack, work.wide),
-        row(packs.P, pack, work.wide),
-        row(packs.G, pack, work.wide),
-        row(packs.S, pack, work.wide),
-    )
-    undo, slots = row(packs.undo, pack, work.wide), packs.S.shape[1] // packs.P.shape[1]
-    P, G = room_for_parameters(P_home, shape), room_for_parameters(G_home, shape)
-    A_room = vectors_at(work.A, 0, work.wide)
-    z, b, slope, g = units_of(work)
-    z, b, slope, g = (
-        room_for_units(z, shape),
-        room_for_units(b, shape),
-        room_for_units(slope, shape),
-        room_for_units(g, shape),
-    )
-    copy_in(shape, P_home, P)
-    copy_in(shape, G_home, G)
-    ahead_of(kind, A_room, P, S, planes, n)
-    A = where_gradients_are_taken(kind, A_room, P)
-    total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
-    left, target = at(planes, LEFT), at(planes, TARGET)
-    steps, count = steps_of(kind, planes, mask_of(mask, work.wide), penalty), epochs[1]
-    own = own_numbers(orders.keys, orders)
-    for e in range(count):
-        if not any_lane(at(planes, ALIVE) > zero):
-            break
-        epoch = epochs[0] + e
-        first, last = stretch[0] if e == 0 else 0, stretch[1] if e == count - 1 else m
-        if first == 0:
-            write(planes, SEEN, zero)
-            remember(undo, P, S, n, slots, planes)
-        own_orders(orders.keys, orders, pack, epoch, m)
-        eta = rate_of(undo, planes, etas, e, pack)
-        for t in range(first, last):
-            k = number_at(own, orders.shared, e, t)
-            x, y = sample_at(D, pack, own, t, k, work, d, l)
-            c = weight_at(D.c, pack, own, t, k, P)
-            net = Net(P, A, S, mask_of(mask, work.wide), n, planes, present(c), z, b, slope, g)
-            outputs(net, shape, layers, A, x)
-            E_k = output_terms(net, top, loss, y, c)
-            total, carry = add_error(total, carry, E_k)
-            corrections = corrections_of(G, kind, net, total, n)
-            back_and_change(net, shape, layers, steps, G, x, eta, corrections)
-            end_of_batch(steps, G, net, c, t, m, size, n, eta, total)
-        if last == m:
-            error = total / at(planes, PRESENT)
-            total = carry = zero
-            finite = error * zero == zero
-            left -= like(zero, 1)
-            if errors.shape[1] > 0:
-                write(row(errors, pack, work.wide), e, error)
-            if V.m > 0:
-                write(planes, STRIP_SUM, at(planes, STRIP_SUM) + error)
-                least = at(planes, STRIP_LEAST)
-                write(planes, STRIP_LEAST, select(error < least, error, least))
-            usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
-            special = is_adaptive(undo) or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
-            if special or any_lane(~usual):
-                copy_in(shape, P, P_home)
-                write(planes, LEFT, left)
-                end_of_epoch(
-                    shape,
-                    layers,
-                    D,
-                    V,
-                    loss,
-                    watch,
-                    packs,
-                    pack,
-                    n,
-                    epoch,
-                    e + 1,
-                    error,
-                    finite,
-                    work,
-                    validation_errors,
-                )
-                copy_in(shape, P_home, P)
-                if is_adaptive(undo):
-                    ahead_of(kind, A_room, P, S, planes, n)
-    write(planes, TOTAL, total)
-    write(planes, CARRY, carry)
-    copy_in(shape, P, P_home)
-    copy_in(shape, G, G_home)
-
-
-# --- What Python calls.
-
-
-@kernel
-def train_packs(
-    shape: Any,
-    layers: np.ndarray,
-    D: Rows,
-    V: Rows,
-    loss: int,
-    kind: tuple[int, ...] | None,
-    penalty: bool | None,
-    mask: np.ndarray | None,
-    size: int,
-    watch: Watch,
-    packs: Packs,
-    orders: Orders,
-    etas: np.ndarray,
-    epochs: tuple[int, int],
-    stretch: tuple[int, int],
-    work: Room,
-    errors: np.ndarray,
-    validation_errors: np.ndarray,
-) -> None:
-    """Train all packs.
-
-    Parameters
-    ----------
-    kind : the rule, as in ``batch.Steps``, or None for standard BP, where gradient and update are one
-    penalty : anything but None if some network has a λ
-    mask : 1 where a parameter is trained, 0 elsewhere, [shape: (n · lanes,)], or None
-    size : samples in a batch, where no network has absent ones
-    epochs : the first epoch, and how many
-    stretch : the first position in the first epoch, and the last in the last
-    etas : η of each network, for all epochs or for each, [shape: (1 or count, packs, lanes)]
-    errors, validation_errors : E of each epoch, [shape: (packs, count · lanes)], or empty rows
-
-    Writes packs, errors and validation_errors.
-    """
-    for pack in range(len(packs.P)):
-        train_pack(
-            shape,
-            layers,
-            D,
-            V,
-            loss,
-            kind,
-            penalty,
-            mask,
-            size,
-            watch,
-            packs,
-            pack,
-            orders,
-            etas,
-            epochs,
-            stretch,
-            work,
-            errors,
-            validation_errors,
-        )
-
-
-@kernel
-def evaluate_packs(
-    shape: Any,
-    layers: np.ndarray,
-    rows: Rows,
-    loss: int,
-    P: np.ndarray,
-    planes: np.ndarray,
-    count: int,
-    work: Room,
-    errors: np.ndarray,
-) -> None:
-    """E of each network with parameters P, ``count`` being the plane with its number of samples. Writes errors,
-    [shape: (packs, lanes)]."""
-    for pack in range(len(P)):
-        error = mean_error(
-            shape, layers, rows, pack, loss, row(P, pack, work.wide), row(planes, pack, work.wide), count, work
-        )
-        write(row(errors, pack, work.wide), 0, error)
-
-
-@kernel
-def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, work: Room, y_hat: np.ndarray) -> None:
-    """Outputs of each network with parameters P. Writes y_hat, [shape: (networks, m, l)]."""
-    depth = depth_of(shape, layers)
-    top, d = layer_at(shape, layers, depth - 1), layer_at(shape, layers, 0).fan_in
-    z, b, slope, g = units_of(work)
-    for pack in range(len(P)):
-        here = row(P, pack, work.wide)
-        lanes = lanes_in(here)
-        net = Net(here, here, here, None, 0, here, None, z, b, slope, g)
-        for k in range(rows.m):
-            x, _ = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
-            outputs(net, shape, layers, here, x)
-            for lane in range(min(lanes, len(y_hat) - pack * lanes)):
-                for j in range(top.fan_out):
-                    y_hat[pack * lanes + lane, k, j] = item(work.b, (top.here + j) * lanes + lane)
-
-
-@kernel
-def make_orders(key: np.uint64, first: int, orders: Orders) -> None:
-    """The orders of the epochs from ``first`` on that networks share. Writes shared, and work space."""
-    count, m = orders.shared.shape
-    lanes = orders.table.shape[1]
-    if len(orders.table) == 0:
-        for e in range(count):
-            epoch_order(key, first + e, orders.numbers, orders.keys_of_one, orders.ends, orders.shared[e])
-        return
-    for start in range(0, count, lanes):
-        for lane in range(lanes):
-            orders.table[m, lane] = streams.stream(key, np.uint64(first + start + lane))
-        sort_lanes(orders, m)
-        for lane in range(min(lanes, count - start)):
-            for t in range(m):
-                orders.shared[start + lane, t] = np.int64(orders.table[t, lane] & LOW_BITS)

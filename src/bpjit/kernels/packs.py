@@ -1,7 +1,7 @@
 """Packs: many networks of one shape, one in each lane of a vector. What they are made of, and where it stands.
 
 A *pack* is as many networks as a vector has lanes. Every parameter of a pack is one vector; its number is that in
-``Network.parameters``. ``kernels.lanes`` trains them.
+``Network.parameters``. ``kernels.lanes`` and ``kernels.lane_epochs`` train them.
 
 The smallest networks, of one hidden layer, have their sizes and activations in a type: the compiler then knows all
 loops, and keeps in registers what fits there.
@@ -150,6 +150,32 @@ class Orders(NamedTuple):
     keys_of_one: np.ndarray  # uint64, work space for one order, [shape: (m,)]
     ends: np.ndarray  # [shape: (m + 1,)]
     numbers: np.ndarray  # of the samples, uint64, [shape: (m,)]
+
+
+class Task(NamedTuple):
+    """What is trained, and how: the same in all calls."""
+
+    shape: Any  # as ``shape_of`` gives it
+    layers: np.ndarray  # as ``lay_out`` gives them
+    D: Rows
+    V: Rows  # validation set; without one it has no samples
+    loss: int
+    kind: tuple[int, ...] | None  # the rule, as in ``batch.Steps``; None for standard BP: gradient and update are one
+    penalty: bool | None  # anything but None if the networks have a λ
+    mask: np.ndarray | None  # 1 where a parameter is trained, 0 elsewhere, [shape: (n · lanes,)]; None where all are
+    size: int  # samples in a batch, where no network has absent ones
+    watch: Watch
+
+
+class Call(NamedTuple):
+    """What one call of the kernel is to do."""
+
+    orders: Orders
+    etas: np.ndarray  # η of each network, for all epochs or for each, [shape: (1 or count, packs, lanes)]
+    epochs: tuple[int, int]  # the first, and how many
+    stretch: tuple[int, int]  # the first position in the first epoch, the last in the last
+    errors: np.ndarray  # room for E of each epoch, [shape: (packs, count · lanes)], or empty rows
+    validation_errors: np.ndarray
 
 
 class Room(NamedTuple):
