@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,3 +96,20 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
     # A file of another kind, or a damaged one.
     except (EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
         raise BadInput(f"{path}: {wanted}") from None
+
+
+def figure(inches: tuple[float, float]) -> Any:
+    """An empty matplotlib figure that needs no display; ``BadInput`` if there is no matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BadInput("--figure needs matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
+    return Figure(inches, layout="constrained")
+
+
+def save_figure(picture: Any, path: Path) -> None:
+    """Write a figure in the format that the file's name ends with."""
+    try:
+        picture.savefig(path, dpi=150)
+    except (OSError, ValueError) as problem:
+        raise BadInput(f"{path}: {problem}") from None

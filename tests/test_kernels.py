@@ -178,7 +178,7 @@ def single_precision_code(sizes, holder, name, monkeypatch, **settings):
         ((5, 4, 2), blocks, "train_block", 3, "momentum", 0.99),
         *(((5, 4, 2), blocks, "train_block", "accumulated", rule, None) for rule in bpjit.rules.RULES),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, (str, tuple, int, float)) else "",
 )
 def test_float32_kernels_hold_no_float64_arithmetic(sizes, holder, name, updates, rule, lam, monkeypatch):
     eta = None if rule == "rprop" else 0.1

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import searches
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 
@@ -48,7 +47,7 @@ def test_cross_validation_leaves_each_fold_out_once():
     lams = [0.9, 0.999, 0.99999]
     table = bpjit.cross_validate(nets, X, labels, settings={"lam": lams}, folds=5, eta=0.1, stop=40)
     assert len(table.fits) == 3 * 5 * 2
-    part = searches.deal(labels, 60, 5, 0)
+    part = bpjit.deal_folds(labels, 5)
     assert (np.bincount(part) == 12).all()
     for fold in range(5):
         assert (np.bincount(labels[part == fold]) == 4).all()
@@ -66,11 +65,11 @@ def test_cross_validation_leaves_each_fold_out_once():
 
 
 def test_numbers_are_dealt_without_classes():
-    part = searches.deal(np.random.default_rng(0).normal(size=(23, 1)), 23, 4, 3)
+    part = bpjit.deal_folds(np.random.default_rng(0).normal(size=(23, 1)), 4, 3)
     assert sorted(np.bincount(part)) == [5, 6, 6, 6]
-    assert not np.array_equal(part, searches.deal(np.arange(23.0), 23, 4, 4))
+    assert not np.array_equal(part, bpjit.deal_folds(np.arange(23.0), 4, 4))
     one_hot = np.eye(2)[np.arange(20) % 2]
-    part = searches.deal(one_hot, 20, 5, 0)
+    part = bpjit.deal_folds(one_hot, 5)
     assert all((one_hot[part == fold].sum(0) == 2).all() for fold in range(5))
 
 

@@ -17,7 +17,7 @@ from .online_learner import OnlineLearner
 from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
 from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
-from .searches import Table, bagging, cross_validate, grid, multi_start
+from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
 from .training import compile, train
 from .version import __version__
@@ -56,6 +56,7 @@ __all__ = [
     "bagging",
     "compile",
     "cross_validate",
+    "deal_folds",
     "error",
     "gradient",
     "grid",

@@ -183,7 +183,7 @@ def cross_validate(
         if common.get(name) is not None:
             raise ValueError(f"{name}: the folds decide it; expected None, got {describe(common[name])}")
     restarts, rows = _as_restarts(net), _combinations(settings)
-    part = deal(Y, len(X), as_integer("folds", folds, low=2, high=len(X)), as_seed("fold_seed", fold_seed))
+    part = deal_folds(Y, folds, fold_seed)
     learns = np.tile(np.repeat(part != np.arange(folds)[:, None], len(restarts), axis=0), (len(rows), 1))
     fits = train_many(
         _repeated(restarts, len(rows) * folds),
@@ -235,8 +235,20 @@ def bagging(
     return train_many(nets, X, Y, sample_weight=counts, **settings)
 
 
-def deal(Y: Any, m: int, folds: int, seed: int) -> np.ndarray:
-    """The part of each sample, [shape: (m,)]: parts of equal size but for one sample, and of each class too."""
+def deal_folds(Y: Any, folds: int, fold_seed: int = 0) -> np.ndarray:
+    """The fold that ``cross_validate`` deals each sample to, [shape: (m,)], from its targets or class numbers.
+
+    Folds are of equal size but for one sample, and get equal shares of every class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import bpjit
+    >>> bool((np.bincount(bpjit.deal_folds(np.arange(20) % 2, 5)) == 4).all())
+    True
+    """
+    m = len(Y)
+    folds, seed = as_integer("folds", folds, low=2, high=m), as_seed("fold_seed", fold_seed)
     order = np.argsort(streams.draws(seed, streams.FOLDS, 0, m), kind="stable")
     labels = np.asarray(Y)
     if labels.ndim == 2:

@@ -1,0 +1,190 @@
+"""Global and local minima (全局最小与局部极小, the pumpkin-book chapter): which minima the starts of a 2-2-1 network
+on XOR lead to, how many to each, and how three remedies of the book compare at equal budgets: restarts, simulated
+annealing, stochastic descent. Run with ``python scripts/local_minima.py``; ``--figure minima.png`` adds a picture.
+
+A budget counts passes over the four samples: an epoch is one pass, an evaluation of the error is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import dual_annealing
+from tqdm import tqdm
+
+import bpjit
+from script_tools import Help, figure, positive, run, save_figure, table, whole
+
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+Y = np.array([0.0, 1.0, 1.0, 0.0])
+LEARNT = 1e-3  # E of the global minimum is 0, reached at infinite weights; so far down counts
+GAP = 1e-3  # errors further apart than this belong to different minima
+SETTLED = 1e-4  # largest norm of the gradient at a minimum: descent has all but ended there
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A minimum, and the starts that lead to it."""
+
+    error: float
+    starts: np.ndarray  # their numbers
+
+
+def train(nets: bpjit.Networks, options: argparse.Namespace, updates: str, epochs: int) -> bpjit.Fits:
+    """Train all; Ctrl-C ends the script."""
+    eta = options.eta if updates == "accumulated" else options.stochastic_eta
+    stop = [bpjit.MaxEpochs(epochs), bpjit.TargetError(LEARNT / 10)]
+    fits = bpjit.train_many(nets, X, Y, eta=eta, updates=updates, stop=stop)
+    if (fits.stopped_by == "interrupted").any():
+        raise KeyboardInterrupt
+    return fits
+
+
+def starts(options: argparse.Namespace, count: int, first: int = 0) -> bpjit.Networks:
+    seed = options.seed + first
+    return bpjit.Networks.random((2, options.hidden, 1), count, init=options.init, seed=seed, dtype=options.dtype)
+
+
+def minima_of(errors: np.ndarray) -> list[Minimum]:
+    """Errors that lie together are one minimum; all that are learnt are the global one."""
+    order = np.argsort(errors)
+    sorted_errors = np.maximum(errors[order], LEARNT)
+    groups = np.split(order, np.flatnonzero(np.diff(sorted_errors) > GAP) + 1)
+    return [Minimum(float(np.median(errors[group])), group) for group in groups]
+
+
+def find(options: argparse.Namespace) -> bpjit.Fits:
+    """Train from all starts, and say where they end."""
+    fits = train(starts(options, options.starts), options, "accumulated", options.epochs)
+    norms = np.array([np.linalg.norm(bpjit.gradient(net, X, Y)) for net in fits.networks])
+    settled = (norms <= SETTLED) | (fits.error <= LEARNT)
+    rows = []
+    for minimum in minima_of(fits.error):
+        there = minimum.starts[settled[minimum.starts]]
+        if len(there) == 0:
+            continue
+        example = fits.networks[int(there[0])].predict(X)[:, 0]
+        rows.append(
+            [
+                f"{np.median(fits.error[there]):.4f}",
+                f"{len(there)}",
+                f"{100 * len(there) / len(fits):.2f} %",
+                "  ".join(f"{y:.2f}" for y in example),
+            ]
+        )
+    rows.append(["not settled", f"{(~settled).sum()}", f"{100 * (~settled).mean():.2f} %", ""])
+    print(
+        f"{len(fits):,} starts of 2-{options.hidden}-1 on XOR, init {options.init}, accumulated BP, "
+        f"eta {options.eta:g}, at most {options.epochs:,} epochs: {fits.seconds:.1f} s\n"
+    )
+    print(table(("E", "starts", "share", "outputs for 00, 01, 10, 11"), rows))
+    return fits
+
+
+# --- Remedies. Each takes the number of repetitions, and returns the error that each ended with.
+
+
+def one_training(options: argparse.Namespace, count: int, updates: str) -> np.ndarray:
+    return train(starts(options, count, 1 << 32), options, updates, options.budget).error
+
+
+def restarts(options: argparse.Namespace, count: int) -> np.ndarray:
+    """The budget is shared by several starts, of which the best is kept."""
+    fits = train(
+        starts(options, count * options.restarts, 1 << 33),
+        options,
+        "accumulated",
+        max(1, options.budget // options.restarts),
+    )
+    return fits.error.reshape(count, options.restarts).min(axis=1)
+
+
+def annealing(options: argparse.Namespace, count: int, local: bool) -> np.ndarray:
+    """SciPy's dual annealing on the compiled error, with or without a local search (L-BFGS-B) now and then."""
+    net = starts(options, 1)[0]
+
+    def error(parameters: np.ndarray) -> float:
+        return bpjit.error(net.with_parameters(parameters), X, Y)
+
+    bounds = [(-10.0, 10.0)] * len(net.parameters)
+    found = []
+    for seed in tqdm(range(count), unit="annealing", delay=2, leave=False, disable=None):
+        result = dual_annealing(
+            error, bounds, maxfun=options.budget, maxiter=options.budget, no_local_search=not local, rng=seed
+        )
+        found.append(float(result.fun))
+    return np.array(found)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """The remedies, each with the same budget."""
+    few = min(options.repetitions, options.annealings)
+    remedies: list[tuple[str, int, Callable[[int], np.ndarray]]] = [
+        ("one start, accumulated", options.repetitions, lambda n: one_training(options, n, "accumulated")),
+        (f"{options.restarts} restarts", options.repetitions, lambda n: restarts(options, n)),
+        ("annealing", few, lambda n: annealing(options, n, False)),
+        ("annealing, local search", few, lambda n: annealing(options, n, True)),
+        ("stochastic descent", options.repetitions, lambda n: one_training(options, n, "stochastic")),
+    ]
+    rows = []
+    for name, count, remedy in remedies:
+        started = time.perf_counter()
+        errors = remedy(count)
+        seconds = time.perf_counter() - started
+        share = 100 * (errors <= LEARNT).mean()
+        rows.append([name, f"{count}", f"{share:.0f} %", f"{np.median(errors):.2g}", f"{1e3 * seconds / count:.2f}"])
+    print(f"\nRemedies, each with {options.budget:,} passes over the four samples\n")
+    print(table(("remedy", "repetitions", f"E <= {LEARNT:g}", "median E", "ms each"), rows))
+
+
+def draw(fits: bpjit.Fits, path: Path) -> None:
+    """How many starts ended at which error."""
+    picture = figure((7, 4))
+    axes = picture.add_subplot()
+    minima = minima_of(fits.error)
+    names = [f"{minimum.error:.4f}" for minimum in minima]
+    bars = axes.bar(
+        names, [100 * len(minimum.starts) / len(fits) for minimum in minima], color="0.75", edgecolor="black"
+    )
+    axes.bar_label(bars, fmt="%.2f %%")
+    axes.set(xlabel="E at the end", ylabel="share of the starts, %", title=f"XOR from {len(fits):,} starts")
+    axes.margins(y=0.15)
+    save_figure(picture, path)
+
+
+def script(options: argparse.Namespace) -> int:
+    if options.figure is not None:
+        figure((1, 1))  # before the work: is there anything to draw with?
+    fits = find(options)
+    compare(options)
+    if options.figure is not None:
+        draw(fits, options.figure)
+        print(f"\nfigure: {options.figure}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="local_minima.py", description=__doc__, formatter_class=Help)
+    parser.add_argument("--starts", type=whole, default=10_000, help="starts whose minima are counted")
+    parser.add_argument("--hidden", type=whole, default=2, help="hidden units")
+    parser.add_argument("--init", choices=("glorot", "uniform01", "he", "normal"), default="glorot", help="the starts")
+    parser.add_argument("--eta", type=positive, default=20.0, help="learning rate of accumulated updates")
+    parser.add_argument("--stochastic-eta", type=positive, default=5.0, help="learning rate of stochastic updates")
+    parser.add_argument("--epochs", type=whole, default=20_000, help="at most, of each start")
+    parser.add_argument("--budget", type=whole, default=2000, help="passes over the samples that a remedy may take")
+    parser.add_argument("--restarts", type=whole, default=5, help="that share a budget")
+    parser.add_argument("--repetitions", type=whole, default=1000, help="of each remedy")
+    parser.add_argument("--annealings", type=whole, default=20, help="repetitions of annealing, which takes longer")
+    parser.add_argument("--seed", type=int, default=0, help="of the first start")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the networks")
+    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    return run(script, parser, None if arguments is None else list(arguments))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
