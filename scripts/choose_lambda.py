@@ -51,9 +51,9 @@ def draw(found: bpjit.Table, errors: np.ndarray, path: Path) -> None:
 
 def script(options: argparse.Namespace) -> int:
     if options.figure is not None:
-        figure((1, 1))  # before the work: is there anything to draw with?
-    if not 0 < options.low < options.high < 1:
-        raise BadInput(f"--low, --high: expected 0 < low < high < 1, got {options.low:g} and {options.high:g}")
+        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    if not 1e-12 <= options.low < options.high < 1:
+        raise BadInput(f"--low, --high: expected 1e-12 <= low < high < 1, got {options.low:g} and {options.high:g}")
     name, X, labels = read(options.data)
     classes, folds = int(labels.max()) + 1, min(options.folds, len(X))
     nets = bpjit.Networks.random(
@@ -102,7 +102,10 @@ def script(options: argparse.Namespace) -> int:
                 f"{100 * right[i]:.1f} %" + mark.ljust(40),
             ]
         )
-    print(table(("lambda", "1 - lambda", "E left out", "+-", "E training", "right, left out".ljust(46)), rows))
+    print(table(("lambda", "1 - lambda", "E left out", "std error", "E training", "right, left out".ljust(46)), rows))
+    print('\nE is the cross-entropy of softmax outputs, without the penalty; lambda "none" trains without one.')
+    if simplest is not None and found.settings[simplest]["lam"] == min(lam for lam in lams if lam is not None):
+        print("The range ends there: try a larger --high.")
     if options.figure is not None:
         draw(found, error, options.figure)
         print(f"\nfigure: {options.figure}")

@@ -24,7 +24,8 @@ X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([0.0, 1.0, 1.0, 0.0])
 LEARNT = 1e-3  # E of the global minimum is 0, reached at infinite weights; so far down counts
 GAP = 1e-3  # errors further apart than this belong to different minima
-SETTLED = 1e-4  # largest norm of the gradient at a minimum: descent has all but ended there
+SETTLED = 1e-4  # largest norm of the gradient where descent has all but ended
+DOWN = -1e-8  # a curvature below this leads further down: no minimum
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def train(nets: bpjit.Networks, options: argparse.Namespace, updates: str, epoch
     """Train all; Ctrl-C ends the script."""
     eta = options.eta if updates == "accumulated" else options.stochastic_eta
     stop = [bpjit.MaxEpochs(epochs), bpjit.TargetError(LEARNT / 10)]
-    fits = bpjit.train_many(nets, X, Y, eta=eta, updates=updates, stop=stop)
+    seeds = 0 if updates == "accumulated" else list(range(len(nets)))  # each visits the samples in orders of its own
+    fits = bpjit.train_many(nets, X, Y, eta=eta, updates=updates, stop=stop, seed=seeds)
     if (fits.stopped_by == "interrupted").any():
         raise KeyboardInterrupt
     return fits
@@ -58,9 +60,32 @@ def minima_of(errors: np.ndarray) -> list[Minimum]:
     return [Minimum(float(np.median(errors[group])), group) for group in groups]
 
 
+def least_curvature(net: bpjit.Network) -> float:
+    """The smallest eigenvalue of the second derivatives of E by all parameters, from differences of gradients."""
+    net = bpjit.Network(net.sizes, net.parameters.astype(np.float64))
+    steps = 1e-5 * np.eye(len(net.parameters))
+    hessian = np.array(
+        [
+            bpjit.gradient(net.with_parameters(net.parameters + step), X, Y)
+            - bpjit.gradient(net.with_parameters(net.parameters - step), X, Y)
+            for step in steps
+        ]
+    )
+    return float(np.linalg.eigvalsh((hessian + hessian.T) / 4e-5)[0])
+
+
+def kind(error: float, nets: bpjit.Networks) -> str:
+    """What a level of the error is, by a look at some of the networks that ended there."""
+    if error <= LEARNT:
+        return "global minimum"
+    falling = np.mean([least_curvature(net) < DOWN for net in nets[:50]])
+    return "local minimum" if falling < 0.5 else "plateau, falls slowly"
+
+
 def find(options: argparse.Namespace) -> bpjit.Fits:
     """Train from all starts, and say where they end."""
     fits = train(starts(options, options.starts), options, "accumulated", options.epochs)
+    assert isinstance(fits.networks, bpjit.Networks)
     norms = np.array([np.linalg.norm(bpjit.gradient(net, X, Y)) for net in fits.networks])
     settled = (norms <= SETTLED) | (fits.error <= LEARNT)
     rows = []
@@ -75,25 +100,31 @@ def find(options: argparse.Namespace) -> bpjit.Fits:
                 f"{len(there)}",
                 f"{100 * len(there) / len(fits):.2f} %",
                 "  ".join(f"{y:.2f}" for y in example),
+                kind(minimum.error, fits.networks[there]),
             ]
         )
-    rows.append(["not settled", f"{(~settled).sum()}", f"{100 * (~settled).mean():.2f} %", ""])
+    rows.append(["not settled", f"{(~settled).sum()}", f"{100 * (~settled).mean():.2f} %", "", ""])
     print(
         f"{len(fits):,} starts of 2-{options.hidden}-1 on XOR, init {options.init}, accumulated BP, "
         f"eta {options.eta:g}, at most {options.epochs:,} epochs: {fits.seconds:.1f} s\n"
     )
-    print(table(("E", "starts", "share", "outputs for 00, 01, 10, 11"), rows))
+    print(table(("E", "starts", "share", "outputs for 00, 01, 10, 11", "what it is"), rows))
     return fits
 
 
-# --- Remedies. Each takes the number of repetitions, and returns the error that each ended with.
+# --- Remedies. Each takes the number of repetitions.
 
 
-def one_training(options: argparse.Namespace, count: int, updates: str) -> np.ndarray:
-    return train(starts(options, count, 1 << 32), options, updates, options.budget).error
+Ends = tuple[np.ndarray, float]
+"""The error that each repetition ended with, and the seconds of all."""
 
 
-def restarts(options: argparse.Namespace, count: int) -> np.ndarray:
+def one_training(options: argparse.Namespace, count: int, updates: str) -> Ends:
+    fits = train(starts(options, count, 1 << 32), options, updates, options.budget)
+    return fits.error, fits.seconds
+
+
+def restarts(options: argparse.Namespace, count: int) -> Ends:
     """The budget is shared by several starts, of which the best is kept."""
     fits = train(
         starts(options, count * options.restarts, 1 << 33),
@@ -101,41 +132,41 @@ def restarts(options: argparse.Namespace, count: int) -> np.ndarray:
         "accumulated",
         max(1, options.budget // options.restarts),
     )
-    return fits.error.reshape(count, options.restarts).min(axis=1)
+    return fits.error.reshape(count, options.restarts).min(axis=1), fits.seconds
 
 
-def annealing(options: argparse.Namespace, count: int, local: bool) -> np.ndarray:
+def annealing(options: argparse.Namespace, count: int, local: bool) -> Ends:
     """SciPy's dual annealing on the compiled error, with or without a local search (L-BFGS-B) now and then."""
     net = starts(options, 1)[0]
 
     def error(parameters: np.ndarray) -> float:
         return bpjit.error(net.with_parameters(parameters), X, Y)
 
-    bounds = [(-10.0, 10.0)] * len(net.parameters)
+    bounds = [(-options.box, options.box)] * len(net.parameters)
     found = []
+    error(net.parameters)  # compiled
+    started = time.perf_counter()
     for seed in tqdm(range(count), unit="annealing", delay=2, leave=False, disable=None):
         result = dual_annealing(
             error, bounds, maxfun=options.budget, maxiter=options.budget, no_local_search=not local, rng=seed
         )
         found.append(float(result.fun))
-    return np.array(found)
+    return np.array(found), time.perf_counter() - started
 
 
 def compare(options: argparse.Namespace) -> None:
     """The remedies, each with the same budget."""
     few = min(options.repetitions, options.annealings)
-    remedies: list[tuple[str, int, Callable[[int], np.ndarray]]] = [
+    remedies: list[tuple[str, int, Callable[[int], Ends]]] = [
         ("one start, accumulated", options.repetitions, lambda n: one_training(options, n, "accumulated")),
         (f"{options.restarts} restarts", options.repetitions, lambda n: restarts(options, n)),
-        ("annealing", few, lambda n: annealing(options, n, False)),
-        ("annealing, local search", few, lambda n: annealing(options, n, True)),
+        (f"annealing within +-{options.box:g}", few, lambda n: annealing(options, n, False)),
+        ("the same with local search", few, lambda n: annealing(options, n, True)),
         ("stochastic descent", options.repetitions, lambda n: one_training(options, n, "stochastic")),
     ]
     rows = []
     for name, count, remedy in remedies:
-        started = time.perf_counter()
-        errors = remedy(count)
-        seconds = time.perf_counter() - started
+        errors, seconds = remedy(count)
         share = 100 * (errors <= LEARNT).mean()
         rows.append([name, f"{count}", f"{share:.0f} %", f"{np.median(errors):.2g}", f"{1e3 * seconds / count:.2f}"])
     print(f"\nRemedies, each with {options.budget:,} passes over the four samples\n")
@@ -159,7 +190,7 @@ def draw(fits: bpjit.Fits, path: Path) -> None:
 
 def script(options: argparse.Namespace) -> int:
     if options.figure is not None:
-        figure((1, 1))  # before the work: is there anything to draw with?
+        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
     fits = find(options)
     compare(options)
     if options.figure is not None:
@@ -180,6 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--restarts", type=whole, default=5, help="that share a budget")
     parser.add_argument("--repetitions", type=whole, default=1000, help="of each remedy")
     parser.add_argument("--annealings", type=whole, default=20, help="repetitions of annealing, which takes longer")
+    parser.add_argument("--box", type=positive, default=30.0, help="bounds of the parameters for annealing")
     parser.add_argument("--seed", type=int, default=0, help="of the first start")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the networks")
     parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")

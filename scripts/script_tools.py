@@ -98,8 +98,10 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
         raise BadInput(f"{path}: {wanted}") from None
 
 
-def figure(inches: tuple[float, float]) -> Any:
-    """An empty matplotlib figure that needs no display; ``BadInput`` if there is no matplotlib."""
+def figure(inches: tuple[float, float], path: Path | None = None) -> Any:
+    """An empty matplotlib figure that needs no display; ``BadInput`` if there is no matplotlib, or no folder for it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise BadInput(f"--figure: expected a file in a folder that exists, got {path}")
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -30,6 +30,11 @@ for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
                 p.append(bpjit.train(net, X, Y, stop=4, **settings).network.parameters.astype(np.float64))
             assert np.linalg.norm(p[0] - p[1]) <= tolerance * np.linalg.norm(p[1]), (dtype, sizes, settings)
             assert np.linalg.norm(p[0] - net.parameters) > 1e-4
+        nets = bpjit.Networks.of([net] * 3)
+        for settings in ({}, {"rule": "adam", "updates": 16}):
+            alone = bpjit.train(net, X, Y, stop=4, **settings).network.parameters.astype(np.float64)
+            for p in bpjit.train_many(nets, X, Y, stop=4, threads=1, **settings).networks.parameters:
+                assert np.linalg.norm(p - alone) <= tolerance * np.linalg.norm(alone), (dtype, sizes, settings)
         learner = bpjit.OnlineLearner(net)
         learner.learn(X[0], Y[0])
         learner.predict(X[0])

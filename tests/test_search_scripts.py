@@ -19,11 +19,21 @@ def test_local_minima_counts_every_start_once(capsys):
     rows = re.findall(r"^([\d.]+|not settled) +(\d+) +([\d.]+) %", out, re.M)
     assert sum(int(count) for _, count, _ in rows) == 300
     assert sum(float(share) for *_, share in rows) == pytest.approx(100, abs=0.05)
+    assert re.search(r"^0\.0625 .* local minimum$", out, re.M)
     errors = [float(error) for error, *_ in rows[:-1]]
     assert errors[0] <= 1e-3
     assert any(abs(error - 1 / 16) < 1e-3 for error in errors)  # two of the four samples at one half
-    for remedy in ("5 restarts", "annealing", "annealing, local search", "stochastic descent"):
+    for remedy in ("5 restarts", "annealing within +-30", "the same with local search", "stochastic descent"):
         assert f"\n{remedy} " in out
+
+
+def test_a_plateau_that_falls_is_no_minimum():
+    nets = bpjit.Networks.random((2, 2, 1), 1000)
+    fits = bpjit.train_many(nets, local_minima.X, local_minima.Y, eta=20.0, updates="accumulated", stop=5000)
+    plateau = fits.networks[np.abs(fits.error - 1 / 12) < 1e-4]
+    minimum = fits.networks[np.abs(fits.error - 1 / 16) < 1e-4]
+    assert np.median([local_minima.least_curvature(net) for net in plateau]) < local_minima.DOWN
+    assert np.median([local_minima.least_curvature(net) for net in minimum[:20]]) > local_minima.DOWN
 
 
 def test_errors_that_lie_together_are_one_minimum():
@@ -103,4 +113,4 @@ def test_figures(script, options, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     assert script.main([*options, "--figure", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert script.main([*options, "--figure", str(tmp_path / "figure.nonsense")]) == 2
+    assert script.main([*options, "--figure", str(tmp_path / "none" / "figure.png")]) == 2
