@@ -63,21 +63,32 @@ def as_samples(
     if loss == "cross_entropy":
         _check_probabilities(names[1], Y, net.output)
     numbers = np.arange(m, dtype=np.uint64)
-    c = np.ones(m) if sample_weight is None else as_weights("sample_weight", sample_weight, m)
+    c = np.ones(m)
+    if sample_weight is not None or class_weight is not None:
+        labels = (
+            None if class_weight is None else class_numbers(targets)
+        )  # in the user's units, as classify reads outputs
+        given = c if sample_weight is None else sample_weight
+        c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]))
+        if not present.all():
+            X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
+    return Samples(X, Y, c.astype(net.dtype), numbers)
+
+
+def weights_of_mean_one(
+    name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of m samples, of mean 1 over those that are not absent; and which these are. With a ``class_weight`` the
+    class of each sample is in ``labels``, one of l."""
+    c = as_weights(name, weights, m).copy()
     present = c > 0
-    if class_weight is not None:
-        c = c.copy()
-        labels = class_numbers(targets[present])  # in the user's units, as classify reads outputs
-        c[present] *= class_weights("class_weight", class_weight, labels, max(2, Y.shape[1]))
+    if labels is not None:
+        c[present] *= class_weights("class_weight", class_weight, labels[present], l)
         present = c > 0
         if not present.any():
             raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
-    if not present.all():
-        X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
-    if sample_weight is not None or class_weight is not None:
-        c = c / c.max()
-        c = c / c.mean()
-    return Samples(X, Y, c.astype(net.dtype), numbers)
+    c /= c.max()
+    return c / c[present].mean(), present
 
 
 def no_samples(D: Samples) -> Samples:

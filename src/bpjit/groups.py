@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_array, as_integer, as_real, as_seed, as_weights, class_weights, describe
-from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers
+from .arguments import as_array, as_integer, as_real, as_seed, describe
+from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers, weights_of_mean_one
 from .kernels import packs
 from .kernels.online import Samples
 from .network import Network
@@ -200,8 +200,9 @@ class Given:
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
         self.lam = np.array(each("lam", lam, count, lambda value: as_lam(value)[0])) if lams is None else lams
-        for index in range(count if max(len(self.etas), len(self.lam)) > 1 else 1):
-            if of(self.lam, index) < 1.0 and of(self.rules, index).default_eta is not None:
+        penalised = np.broadcast_to(self.lam < 1.0, count if max(len(self.etas), len(self.lam)) > 1 else 1)
+        for index in np.flatnonzero(penalised).tolist():
+            if of(self.rules, index).default_eta is not None:
                 with concerning(index):
                     check_penalty(float(of(self.etas, index)), 1.0 - float(of(self.lam, index)))
         self.seeds = np.array(each("seed", seed, count, lambda value: as_seed("seed", value)), np.uint64)
@@ -351,20 +352,10 @@ class Given:
         c = np.empty((len(members), len(D.X)), net.dtype)
         for place, member in enumerate(members):
             with concerning(int(member)):
-                c[place] = _weights(names[2], table[member], class_weight, labels, max(2, D.Y.shape[1]))
+                c[place], _ = weights_of_mean_one(
+                    names[2], table[member], len(D.X), class_weight, labels, max(2, D.Y.shape[1])
+                )
         return Data(D.X, D.Y, c, None, D.numbers)
-
-
-def _weights(name: str, weights: Any, class_weight: Any, labels: np.ndarray | None, l: int) -> np.ndarray:
-    """Weights of the samples of one network, of mean 1 where they are not 0. Absent samples stay in their places."""
-    c = as_weights(name, weights, len(weights)).copy()
-    if labels is not None:
-        seen = c > 0
-        c[seen] *= class_weights("class_weight", class_weight, labels[seen], l)
-        if not c.any():
-            raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
-    c /= c.max()
-    return c / c[c > 0].mean()
 
 
 def _is_own(X: Any) -> bool:
@@ -402,7 +393,9 @@ def _own_data(
                 if np.shape(mine) != (len(D.X),):
                     raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
                 labels = None if class_weight is None else class_numbers(net._targets(names[1], Y[member], len(D.X)))
-                c[place, : len(D.X)] = _weights(names[2], mine, class_weight, labels, max(2, D.Y.shape[1]))
+                c[place, : len(D.X)], _ = weights_of_mean_one(
+                    names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1])
+                )
     return Data(
         np.concatenate([D.X for D in sets]),
         np.concatenate([D.Y for D in sets]),

@@ -74,10 +74,10 @@ class Net(NamedTuple):
 @inline
 def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, lanes: int, d: int, l: int) -> None:
     """Copy inputs and targets of one sample of each network. Writes sample."""
-    X, Y, m = pointer(rows.X, 0), pointer(rows.Y, 0), rows.m
+    X, Y = pointer(rows.X, 0), pointer(rows.Y, 0)
     for lane in range(lanes):
         s = number_of(own, t * lanes + lane, k)
-        r = row_of(rows.row, pack, m, s, lane, lanes)
+        r = row_of(rows.row, pack, s, lane)
         for i in range(d):
             put(sample, i * lanes + lane, item(X, r * d + i))
         for j in range(l):
@@ -93,7 +93,7 @@ def number_of(own: Any, place: int, k: Any) -> Any:
 
 
 @inline
-def row_of(row: Any, pack: int, m: int, s: int, lane: int, lanes: int) -> Any:
+def row_of(row: Any, pack: int, s: int, lane: int) -> Any:
     if row is None:
         return s
     return row[pack, s, lane]
