@@ -1,8 +1,8 @@
 """Many networks under way.
 
-A ``Bench`` takes some networks of a group through
-all their epochs: it runs blocks of epochs, takes out the networks that have
-stopped, and closes the gaps, so that lanes stay full.
+A ``Bench`` takes some networks of a group through all their epochs: it runs blocks of epochs, takes out the networks
+that have stopped, and closes the gaps, so that lanes stay full. How the state lies in memory is known to the methods
+under "Seats" alone: ``cuda_bench`` has others for the GPU.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ FIRST_CALL_SECONDS = 0.0002
 SHORT_CALL_SECONDS = 0.0005  # worth its overhead
 MOST_ORDERS = 1 << 18  # numbers in the orders of one call
 MOST_EPOCHS = 1 << 16  # in one call
-MOST_SORTED = 2048  # samples up to which several orders are sorted at once
 FLAGS = {  # in lanes, of each condition
     MaxEpochs: packs.MAX_EPOCHS,
     TargetError: packs.TARGET_ERROR,
@@ -88,11 +87,16 @@ class Bench:
         self._seconds_of_epoch = 20 * m * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
         self._sit_down(members, self._start(members))
         if group.adaptive:
-            errors = self.measure(self.state.P, self.task.D, packs.PRESENT)
+            errors = self._measure(self.state, self.data[0], packs.PRESENT)
             squares = np.square(group.start[members]).sum(axis=1)
             lam = by_member(group.lam, members).astype(self.dtype)
             now = formulas.regularised_objective(errors, squares, lam, 1 - lam)
-            self._plane(self.state, packs.OBJECTIVE).reshape(-1)[: len(members)] = now
+            self._set(self.state, packs.OBJECTIVE, now)
+
+    @staticmethod
+    def at_once(group: Group) -> int:
+        """How many networks of a group may train at once."""
+        return len(group)
 
     # --- What it is made of.
 
@@ -154,76 +158,148 @@ class Bench:
             planes[:, [packs.RATE, packs.GROW, packs.SHRINK, packs.TOLERANCE]] = rows
         return planes.astype(self.dtype)
 
+    # --- Seats.
+
     def _sit_down(self, members: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         """Take these networks, with a row of state for each."""
-        group, dtype = self.group, self.dtype
+        group = self.group
         self.members, self.alive = members, np.ones(len(members), bool)
+        self._seat(rows)
+        self.data = self._rows(group.D), self._rows(group.V if group.validates else group.V.nothing())
+        self.orders = self._orders(1)
+        self._constant = None if group.schedules else self._by_lane(group.etas)[None]
+
+    def _seat(self, rows: dict[str, np.ndarray]) -> None:
+        """Lay out the state."""
+        group, dtype, members = self.group, self.dtype, self.members
         self._registers = packs.registers_for(len(members), dtype)
         registers = min(self._registers, packs.REGISTERS)
         self.width = width = packs.width(dtype, registers)
         self.room = packs.make_room(group.net.sizes, dtype, registers)
         everything = bool(group.trainable.all())
-        mask = None if everything else np.repeat(group.trainable.astype(dtype), width)
+        self._mask = None if everything else np.repeat(group.trainable.astype(dtype), width)
         state: Any = {name: into_lanes(array, width) for name, array in rows.items()}
         count = len(state["P"])
         nothing = np.zeros((count, 0), dtype)
         state = {"S": nothing, "G": None, "undo": None, "best": nothing, "ring": nothing, **state}
-        self.state = packs.Packs(**{name: state[name] for name in packs.Packs._fields})
+        self.state: Any = packs.Packs(**{name: state[name] for name in packs.Packs._fields})
         gaps = np.arange(count * width).reshape(count, width) >= len(members)
         for plane in (packs.PRESENT, packs.VALIDATING, packs.SIZE):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
-        D, V = self._rows(group.D), self._rows(group.V if group.validates else group.V.nothing())
-        settings = self.kind, self.penalty, mask, self.size, self.watch
-        self.task = packs.Task(self.shape, self.layers, D, V, self.loss, *settings)
-        self.orders = self._orders(1)
-        self._constant = None if group.schedules else self._by_lane(group.etas)[None]
 
-    def _by_lane(self, values: np.ndarray, dtype: Any = None) -> np.ndarray:
+    def _by_lane(self, values: np.ndarray, dtype: Any = None) -> Any:
         """One number for each network of the group, or for all, in lanes, [shape: (packs, width)]."""
         return into_lanes(by_member(values, self.members)[:, None].astype(dtype or self.dtype), self.width)
 
-    def _rows(self, data: Data) -> packs.Rows:
+    def _rows(self, data: Data) -> Any:
+        """Samples as the kernel sees them."""
         shape = len(self.state.P), data.m, self.width
         c = None if data.c is None else into_lanes(data.c[self.members], self.width).reshape(shape)
         row = None if data.row is None else into_lanes(data.row[self.members], self.width).reshape(shape)
         return packs.Rows(data.X, data.Y, c, row, data.m)
 
-    def _orders(self, count: int) -> packs.Orders:
+    def _orders(self, count: int) -> Any:
         """Orders for the next ``count`` epochs."""
-        group, m, keys = self.group, self.group.D.m, None
-        own, shared = self.shuffled and group.own_orders, np.arange(m)[None]
+        group, m = self.group, self.group.D.m
+        own, keys, shared = self.shuffled and group.own_orders, None, np.arange(m)[None]
         if own:
             keys = self._by_lane(streams.base(group.seeds, streams.ORDER), np.uint64)
         elif self.shuffled:
-            shared = np.empty((count, m), np.int64)
-        orders = packs.Orders(
-            shared,
-            keys,
-            np.zeros((m if own else 0, self.width), np.int64),
-            np.zeros((m + 1 if own or (self.shuffled and m <= MOST_SORTED) else 0, self.width), np.uint64),
-            np.zeros(m, np.uint64),
-            np.zeros(m + 1, np.int64),
-            group.D.numbers,
+            shared = self._shared_orders(count)
+        table, places = (
+            np.zeros((size if own else 0, self.width), kind) for size, kind in ((m + 1, np.uint64), (m, int))
         )
-        if self.shuffled and not own:
-            lane_epochs.make_orders(streams.base(group.seeds[:1], streams.ORDER)[0], self.epoch, orders)
-        return orders
+        return packs.Orders(shared, keys, places, table, np.zeros(0, np.uint64), np.zeros(0, np.int64), group.D.numbers)
+
+    def _shared_orders(self, count: int) -> np.ndarray:
+        """Orders for the next ``count`` epochs, where networks share them, [shape: (count, m)]."""
+        key = streams.base(self.group.seeds[:1], streams.ORDER)[0]
+        return lane_epochs.shared_orders(key, self.epoch, count, self.group.D.numbers)
 
     def _plane(self, state: packs.Packs, plane: int) -> np.ndarray:
         """A view of what belongs to each network, [shape: (packs, width)]."""
         return state.planes.reshape(len(state.P), packs.PLANES, self.width)[:, plane]
 
-    def _by_slot(self, plane: int) -> np.ndarray:
-        """The same for the networks alone, [shape: (networks,)]."""
+    def _get(self, plane: int) -> np.ndarray:
+        """What belongs to each network, [shape: (networks,)]."""
         return self._plane(self.state, plane).reshape(-1)[: len(self.members)]
+
+    def _set(self, state: Any, plane: int, values: np.ndarray) -> None:
+        """Write what belongs to each network; gaps get 0."""
+        self._plane(state, plane)[:] = into_lanes(np.asarray(values)[:, None], self.width)
+
+    def _vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
+        """A part of the state of the networks in these slots, a row for each."""
+        return out_of_lanes(getattr(state, name), self.width)[slots]
+
+    def _put(self, state: Any, name: str, rows: np.ndarray) -> None:
+        """Write a part of the state of all networks."""
+        getattr(state, name)[:] = into_lanes(rows, self.width)
+
+    def _copy(self, state: Any) -> Any:
+        return packs.Packs(*(None if array is None else array.copy() for array in state))  # type: ignore[arg-type]
+
+    def _lots(self) -> int:
+        """In how many lots, one after another, the networks train."""
+        return len(self.state.P)
+
+    def _until_fewer(self, left: np.ndarray) -> int:
+        """Epochs until those left fit into fewer registers, where so many are left to each network."""
+        spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
+        return int(np.sort(left)[spare - 1])
+
+    def _sits_better(self, still: int) -> bool:
+        """Whether so many networks fit into fewer registers."""
+        return packs.registers_for(still, self.dtype) < self._registers
+
+    def _close_gaps(self) -> None:
+        """Let the networks left sit together, in as few packs as hold them."""
+        stay = np.flatnonzero(self.alive)
+        arrays = {name: array for name, array in self.state._asdict().items() if array is not None and array.size}
+        self._sit_down(self.members[stay], {name: self._vectors(self.state, name, stay) for name in arrays})
+
+    def _all_finite(self, state: Any, name: str) -> np.ndarray:
+        """Whether no parameter of a network is NaN or infinite, [shape: (networks,)]."""
+        array = getattr(state, name)
+        with np.errstate(invalid="ignore"):
+            total = (array * 0).reshape(len(array), self.n, -1).sum(axis=1)
+        return total.reshape(-1)[: len(self.members)] == 0
+
+    def _train(
+        self,
+        state: Any,
+        etas: Any,
+        count: int,
+        stretch: tuple[int, int] | None = None,
+        watch: packs.Watch | None = None,
+        record: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the kernel for so many epochs, of the last one up to the end of ``stretch``. Writes state. Returns errors
+        and validation errors, [shape: (networks, count)], if they are to be recorded."""
+        epochs, stretch = (self.epoch, count), stretch or (0, self.group.D.m)
+        room = (len(state.P), count * self.width if record else 0)
+        errors, validation_errors = np.empty(room, self.dtype), np.full(room, np.nan, self.dtype)
+        call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
+        lane_epochs.train_packs(self._task(watch), state, call, self.room)
+        return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
+
+    def _task(self, watch: packs.Watch | None = None) -> packs.Task:
+        D, V = self.data
+        settings = self.kind, self.penalty, self._mask, self.size, watch or self.watch
+        return packs.Task(self.shape, self.layers, D, V, self.loss, *settings)
+
+    def _measure(self, state: Any, rows: Any, count: int) -> np.ndarray:
+        """E of each network as it stands, [shape: (networks,)]; ``count`` is the plane of its samples."""
+        errors = np.empty((len(state.P), self.width), self.dtype)
+        lane_epochs.evaluate_packs(self._task(), rows, state.P, self.state.planes, count, self.room, errors)
+        return errors.reshape(-1)[: len(self.members)]
 
     # --- Running.
 
     def compile(self) -> None:
         """Make sure the machine code is there, for so many networks as these."""
-        nothing = np.empty((len(self.state.P), 0), self.dtype)
-        self._train(self.state, self._etas(1), 0, nothing, nothing)
-        self.measure(self.state.P[:0], self.task.D, packs.PRESENT)
+        self._train(self.state, self._etas(1), 0)
+        self._measure(self.state, self.data[0], packs.PRESENT)
 
     def run(self, reason_to_end: Callable[[], str | None], report: Callable[[int], None]) -> None:
         """Train until all have stopped, or there is a ``reason_to_end``; ``report`` hears how many have stopped."""
@@ -233,7 +309,7 @@ class Bench:
             stopped = self._call(self._horizon(), reason_to_end) if reason is None else None
             if stopped is None:  # perhaps inside an epoch
                 slots = np.flatnonzero(self.alive)
-                vectors = out_of_lanes(self.state.P, self.width)[slots]
+                vectors = self._vectors(self.state, "P", slots)
                 self._write(slots, vectors, np.full(len(slots), self.epoch), np.full(len(slots), reason_to_end()))
                 break
             if stopped:
@@ -244,32 +320,31 @@ class Bench:
         """The error of each of these networks as it was returned."""
         vectors = self.results.parameters[members]
         self._sit_down(members, {"P": vectors, "final": vectors, "planes": self._planes(members)})
-        self.results.errors[members] = self.measure(self.state.P, self.task.D, packs.PRESENT)
+        self.results.errors[members] = self._measure(self.state, self.data[0], packs.PRESENT)
         if self.group.V.m > 0:
             V = self._rows(self.group.V)
-            self.results.validation_errors[members] = self.measure(self.state.P, V, packs.VALIDATING)
+            self.results.validation_errors[members] = self._measure(self.state, V, packs.VALIDATING)
 
     def _horizon(self) -> int:
         """How many epochs to run next."""
         group = self.group
         left = by_member(group.epochs, self.members[self.alive]) - self.epoch
-        cost = self._seconds_of_epoch * len(self.state.P)
+        cost = self._seconds_of_epoch * self._lots()
         affordable = self._budget / cost
         if not group.foreseen:
             affordable = min(affordable, max(self.epoch // 8, SHORT_CALL_SECONDS / cost))
-        elif left.min() < left.max():  # until they fit into fewer registers
-            spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
-            affordable = min(affordable, max(np.sort(left)[spare - 1], SHORT_CALL_SECONDS / cost))
+        elif left.min() < left.max():  # until they sit better
+            affordable = min(affordable, max(self._until_fewer(left), SHORT_CALL_SECONDS / cost))
         if self.shuffled:
             affordable = min(affordable, MOST_ORDERS // group.D.m)
         return int(min(max(1, affordable), left.max(), MOST_EPOCHS))
 
-    def _etas(self, count: int) -> np.ndarray:
+    def _etas(self, count: int) -> Any:
         """η of each network in the next epochs, [shape: (1 or count, packs, width)]."""
         if self._constant is not None:
             return self._constant
         if self.group.adaptive:
-            return np.zeros((1, 1, self.width), self.dtype)
+            return self._by_lane(np.zeros(1))[None]
         epochs = np.arange(self.epoch, self.epoch + count)
         table = np.array([schedule.rates(epochs) for schedule in self.group.schedules])
         return np.stack([self._by_lane(rates) for rates in table.T])
@@ -277,85 +352,58 @@ class Bench:
     def _call(self, count: int, reason_to_end: Callable[[], str | None]) -> int | None:
         """Run so many epochs; returns how many networks stopped meanwhile, or None if there was a reason to end."""
         group, state = self.group, self.state
-        left = (by_member(group.epochs, self.members) - self.epoch)[:, None]
-        self._plane(state, packs.LEFT)[:] = into_lanes(np.minimum(left, 1 << 20), self.width)
+        left = by_member(group.epochs, self.members) - self.epoch
+        self._set(state, packs.LEFT, np.minimum(left, 1 << 20))
         if self.shuffled:
             self.orders = self._orders(count)
-        recorded = (len(state.P), count * self.width if group.history else 0)
-        errors, validation_errors = np.empty(recorded, self.dtype), np.full(recorded, np.nan, self.dtype)
-        before, etas = _copy(state), self._etas(count)
+        before, etas = self._copy(state), self._etas(count)
         started = time.perf_counter()
-        m, cost = group.D.m, self._seconds_of_epoch * len(state.P)
+        m, cost = group.D.m, self._seconds_of_epoch * self._lots()
         step = m if count > 1 else max(1, min(m, int(m * CALL_SECONDS / cost)))
         for first in range(0, m, step):
             if first > 0 and reason_to_end() is not None:
                 return None
-            self._train(state, etas, count, errors, validation_errors, (first, min(first + step, m)))
+            recorded = self._train(state, etas, count, (first, min(first + step, m)), record=group.history)
         elapsed = time.perf_counter() - started
-        self._seconds_of_epoch = max(1e-9, elapsed / (count * len(state.P)))
+        self._seconds_of_epoch = max(1e-9, elapsed / (count * self._lots()))
         self._budget = min(CALL_SECONDS, 20 * self._budget)
         alive = self._still_alive()
         gone = np.flatnonzero(self.alive & ~alive)
         if group.history:
-            self._record(errors, validation_errors, count)
+            self._record(*recorded, count)
         if len(gone):
             self._take_out(gone, before, etas, count)
         self.alive = self.alive & alive
         self.epoch += count
         still = int(np.count_nonzero(self.alive))
-        if still and packs.registers_for(still, self.dtype) < self._registers:
+        if still and self._sits_better(still):
             self._close_gaps()
         return len(gone)
 
     def _still_alive(self) -> np.ndarray:
         """Which networks have not stopped. The kernel looks at errors only; here parameters are, and a network that
         has one beyond all numbers has diverged, the last epoch at which it had not being found by ``_last_finite``."""
-        ended = self._by_slot(packs.ALIVE) == 0
-        with np.errstate(invalid="ignore"):
-            sums = [(part * 0).reshape(len(part), self.n, -1).sum(axis=1) for part in (self.state.P, self.state.final)]
-        broken = np.isnan(np.where(ended, *(total.reshape(-1)[: len(ended)] for total in sums[::-1])))
-        if broken.any():
-            slots = np.flatnonzero(broken & self.alive)
+        alive = self._get(packs.ALIVE) > 0
+        broken = ~np.where(alive, self._all_finite(self.state, "P"), self._all_finite(self.state, "final"))
+        if (broken & self.alive).any():
             for plane, value in ((packs.ALIVE, 0), (packs.REASON, packs.DIVERGED)):
-                self._plane(self.state, plane).reshape(-1)
-                view = self._plane(self.state, plane)
-                view[np.unravel_index(slots, view.shape)] = value
-        return self._by_slot(packs.ALIVE) > 0
+                self._set(self.state, plane, np.where(broken & self.alive, value, self._get(plane)))
+        return self._get(packs.ALIVE) > 0
 
-    def _train(
-        self,
-        state: packs.Packs,
-        etas: np.ndarray,
-        count: int,
-        errors: np.ndarray,
-        validation_errors: np.ndarray,
-        stretch: tuple[int, int] | None = None,
-    ) -> None:
-        epochs, stretch = (self.epoch, count), stretch or (0, self.group.D.m)
-        call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
-        lane_epochs.train_packs(self.task, state, call, self.room)
-
-    def measure(self, P: np.ndarray, rows: packs.Rows, count: int) -> np.ndarray:
-        """E of each network with these parameters, [shape: (networks,)]; ``count`` is the plane of its samples."""
-        errors = np.empty((len(P), self.width), self.dtype)
-        lane_epochs.evaluate_packs(self.task, rows, P, self.state.planes, count, self.room, errors)
-        return errors.reshape(-1)[: len(self.members)]
-
-    # --- Out, and closer together.
+    # --- Out.
 
     def _record(self, errors: np.ndarray, validation_errors: np.ndarray, count: int) -> None:
-        """Keep the errors of the epochs just run."""
+        """Keep the errors of the epochs just run, [shape: (networks, count)]."""
         results = self.results
-        done = np.where(self._by_slot(packs.ALIVE) > 0, count, self._by_slot(packs.ENDED)).astype(np.int64)
-        for block, history in ((errors, results.history), (validation_errors, results.validation_history)):
-            rows = out_of_lanes(block, self.width)
+        done = np.where(self._get(packs.ALIVE) > 0, count, self._get(packs.ENDED)).astype(np.int64)
+        for rows, history in ((errors, results.history), (validation_errors, results.validation_history)):
             for slot in np.flatnonzero(self.alive):
                 history[self.members[slot]].append(rows[slot, : done[slot]].copy())
 
-    def _take_out(self, gone: np.ndarray, before: packs.Packs, etas: np.ndarray, count: int) -> None:
+    def _take_out(self, gone: np.ndarray, before: Any, etas: Any, count: int) -> None:
         """Write down what became of the networks in these slots."""
-        flags, done = (self._by_slot(plane)[gone].astype(np.int64) for plane in (packs.REASON, packs.ENDED))
-        vectors = out_of_lanes(self.state.final, self.width)[gone]
+        flags, done = (self._get(plane)[gone].astype(np.int64) for plane in (packs.REASON, packs.ENDED))
+        vectors = self._vectors(self.state, "final", gone)
         names = {}
         for flag in set(flags.tolist()):
             fired = [type(item).__name__ for item in self.group.conditions if FLAGS.get(type(item), 0) & flag]
@@ -368,49 +416,39 @@ class Bench:
     def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
         group, results, members = self.group, self.results, self.members[slots]
         if group.validates:
-            best, since = (self._by_slot(plane)[slots] for plane in (packs.BEST, packs.SINCE))
+            best, since = (self._get(plane)[slots] for plane in (packs.BEST, packs.SINCE))
             found = np.isfinite(best)
             validated = ended // self.watch.every * self.watch.every
             results.best_epochs[members] = np.where(found, validated - since.astype(np.int64), 0)
             if group.early:
-                vectors = np.where(found[:, None], out_of_lanes(self.state.best, self.width)[slots], vectors)
+                vectors = np.where(found[:, None], self._vectors(self.state, "best", slots), vectors)
         results.parameters[members], results.epochs[members] = vectors, ended
         results.stopped_by[members] = reasons
 
     def _last_finite(
-        self, slots: np.ndarray, done: np.ndarray, before: packs.Packs, etas: np.ndarray, count: int
+        self, slots: np.ndarray, done: np.ndarray, before: Any, etas: Any, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Parameters of diverged networks after the last epoch at which their error was finite, and how many epochs of
         this call that is: they train once more from its start, for so many epochs each."""
-        first = out_of_lanes(before.P, self.width)
+        every = np.arange(len(self.members))
+        first = self._vectors(before, "P", every)
         vectors, done, open_ = first[slots], done.copy(), np.ones(len(slots), bool)
-        nothing, task = np.empty((len(before.P), 0), self.dtype), self.task
+        watch = self.watch._replace(every=1 << 62, window=0)
         while open_.any():
-            again = _copy(before)
-            alive, left = (np.zeros(len(first), self.dtype) for _ in range(2))
+            again = self._copy(before)
+            alive, left = np.zeros(len(first)), np.zeros(len(first))
             alive[slots], left[slots] = open_ & (done > 0), done
-            self._plane(again, packs.ALIVE)[:], self._plane(again, packs.LEFT)[:] = (
-                values.reshape(-1, self.width) for values in (alive, left)
-            )
-            self._plane(again, packs.TARGET)[:] = -np.inf
-            self.task = task._replace(watch=self.watch._replace(every=1 << 62, window=0))
-            self._train(again, etas, count, nothing, nothing)
-            self.task = task
-            there = np.where((alive > 0)[:, None], out_of_lanes(again.final, self.width), first)
+            for plane, values in (
+                (packs.ALIVE, alive),
+                (packs.LEFT, left),
+                (packs.TARGET, np.full(len(first), -np.inf)),
+            ):
+                self._set(again, plane, values)
+            self._train(again, etas, count, watch=watch)
+            there = np.where((alive > 0)[:, None], self._vectors(again, "final", every), first)
             vectors[open_] = there[slots[open_]]
-            errors = self.measure(into_lanes(there, self.width), self.task.D, packs.PRESENT)[slots]
+            self._put(again, "P", there)
+            errors = self._measure(again, self.data[0], packs.PRESENT)[slots]
             open_ &= ~np.isfinite(errors) & (done > 0)
             done[open_] -= 1
         return vectors, done
-
-    def _close_gaps(self) -> None:
-        """Let the networks left sit together, in as few packs as hold them."""
-        stay = np.flatnonzero(self.alive)
-        arrays = {name: array for name, array in self.state._asdict().items() if array is not None and array.size}
-        self._sit_down(
-            self.members[stay], {name: out_of_lanes(array, self.width)[stay] for name, array in arrays.items()}
-        )
-
-
-def _copy(state: packs.Packs) -> packs.Packs:
-    return packs.Packs(*(None if array is None else array.copy() for array in state))  # type: ignore[arg-type]

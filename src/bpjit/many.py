@@ -26,7 +26,8 @@ from .kernels import machine, packs
 from .network import Network
 from .networks import Networks, same_kind
 from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
-from .training import as_target, train
+from .targets import as_target
+from .training import train
 
 AT_ONCE = 64  # packs that a thread takes at a time, at most
 EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
@@ -165,7 +166,7 @@ def train_many(
     trainable, train_thresholds : as for ``train``, for all networks
     shuffle : visit the samples in an order of its own in each epoch
     seed* : decides these orders. Networks of one seed share the orders, which is faster
-    target : "auto" or "cpu"
+    target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
     threads : how many threads to use, None for as many as there are cores; results do not depend on it
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
     history : keep the error of each epoch of each network
@@ -198,7 +199,7 @@ def train_many(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    target = as_target(target)
+    as_target(target)
     if progress is not None:
         as_flag("progress", progress)
     given = Given(
@@ -226,10 +227,14 @@ def train_many(
     threads = machine.cores() if threads is None else as_integer("threads", threads, low=1)
     limits = [condition.seconds for condition in given.conditions if isinstance(condition, TimeLimit)]
     groups = given.groups()
+    target = as_target(target, sum(work_of(group) for group in groups))
     results = [Results(group) for group in groups]
     with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
-        compile_seconds = sum(_compile(group) for group in groups if in_lanes(group))
-        work = _Work(threads, interrupted, time.perf_counter() + min(limits, default=np.inf), show)
+        bench = bench_on(target)
+        at_once = [group for group in groups if target == "cuda" or in_lanes(group)]
+        compile_seconds = sum(_compile(group, bench) for group in at_once)
+        deadline = time.perf_counter() + min(limits, default=np.inf)
+        work = _Work(1 if target == "cuda" else threads, interrupted, deadline, show, bench)
         for group, result in zip(groups, results, strict=True):
             work.add(group, result)
         work.finish()
@@ -267,19 +272,34 @@ def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any
     )
     for group in given.groups():
         if in_lanes(group):
-            _compile(group)
+            _compile(group, Bench)
 
 
-def _compile(group: Group) -> float:
+def bench_on(target: str) -> type[Bench]:
+    """The bench for a target."""
+    if target == "cuda":
+        from .cuda_bench import CudaBench
+
+        return CudaBench
+    return Bench
+
+
+def work_of(group: Group) -> float:
+    """Multiply-adds of training a group to its last epoch, about; those that stop early count as if they did not."""
+    most = np.minimum(group.epochs, 10_000).sum() * (len(group) / len(group.epochs))
+    return 3.0 * float(most) * group.D.m * len(group.net.parameters)
+
+
+def _compile(group: Group, bench: type[Bench]) -> float:
     """Make sure the machine code for a group is there; returns the seconds it took."""
     started = time.perf_counter()
-    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, group.kind
+    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, (bench, group.kind)
     counts = [wide] if len(group) >= wide else []
     if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
         counts.append(1)
     for count in counts:
         if (kind, count) not in _compiled:
-            Bench(group, np.arange(count), Results(group)).compile()
+            bench(group, np.arange(count), Results(group)).compile()
             _compiled.add((kind, count))
     return time.perf_counter() - started
 
@@ -290,7 +310,15 @@ _compiled: set[Any] = set()  # kinds of groups, and of how many networks
 class _Work:
     """What threads do: some networks of a group each, until all are done."""
 
-    def __init__(self, threads: int, interrupted: threading.Event, deadline: float, show: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        interrupted: threading.Event,
+        deadline: float,
+        show: Callable[..., None],
+        bench: type[Bench],
+    ) -> None:
+        self.bench = bench
         self.threads, self.interrupted, self.deadline, self.show = threads, interrupted, deadline, show
         self.failed = threading.Event()
         self.pool = ThreadPoolExecutor(threads, "bpjit") if threads > 1 else None
@@ -312,7 +340,11 @@ class _Work:
 
     def add(self, group: Group, results: Results) -> None:
         """Train a group; where there is one thread, now."""
-        if in_lanes(group):
+        if self.bench is not Bench:
+            at_once = self.bench.at_once(group)
+            for first in range(0, len(group), at_once):
+                self._train_some(group, np.arange(first, min(first + at_once, len(group))), results)
+        elif in_lanes(group):
             width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)
             at_once = max(1, min(AT_ONCE, EPOCH_OF_MANY // (work * width)))
             most = width * max(1, min(at_once, -(-len(group) // (self.threads * width))))
@@ -349,8 +381,8 @@ class _Work:
                 raise
 
     def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
-        """Train some networks of a group in lanes."""
-        Bench(group, members, results).run(self.reason_to_end, self.report)
+        """Train some networks of a group at once."""
+        self.bench(group, members, results).run(self.reason_to_end, self.report)
 
     def _train_alone(self, group: Group, member: int, results: Results) -> None:
         """Train a network too large for lanes, by ``train``."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import compiled
-from .arguments import as_choice, as_flag, as_integer, as_seed, describe
+from .arguments import as_flag, as_integer, as_seed, describe
 from .console import ctrl_c, progress_bar
 from .evaluation import (
     as_lam,
@@ -38,6 +38,7 @@ from .schedules import Constant, Schedule, as_schedule, check_penalty
 from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
+from .targets import as_target
 
 
 def train(
@@ -343,14 +344,6 @@ class _Loop:
 
 
 # --- Arguments of train alone.
-
-
-def as_target(target: Any) -> str:
-    """The machine to run on."""
-    as_choice("target", target, ("auto", "cpu", "cuda"))
-    if target == "cuda":
-        raise RuntimeError('target: "cuda" is not part of this version of bpjit; use "cpu" or "auto"')
-    return "cpu"
 
 
 def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:

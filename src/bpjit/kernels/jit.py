@@ -224,8 +224,12 @@ def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return builder.select(*arguments)
 
 
+ON_OTHER_MACHINES: dict[Any, dict[types.Float, Callable[..., Any]]] = {}  # (kind of context, helper): by type
+
+
 def _stand_for(helper: Callable[..., Any], function: Callable[..., Any]) -> None:
-    """Let ``helper`` be ``function`` of the math module, which knows float32 and float64 each."""
+    """Let ``helper`` be ``function`` of the math module, which knows float32 and float64 each, or what another machine
+    has for it."""
 
     @type_callable(helper)
     def type_of(context: Any) -> Any:
@@ -233,7 +237,8 @@ def _stand_for(helper: Callable[..., Any], function: Callable[..., Any]) -> None
 
     @lower_builtin(helper, types.Float)
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.get_function(function, signature)(builder, arguments)
+        special = ON_OTHER_MACHINES.get((type(context), helper), {})
+        return context.get_function(special.get(signature.return_type, function), signature)(builder, arguments)
 
 
 _stand_for(formulas.exp, math.exp)

@@ -479,3 +479,16 @@ def make_orders(key: np.uint64, first: int, orders: Orders) -> None:
         for lane in range(min(lanes, count - start)):
             for t in range(m):
                 orders.shared[start + lane, t] = np.int64(orders.table[t, lane] & LOW_BITS)
+
+
+MOST_SORTED = 2048  # samples up to which several orders are sorted at once
+
+
+def shared_orders(key: np.uint64, first: int, count: int, numbers: np.ndarray) -> np.ndarray:
+    """The orders of ``count`` epochs from ``first`` on of these samples, [shape: (count, m)]."""
+    m, at_once = len(numbers), 8
+    table = np.zeros((m + 1 if m <= MOST_SORTED else 0, at_once), np.uint64)
+    room = np.zeros(m, np.uint64), np.zeros(m + 1, np.int64)
+    orders = Orders(np.empty((count, m), np.int64), None, np.zeros((0, at_once), np.int64), table, *room, numbers)
+    make_orders(key, first, orders)
+    return orders.shared

@@ -1,0 +1,230 @@
+"""The door to CUDA, and the only module that imports numba.cuda: what the GPU's compiler makes of helpers, how kernels
+are compiled and launched, arrays on the device, and errors in the words of bpjit.
+
+Importing it without numba-cuda raises; ``gpu.py`` asks before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cuda, types
+from numba.core import config
+from numba.extending import intrinsic
+
+from .. import formulas
+from . import jit
+
+SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
+WARP = 4 if SIMULATED else 32  # threads that go together; the simulator's blocks are one warp each
+
+if not SIMULATED:
+    from numba.cuda import libdevice
+    from numba.cuda.cudadrv import driver
+    from numba.cuda.cudadrv.driver import CudaAPIError
+    from numba.cuda.cudadrv.error import CudaSupportError
+    from numba.cuda.target import CUDATargetContext
+
+    # What fast math would take for these has three digits, or loses them far from 0 or close to 1.
+    for _helper, _double, _single in (
+        (formulas.tanh_of, libdevice.tanh, libdevice.tanhf),
+        (formulas.sin_of, libdevice.sin, libdevice.sinf),
+        (formulas.cos_of, libdevice.cos, libdevice.cosf),
+        (formulas.log, libdevice.log, libdevice.logf),
+    ):
+        jit.ON_OTHER_MACHINES[CUDATargetContext, _helper] = {types.float64: _double, types.float32: _single}
+
+
+def kernel(function: Callable[..., Any], name: str, threads: int) -> Any:
+    """A function for the device, to be launched with at most so many threads in a block; compiled at its first call for
+    each kind of arguments."""
+    function.__name__ = function.__qualname__ = name
+    if SIMULATED:
+        return cuda.jit(function)
+    return cuda.jit(function, fastmath=True, launch_bounds=threads)  # so that their registers suffice
+
+
+class Launch(NamedTuple):
+    """How many blocks of how many threads."""
+
+    blocks: int
+    threads: int
+
+
+# --- The device, its arrays, its errors.
+
+
+@contextlib.contextmanager
+def in_our_words() -> Iterator[None]:
+    """Let errors of the driver say what to do."""
+    if SIMULATED:
+        yield
+        return
+    try:
+        yield
+    except CudaAPIError as error:
+        text = str(error)
+        if "OUT_OF_MEMORY" in text or "out of memory" in text:
+            raise MemoryError(
+                f"target: the GPU has too little memory for this work ({memory()}); give fewer networks or samples at "
+                'a time, use dtype="float32", or target="cpu"'
+            ) from error
+        raise RuntimeError(f'target: the GPU reported an error: {text}; target="cpu" works all the same') from error
+
+
+def memory() -> str:
+    """How much of the device's memory is free."""
+    try:
+        free, total = cuda.current_context().get_memory_info()
+    except Exception:  # whatever a device in trouble may raise
+        return "how much is unknown"
+    return f"{free / 2**20:,.0f} of {total / 2**20:,.0f} MiB are free"
+
+
+def free_memory() -> int:
+    """Bytes of the device's memory that are free."""
+    return 1 << 28 if SIMULATED else int(cuda.current_context().get_memory_info()[0])
+
+
+def run(kernel: Any, launch: Launch, *arguments: Any) -> None:
+    """Launch a kernel and wait for its end."""
+    with in_our_words():
+        kernel[launch](*arguments)
+        cuda.synchronize()
+
+
+def to_device(array: np.ndarray) -> Any:
+    """A copy on the device; what is there already stays where it is."""
+    if is_on_device(array):
+        return array if hasattr(array, "copy_to_host") else cuda.as_cuda_array(array)
+    return cuda.to_device(np.ascontiguousarray(array))
+
+
+def is_on_device(array: Any) -> bool:
+    """Whether an array of any library lies on the device."""
+    return not isinstance(array, np.ndarray) and hasattr(
+        array, "__cuda_array_interface__" if not SIMULATED else "copy_to_host"
+    )
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array on the device, of whatever is there."""
+    return cuda.device_array(shape, dtype)
+
+
+def multiprocessors() -> int:
+    return 2 if SIMULATED else int(cuda.get_current_device().MULTIPROCESSOR_COUNT)
+
+
+OLDEST = (8, 0)  # compute capability
+
+
+def look() -> tuple[str, dict[str, Any]]:
+    """What is missing for kernels to run, or nothing; and what there is, as ``targets.CudaInfo`` names it."""
+    if SIMULATED:
+        if not config.DISABLE_JIT:
+            return "the simulator of Numba needs NUMBA_DISABLE_JIT=1 beside NUMBA_ENABLE_CUDASIM=1", {}
+        return "", {"device": "Numba's simulator"}
+    try:
+        version = driver.driver.get_version()
+    except CudaSupportError as error:
+        return f"no NVIDIA driver was found ({str(error).strip()}); install NVIDIA's driver for your GPU", {}
+    found: dict[str, Any] = {"driver": "{}.{}".format(*version)}
+    toolkit = toolkit_version()
+    if toolkit is not None and version[0] < toolkit[0]:
+        return (
+            f"the driver is too old: it supports CUDA {version[0]}.{version[1]}, and the compiler installed here makes "
+            f"code for CUDA {toolkit[0]}; update the driver, or: python -m pip install 'numba-cuda[cu{version[0]}]'"
+        ), found
+    if not cuda.is_available():
+        return "there is a driver, but no GPU that it can use", found
+    device = cuda.get_current_device()
+    name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
+    found |= {
+        "device": name,
+        "compute_capability": "{}.{}".format(*device.compute_capability),
+        "memory": int(cuda.current_context().get_memory_info()[1]),
+        "multiprocessors": int(device.MULTIPROCESSOR_COUNT),
+    }
+    if tuple(device.compute_capability) < OLDEST:
+        return f"the GPU has compute capability {found['compute_capability']}; bpjit needs 8.0 (Ampere) or newer", found
+    return "", found
+
+
+def toolkit_version() -> tuple[int, ...] | None:
+    """Version of the compiler for the device, if it came as a package."""
+    for package in ("nvidia-nvvm", "nvidia-cuda-nvcc", "nvidia-cuda-nvcc-cu12"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return tuple(int(part) for part in importlib.metadata.version(package).split(".")[:2])
+    return None
+
+
+# --- Threads of a block together.
+
+
+if SIMULATED:  # which lends its own module to kernels, but not to what they call
+
+    def wait() -> None:
+        threading.current_thread().syncthreads()  # type: ignore[attr-defined]
+
+    wait_for_warp = wait
+
+    def for_any(flag: Any) -> Any:
+        return threading.current_thread().syncthreads_or(flag)  # type: ignore[attr-defined]
+
+else:
+
+    @jit.formula
+    def wait() -> None:
+        """Wait for all threads of the block."""
+        cuda.syncthreads()
+
+    @jit.formula
+    def wait_for_warp() -> None:
+        """Wait for all threads of the warp."""
+        cuda.syncwarp()
+
+    @jit.formula
+    def for_any(flag: Any) -> Any:
+        """Whether a flag is true in any thread of the block; waits for all."""
+        return cuda.syncthreads_or(np.int32(flag)) != 0
+
+
+# --- Loops over layers, each of which has its sizes as constants: then the compiler unrolls what is short, and numbers
+# --- of a small network stay in registers.
+
+
+if config.DISABLE_JIT:
+
+    def each_layer(layers: Any, backwards: Any, body: Callable[..., Any], arguments: Any) -> None:
+        for layer in layers[::-1] if backwards else layers:
+            body(layer, *arguments)
+
+else:
+
+    @intrinsic
+    def each_layer(typing_context: Any, layers: Any, backwards: Any, body: Any, arguments: Any) -> Any:
+        """``body(layer, *arguments)`` for each layer of a tuple, one after another; backwards where a tuple is not
+        empty."""
+        signatures = [body.get_call_type(typing_context, (layer, *arguments.types), {}) for layer in layers.types]
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            numbers = range(len(signatures))
+            for number in reversed(numbers) if len(backwards.types) else numbers:
+                wanted = signatures[number]
+                call = context.get_function(body, wanted)
+                given = [(builder.extract_value(values[0], number), layers.types[number])]
+                given += [(builder.extract_value(values[3], i), came) for i, came in enumerate(arguments.types)]
+                call(builder, [context.cast(builder, *it, kind) for it, kind in zip(given, wanted.args, strict=True)])
+            return context.get_dummy_value()
+
+        return types.void(layers, backwards, body, arguments), generate
+
+
+FORWARDS: tuple[int, ...] = ()
+BACKWARDS: tuple[int, ...] = (0,)
