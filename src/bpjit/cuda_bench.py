@@ -13,6 +13,7 @@ from .kernels import cuda, cuda_many, packs
 from .kernels.cuda import to_device
 from .kernels.cuda_many import Kind, Table
 from .kernels.layers import LOSS_CODES
+from .network import Network
 
 FRACTION = 0.4  # of the memory that is free, for the networks trained at once
 
@@ -64,11 +65,7 @@ class CudaBench(Bench):
         c = nothing if data.c is None else data.c[self.members].T
         row = nowhere if data.row is None else data.row[self.members].T
         X, Y = to_device(data.X), to_device(data.Y)
-        return cuda_many.Data(X, Y, self._by_column(c), self._by_column(row)), data.m
-
-    def _by_column(self, rows: np.ndarray) -> Any:
-        """A table with a column for each network, laid out as the state is, on the device."""
-        return to_device(rows) if self.threads == 1 else to_device(rows.T).T
+        return cuda_many.Data(X, Y, by_column(c, self.threads), by_column(row, self.threads)), data.m
 
     def _orders(self, count: int) -> Any:
         m, own = self.group.D.m, self.kernel_kind.own
@@ -154,6 +151,11 @@ class CudaBench(Bench):
         return errors.copy_to_host()
 
 
+def by_column(rows: np.ndarray, threads: int) -> Any:
+    """A table with a column for each network, laid out for teams of so many threads, on the device."""
+    return to_device(rows) if threads == 1 else to_device(rows.T).T
+
+
 def kind_of(group: Group) -> Kind:
     """What the kernels for a group are compiled for."""
     net, rule = group.net, group.rules[0]
@@ -176,3 +178,22 @@ def kind_of(group: Group) -> Kind:
         own=group.own_orders and group.shuffle and group.size is not None,
         threads=cuda_many.team_size(net.sizes),
     )
+
+
+def predict_many(net: Network, parameters: np.ndarray, X: np.ndarray, own: bool, y_hat: np.ndarray) -> None:
+    """Outputs of networks like ``net`` with these parameters for samples X, [shape: (m, d)], or (networks · m, d) where
+    each has its own. Writes y_hat, [shape: (networks, m, l)]."""
+    (count, m, l), dtype, n = y_hat.shape, net.dtype, parameters.shape[1]
+    kind = cuda_many.kind_to_visit(net.sizes, (*net.hidden, net.output), dtype, own)
+    there, nothing = to_device(X), cuda.empty((0,), dtype)
+    ones = by_column(np.ones((1, 1), dtype), kind.threads)
+    at_once = max(1, int(FRACTION * cuda.free_memory() / ((m * (l + 1) + n) * 8)))
+    for first in range(0, count, at_once):
+        part = np.arange(first, min(first + at_once, count))
+        table = Table(n, len(part), dtype, kind.threads)
+        table.put(0, parameters[part])
+        row = by_column(np.arange(m)[:, None] + m * part if own else np.zeros((1, 1), np.int64), kind.threads)
+        outputs, launch = cuda.empty((m, l, len(part)), dtype), cuda_many.launch_for(len(part), kind.threads)
+        kernel = cuda_many.visit_kernel(kind)
+        cuda.run(kernel, launch, table.T, there, there, ones, row, m, nothing, nothing, outputs)
+        y_hat[part] = outputs.copy_to_host().transpose(2, 0, 1)

@@ -31,6 +31,7 @@ from .kernels import machine
 from .kernels.layers import Units, lay_out
 from .kernels.online import Samples
 from .scale import ARRAYS, Scale, as_fitting, as_scale
+from .targets import as_target
 
 INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
@@ -238,12 +239,13 @@ class Network:
 
     # --- What it does.
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, target: str = "cpu") -> np.ndarray:
         """The outputs ŷ for samples X.
 
         Parameters
         ----------
         X : (m, d) samples, one a row, or a single one of shape (d,)
+        target : "cpu", "cuda", or "auto", which is the CPU unless there is much to do
 
         Returns
         -------
@@ -260,11 +262,25 @@ class Network:
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
+        if target != "cpu":
+            return self._predict_on(target, X)
         X, single = self._as_inputs(X, finite=self._scale is not None)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
         D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
         if machine.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat) != 0:
             self._scaled_inputs("X", X)  # says which input it is
+        if self._scale is not None:
+            y_hat = self._scale.unscale_targets(y_hat)
+        return y_hat[0] if single else y_hat
+
+    def _predict_on(self, target: str, X: Any) -> np.ndarray:
+        """``predict`` where it may be the GPU."""
+        inputs, single = self._as_inputs(X, finite=True)
+        if as_target(target, float(len(inputs) * len(self._vector))) == "cpu":
+            return self.predict(X)
+        y_hat = np.empty((len(inputs), self._sizes[-1]), self.dtype)
+        D = machine.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))
+        machine.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat)
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
         return y_hat[0] if single else y_hat

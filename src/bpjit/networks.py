@@ -16,6 +16,7 @@ from .kernels import lane_epochs, machine, packs
 from .kernels.online import Samples
 from .network import Network, initial_parameters
 from .scale import ARRAYS, Scale
+from .targets import as_target
 
 FORMAT, VERSION = "bpjit networks", "1"  # of files
 CALL = 1 << 25  # multiply-adds of one kernel call, some ms
@@ -212,12 +213,13 @@ class Networks:
 
     # --- What they do.
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, target: str = "cpu") -> np.ndarray:
         """The outputs ŷ of every network.
 
         Parameters
         ----------
         X : (m, d) samples for all networks, one sample (d,), or (networks, m, d) samples of each network's own
+        target : "cpu", "cuda", or "auto", which is the CPU unless there is much to do
 
         Returns
         -------
@@ -236,7 +238,11 @@ class Networks:
         rows = self._first._scaled_inputs("X", X.reshape(-1, X.shape[-1]) if X.ndim != 1 else X[None])
         m = X.shape[1] if own else len(rows)
         y_hat = np.empty((count, m, l), self.dtype)
-        if not packs.serves(self._first.sizes):
+        if as_target(target, float(count * m * self._parameters.shape[1])) == "cuda":
+            from .cuda_bench import predict_many
+
+            predict_many(self._first, self._parameters, rows, own, y_hat)
+        elif not packs.serves(self._first.sizes):
             for network, vector in enumerate(self._parameters):
                 part = rows[network * m : (network + 1) * m] if own else rows
                 D = Samples(part, y_hat[network], y_hat[network, 0], np.empty(0, np.uint64))

@@ -40,6 +40,8 @@ from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 from .targets import as_target
 
+WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
+
 
 def train(
     net: Network,
@@ -126,7 +128,7 @@ def train(
     """
     started = time.perf_counter()
     net = as_network(net)
-    target = as_target(target)
+    as_target(target)
     loss = as_loss(loss, net)
     rule = as_rule(rule)
     setting = Setting(
@@ -147,6 +149,7 @@ def train(
     if progress is not None:
         as_flag("progress", progress)
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
@@ -155,6 +158,8 @@ def train(
         threads = machine.useful_threads(len(net.parameters), setting.size, len(D.X))
     else:
         threads = as_integer("threads", threads, low=1) if setting.size != 1 and not machine.READABLE else 1
+    if target == "cuda":
+        D, V, threads = machine.on_gpu(D), machine.on_gpu(V), 1
     session = Session(net, D, V, early[0].every if early else 1, setting, threads)
     earlier = 0.0
     if resume is not None:
@@ -344,6 +349,17 @@ class _Loop:
 
 
 # --- Arguments of train alone.
+
+
+def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:
+    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work."""
+    if isinstance(resume, Fit):
+        if target not in ("auto", resume.target):
+            raise ValueError(f"target: the fit to resume ran on {resume.target!r}, got {target!r}; give the same")
+        return as_target(resume.target)
+    n, batch = len(net.parameters), m if setting.size is None else min(setting.size, m)
+    shared = batch * n >= WORTH_A_GPU  # else one core is as fast
+    return as_target(target, 3.0 * n * m * min(epochs or 1000, 10_000) if shared else 0.0)
 
 
 def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:

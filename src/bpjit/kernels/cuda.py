@@ -21,6 +21,7 @@ from .. import formulas
 from . import jit
 
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
+ALIGNED = None if SIMULATED else 16  # bytes, for arrays from which several numbers are read at once
 WARP = 4 if SIMULATED else 32  # threads that go together; the simulator's blocks are one warp each
 
 if not SIMULATED:
@@ -170,12 +171,12 @@ def toolkit_version() -> tuple[int, ...] | None:
 if SIMULATED:  # which lends its own module to kernels, but not to what they call
 
     def wait() -> None:
-        threading.current_thread().syncthreads()  # type: ignore[attr-defined]
+        threading.current_thread().syncthreads()
 
     wait_for_warp = wait
 
     def for_any(flag: Any) -> Any:
-        return threading.current_thread().syncthreads_or(flag)  # type: ignore[attr-defined]
+        return threading.current_thread().syncthreads_or(flag)
 
 else:
 
@@ -205,6 +206,10 @@ if config.DISABLE_JIT:
         for layer in layers[::-1] if backwards else layers:
             body(layer, *arguments)
 
+    def unrolled(count: Any, body: Callable[..., Any], arguments: Any) -> None:
+        for k in range(len(count)):
+            body(k, *arguments)
+
 else:
 
     @intrinsic
@@ -224,6 +229,23 @@ else:
             return context.get_dummy_value()
 
         return types.void(layers, backwards, body, arguments), generate
+
+    @intrinsic
+    def unrolled(typing_context: Any, count: Any, body: Any, arguments: Any) -> Any:
+        """``body(k, *arguments)`` for each k below the length of a tuple, one after another."""
+        wanted = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            call = context.get_function(body, wanted)
+            given = [
+                context.cast(builder, builder.extract_value(values[2], i), came, kind)
+                for i, (came, kind) in enumerate(zip(arguments.types, wanted.args[1:], strict=True))
+            ]
+            for k in range(len(count.types)):
+                call(builder, [context.get_constant(types.intp, k), *given])
+            return context.get_dummy_value()
+
+        return types.void(count, body, arguments), generate
 
 
 FORWARDS: tuple[int, ...] = ()

@@ -33,6 +33,7 @@ class Layer(NamedTuple):
     thresholds: int
     activation: int
     parts: int  # into which each sum over the units below is split
+    level: int  # 0 for the first
 
 
 class Team(NamedTuple):
@@ -73,11 +74,11 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> t
     """The layers of a network, for a team of so many."""
     layers = []
     unit = parameter = 0
-    for fan_in, fan_out, activation in zip(sizes[:-1], sizes[1:], activations, strict=True):
+    for level, (fan_in, fan_out, activation) in enumerate(zip(sizes[:-1], sizes[1:], activations, strict=True)):
         here, thresholds = unit + fan_in, parameter + fan_in * fan_out
         parts = max(1, min(fan_in // FEWEST, threads // fan_out))
         code = ACTIVATION_CODES[activation]
-        layers.append(Layer(fan_in, fan_out, unit, here, parameter, thresholds, code, parts))
+        layers.append(Layer(fan_in, fan_out, unit, here, parameter, thresholds, code, parts, level))
         unit, parameter = here, thresholds + fan_out
     return tuple(layers)
 
@@ -175,7 +176,7 @@ def backward(layer: Layer, net: Net, team: Team, standard: bool, change: bool, e
     or a share of their gradient. Writes g below; p, or G."""
     q, l, below, here = layer.fan_in, layer.fan_out, layer.below, layer.here
     weights, thresholds = layer.weights, layer.thresholds
-    if below > 0:
+    if layer.level > 0:
         for h in range(team.rank, q, team.size):
             back = like(eta, 0)
             for j in range(l):

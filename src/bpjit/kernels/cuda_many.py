@@ -122,6 +122,14 @@ def team_size(sizes: tuple[int, ...]) -> int:
     return min(MOST_IN_TEAM, max(32, 1 << (n // 16).bit_length()))
 
 
+def kind_to_visit(sizes: tuple[int, ...], activations: tuple[str, ...], dtype: Any, own: bool) -> Kind:
+    """To predict only; with rows of each network's own, or not."""
+    no, rows = (False, False), (own, own)
+    return Kind(
+        sizes, activations, 0, str(dtype), None, False, False, False, 0, False, no, rows, False, team_size(sizes)
+    )
+
+
 def launch_for(count: int, threads: int) -> Launch:
     """Blocks and threads for so many networks."""
     return Launch(-(-count // BESIDE), BESIDE) if threads == 1 else Launch(count, threads)

@@ -33,7 +33,7 @@ def trainer(
     readable: bool = False,
     threads: int = 1,
 ) -> tuple[Any, Steps | None, Any]:
-    """The driver for these settings, its steps and its work space.
+    """The driver for these settings, its steps and its work space; for the GPU if the inputs X lie there.
 
     Which it is depends on network, rule and kind of updates alone, never on the amount of work, or bits would change.
     """
@@ -47,6 +47,10 @@ def trainer(
         constants[: len(values)] = values
         rest = None if penalty is None else dtype.type(lam[1])
         steps = Steps((0,) * rule.code, constants, mask, size, penalty, rest)
+    if not isinstance(X, np.ndarray):
+        from . import cuda_one
+
+        return cuda_one.trainer(sizes, activations, rule, stochastic, size, dtype), steps, None
     if readable or READABLE:
         return plain.train_block, steps, plain.make_work(sizes, activations, memory)
     lanes = tiny.lanes_for(sizes)
@@ -56,6 +60,13 @@ def trainer(
         sparse = steps is None and is_sparse(X)
         return stream.train_block, steps, make_work(sizes, activations, dtype, rule, mask, sparse=sparse)
     return blocks.train_block, steps, blocks.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
+
+
+def on_gpu(D: Samples) -> Samples:
+    """The same samples, on the GPU."""
+    from . import cuda_one
+
+    return cuda_one.on_device(D)
 
 
 def is_sparse(X: np.ndarray) -> bool:
@@ -91,6 +102,10 @@ def evaluate(
     """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
     −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``, and NaN if y_hat is wanted for inputs that are not
     finite."""
+    if not isinstance(D.X, np.ndarray):
+        from . import cuda_one
+
+        return cuda_one.evaluate(sizes, activations, p, D, loss, errors=errors, y_hat=y_hat, gradient=gradient)
     m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)
