@@ -19,6 +19,7 @@ from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
+from .tracing import lay_open
 from .training import compile, train
 from .version import __version__
 
@@ -60,6 +61,7 @@ __all__ = [
     "error",
     "gradient",
     "grid",
+    "lay_open",
     "jacobian",
     "multi_start",
     "train",
