@@ -19,7 +19,7 @@ from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
-from .tracing import lay_open
+from .tracing import Trace, lay_open, trace
 from .training import compile, train
 from .version import __version__
 
@@ -53,6 +53,7 @@ __all__ = [
     "Table",
     "TargetError",
     "TimeLimit",
+    "Trace",
     "__version__",
     "bagging",
     "compile",
@@ -61,9 +62,10 @@ __all__ = [
     "error",
     "gradient",
     "grid",
-    "lay_open",
     "jacobian",
+    "lay_open",
     "multi_start",
+    "trace",
     "train",
     "train_many",
 ]

@@ -185,6 +185,11 @@ class Session:
         if self.finite and not self.inside_an_epoch:
             self._adapt()
 
+    def run_samples(self, count: int) -> None:
+        """One kernel call within this epoch on the next ``count`` samples, or a few more where the kernel must."""
+        self._budget = count
+        self.run(self.epoch + 1)
+
     def _call_kernel(self, until: int) -> None:
         first = self.epoch
         per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every

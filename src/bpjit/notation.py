@@ -1,0 +1,227 @@
+"""What a trace calls its numbers: the book's letters or those of the delta rule, as LaTeX for the eye and as plain
+names for JSON and ``compare``; and the words around them, in English and Chinese.
+
+========================  ==============================  ==================================  ======================
+quantity                  book, one hidden layer          book, hidden layer 2 of several     delta, layer 2
+========================  ==============================  ==================================  ======================
+net input, no threshold   alpha, beta                     alpha2
+net input                                                                                     net2
+output                    b, y_hat                        b2                                  out2
+f'                        slope_h, slope_j                slope_h2                            slope2
+gradient term             e, g (−∂E/∂net)                 e2                                  delta2 (∂E/∂net = −g)
+weights                   v, w                            v2                                  w2
+threshold or bias         gamma, theta                    gamma2                              b2 (−θ)
+what the step adds        dv, dgamma, dw, dtheta          dv2, dgamma2                        dw2, db2
+after the step            v_new, gamma_new, ...           v2_new, gamma2_new                  w2_new, b2_new
+========================  ==============================  ==================================  ======================
+
+E is the error before the step and E_new after it; x and y (in delta notation t) are inputs and targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .architecture import views
+from .arguments import as_choice, as_flag, as_integer, keep
+
+if TYPE_CHECKING:
+    from .tracing import Layer, Step
+
+NOTATIONS = ("book", "delta")
+LANGUAGES = ("en", "zh")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a trace shows itself: see ``Trace.styled``."""
+
+    notation: str = "book"
+    language: str = "en"
+    digits: int = 4
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        as_choice("notation", self.notation, NOTATIONS)
+        as_choice("language", self.language, LANGUAGES)
+        keep(self, "digits", as_integer("digits", self.digits, low=1, high=17))
+        as_flag("full", self.full)
+
+    def but(self, **changes: Any) -> Style:
+        """The same style with some changes."""
+        for name in changes:
+            as_choice("style", name, tuple(vars(self)))
+        return replace(self, **changes)
+
+    @property
+    def book(self) -> bool:
+        return self.notation == "book"
+
+    def say(self, english: str, **values: Any) -> str:
+        """The English words given, or their Chinese ones."""
+        return (english if self.language == "en" else CHINESE[english]).format(**values)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one layer's quantities, in a network of ``layers`` layers of weights; ``index`` counts from 0."""
+
+    book: bool
+    index: int
+    layers: int
+
+    @property
+    def is_output(self) -> bool:
+        return self.index == self.layers - 1
+
+    @property
+    def mark(self) -> str:
+        """The layer's number, where it takes one to tell layers apart."""
+        numbered = not self.book or (self.layers > 2 and not self.is_output)
+        return str(self.index + 1) if numbered else ""
+
+    def _letter(self, hidden: str, output: str, delta: str) -> str:
+        return delta if not self.book else output if self.is_output else hidden
+
+    def _symbol(self, hidden: str, output: str, delta: str) -> str:
+        superscript = f"^{{({self.mark})}}" if self.mark else ""
+        return self._letter(hidden, output, delta) + superscript
+
+    # Plain names.
+
+    def key(self, quantity: str) -> str:
+        """The plain name of a quantity, such as "dgamma2"."""
+        hidden, output, delta = KEYS[quantity]
+        name = self._letter(hidden, output, delta)
+        return f"{name.removesuffix('_new')}{self.mark}_new" if name.endswith("_new") else name + self.mark
+
+    # LaTeX.
+
+    @property
+    def sum(self) -> str:
+        return self._symbol(r"\alpha", r"\beta", r"\mathrm{net}")
+
+    @property
+    def out(self) -> str:
+        return self._symbol("b", r"\hat{y}", r"\mathrm{out}")
+
+    @property
+    def term(self) -> str:
+        return self._symbol("e", "g", r"\delta")
+
+    @property
+    def weight(self) -> str:
+        return self._symbol("v", "w", "w")
+
+    @property
+    def threshold(self) -> str:
+        return self._symbol(r"\gamma", r"\theta", "b")
+
+    @property
+    def below(self) -> str:
+        """What comes in."""
+        return "x" if self.index == 0 else Names(self.book, self.index - 1, self.layers).out
+
+    @property
+    def letters(self) -> tuple[str, str]:
+        """Index letters of the units below and here."""
+        return ("i" if self.index == 0 else "h", "j" if self.is_output else "h" if self.index == 0 else "j")
+
+
+KEYS = {
+    "sums": ("alpha", "beta", ""),
+    "net_inputs": ("", "", "net"),
+    "outputs": ("b", "y_hat", "out"),
+    "slopes": ("slope_h", "slope_j", "slope"),
+    "gradient_terms": ("e", "g", "delta"),
+    "weights": ("v", "w", "w"),
+    "thresholds": ("gamma", "theta", "b"),
+    "delta_weights": ("dv", "dw", "dw"),
+    "delta_thresholds": ("dgamma", "dtheta", "db"),
+    "new_weights": ("v_new", "w_new", "w_new"),
+    "new_thresholds": ("gamma_new", "theta_new", "b_new"),
+}
+OF_SAMPLES = ("sums", "net_inputs", "outputs", "slopes", "gradient_terms")
+TURNED = ("gradient_terms", "thresholds", "delta_thresholds", "new_thresholds")  # in delta notation: −g, −θ
+
+
+def numbers_of(step: Step, book: bool) -> dict[str, Any]:
+    """All numbers of a step under their plain names, in the order of the calculation.
+
+    What belongs to a sample has one axis more where there are several samples in the step.
+    """
+    sizes, count = step.before.sizes, len(step.before.weights)
+    samples = step.samples
+    one = len(samples) == 1
+    numbers: dict[str, Any] = {
+        "x": samples[0].x if one else np.array([sample.x for sample in samples]),
+        "y" if book else "t": samples[0].y if one else np.array([sample.y for sample in samples]),
+    }
+    for index in range(count):
+        layers = [sample.layers[index] for sample in samples]
+        numbers |= _under_names(Names(book, index, count), lambda name, layers=layers: _stacked(layers, name))
+    numbers["E"] = step.error
+    pairs = zip(views(step.delta, sizes), step.before.weights, step.before.thresholds, strict=True)
+    after = list(zip(step.after.weights, step.after.thresholds, strict=True))
+    for index, ((delta_weights, delta_thresholds), weights, thresholds) in enumerate(pairs):
+        arrays = {
+            "weights": weights,
+            "thresholds": thresholds,
+            "delta_weights": delta_weights,
+            "delta_thresholds": delta_thresholds,
+            "new_weights": after[index][0],
+            "new_thresholds": after[index][1],
+        }
+        numbers |= _under_names(Names(book, index, count), arrays.get)
+    numbers["E_new"] = step.error_after
+    return numbers
+
+
+def _under_names(names: Names, value_of: Any) -> dict[str, np.ndarray]:
+    """The quantities for which there is a value, turned where the notation wants it."""
+    found = {}
+    for quantity in KEYS:
+        value = value_of(quantity)
+        if value is not None and names.key(quantity) != names.mark:
+            found[names.key(quantity)] = -value if quantity in TURNED and not names.book else value
+    return found
+
+
+def _stacked(layers: list[Layer], quantity: str) -> np.ndarray | None:
+    """A quantity of all samples; None where there is no such thing."""
+    if quantity not in OF_SAMPLES or getattr(layers[0], quantity) is None:
+        return None
+    values = [getattr(layer, quantity) for layer in layers]
+    return values[0] if len(values) == 1 else np.array(values)
+
+
+CHINESE = {
+    "step {number}, epoch {epoch}, η = {eta}": "第 {number} 步，第 {epoch} 轮，η = {eta}",
+    "Network {sizes}": "网络 {sizes}",
+    "layer {n}: {name}": "第 {n} 层：{name}",
+    "loss: {name}": "损失：{name}",
+    "rule: {name}": "更新规则：{name}",
+    "sample {number}": "样本 {number}",
+    "forward, hidden layer {n}": "前向，隐层 {n}",
+    "forward, hidden layer": "前向，隐层",
+    "forward, outputs": "前向，输出层",
+    "error": "误差",
+    "gradient terms of the outputs": "输出层梯度项",
+    "gradient terms of hidden layer {n}": "隐层 {n} 的梯度项",
+    "gradient terms of the hidden layer": "隐层梯度项",
+    "descent directions, hidden layer {n}": "下降方向，隐层 {n}",
+    "descent directions, hidden layer": "下降方向，隐层",
+    "descent directions, outputs": "下降方向，输出层",
+    "updates, hidden layer {n}": "更新，隐层 {n}",
+    "updates, hidden layer": "更新，隐层",
+    "updates, outputs": "更新，输出层",
+    "after the step": "更新之后",
+    "not trained: {count} parameters": "不训练的参数：{count} 个",
+    "{count} more left out; full=True shows them": "另有 {count} 行未显示；full=True 可全部显示",
+    "{count} more samples left out; full=True shows them": "另有 {count} 个样本未显示；full=True 可全部显示",
+    "{count} more steps left out; full=True shows them": "另有 {count} 步未显示；full=True 可全部显示",
+    "gradients are taken ahead, at w + μ·(last step)": "梯度取在前方：w + μ·（上一步）",
+}
