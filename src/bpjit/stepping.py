@@ -45,9 +45,7 @@ def updates_of(session: Session) -> Iterator[Update]:
             yield from _within_a_stretch(session, epoch, eta, places, before)
 
 
-def _within_a_stretch(
-    session: Session, epoch: int, eta: float, places: np.ndarray, before: Memory
-) -> Iterator[Update]:
+def _within_a_stretch(session: Session, epoch: int, eta: float, places: np.ndarray, before: Memory) -> Iterator[Update]:
     """The updates of plain standard BP on these samples, by a kernel that ends no call between them: each is the last
     one of a training on the samples up to it."""
     setting, net = replace(session.setting, shuffle=False), session.net

@@ -1,0 +1,306 @@
+"""What a trace says: each quantity as an equation, first in letters, then with the numbers put in, then its value.
+
+Formulas are written once, in a LaTeX that ``rendering`` also turns into plain characters and HTML. Nothing is computed
+here but what a reader must see between two numbers, such as 1 − ŷ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .kernels.layers import LOSS_CODES, lose
+from .notation import Names, Style
+
+if TYPE_CHECKING:
+    from .tracing import LaidOpen, Layer, Step, Trace
+
+MOST_ROWS, MOST_SAMPLES, MOST_STEPS, MOST_TERMS = 12, 3, 5, 6
+
+ACTIVATIONS = {
+    "sigmoid": r"f(z)=1/(1+\exp(-z)),\ f'(z)=f(z)(1-f(z))",
+    "tanh": r"f(z)=\tanh(z),\ f'(z)=1-f(z)^{2}",
+    "relu": r"f(z)=\max(0,z),\ f'(z)=1\ (z>0),\ 0\ (z\le 0)",
+    "leaky_relu": r"f(z)=\max(z/100,z),\ f'(z)=1\ (z>0),\ 1/100\ (z\le 0)",
+    "softplus": r"f(z)=\ln(1+\exp(z)),\ f'(z)=1/(1+\exp(-z))",
+    "softsign": r"f(z)=z/(1+|z|),\ f'(z)=1/(1+|z|)^{2}",
+    "identity": r"f(z)=z,\ f'(z)=1",
+    "sin": r"f(z)=\sin(z),\ f'(z)=\cos(z)",
+    "softmax": r"f_{j}(z)=\exp(z_{j})/\sum_{i}\,\exp(z_{i})",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a symbol and what it equals, again and again."""
+
+    symbol: str
+    parts: tuple[str, ...]
+    sign: str = "="  # before the first part
+
+
+@dataclass
+class Block:
+    """A heading with the lines below it. ``level`` is 1 for a step, 2 for a sample, 3 for a group of equations."""
+
+    level: int
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    formulas: list[tuple[str, str]] = field(default_factory=list)  # words, and a formula beside them
+    note: str = ""
+
+
+# --- Numbers and sums.
+
+
+def number(x: float, style: Style) -> str:
+    """A number with the digits wanted."""
+    text = format(float(x) + 0.0, f".{style.digits}g")
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        return rf"{mantissa}\cdot 10^{{{int(exponent)}}}"
+    return text
+
+
+def factor(x: float, style: Style) -> str:
+    """A number where a sign or a power of ten needs parentheses."""
+    text = number(x, style)
+    return f"({text})" if text.startswith("-") or "cdot" in text else text
+
+
+def product(factors: Sequence[float], style: Style) -> str:
+    return r"\cdot ".join(factor(x, style) for x in factors)
+
+
+def some(terms: Sequence[str], style: Style) -> list[str]:
+    """These terms of a sum, or if there are many the first and the last."""
+    if style.full or len(terms) <= MOST_TERMS:
+        return list(terms)
+    return [*terms[:3], r"\dots", terms[-1]]
+
+
+def added(terms: Sequence[str], style: Style) -> str:
+    return " + ".join(some(terms, style))
+
+
+def at(symbol: str, *units: int | str) -> str:
+    """A symbol with the numbers of its units, which count from 1, or with index letters."""
+    indices = [unit if isinstance(unit, str) else str(unit + 1) for unit in units]
+    return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"
+
+
+def group(title: str, rows: Iterable[Row], count: int, style: Style) -> Block:
+    """A block of equations, cut where it gets long."""
+    shown = list(rows if style.full else islice(rows, MOST_ROWS))
+    left = count - len(shown)
+    return Block(
+        3, title, shown, note=style.say("{count} more left out; full=True shows them", count=left) if left else ""
+    )
+
+
+def titled(words: str, names: Names, style: Style) -> str:
+    """A heading that names the layer, such as "updates, hidden layer 2"."""
+    if names.is_output:
+        return style.say(f"{words}, outputs")
+    if names.layers == 2:
+        return style.say(f"{words}, hidden layer")
+    return style.say(f"{words}, hidden layer {{n}}", n=names.index + 1)
+
+
+# --- Forward.
+
+
+def net_input_of(names: Names, j: int) -> str:
+    """z in letters."""
+    return f"{at(names.sum, j)}-{at(names.threshold, j)}" if names.book else at(names.sum, j)
+
+
+def forward_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
+    """The net input and the output of each unit."""
+    i, _ = names.letters
+    for j in range(len(layer.outputs)):
+        terms = [product((w, b), style) for w, b in zip(layer.weights[:, j], layer.inputs, strict=True)]
+        letters = rf"\sum_{{{i}}}\,{at(names.weight, i, j)}\,{names.below}_{{{i}}}"
+        if names.book:
+            yield Row(at(names.sum, j), (letters, added(terms, style), number(layer.sums[j], style)))
+            inside = f"{number(layer.sums[j], style)}-{factor(layer.thresholds[j], style)}"
+        else:
+            letters, bias = f"{letters} + {at(names.threshold, j)}", factor(-layer.thresholds[j], style)
+            value = number(layer.net_inputs[j], style)
+            yield Row(at(names.sum, j), (letters, f"{added(terms, style)} + {bias}", value))
+            inside = value
+        if layer.activation != "softmax":
+            shown = f"f({inside})" + (f" = f({number(layer.net_inputs[j], style)})" if names.book else "")
+            yield Row(at(names.out, j), (f"f({net_input_of(names, j)})", shown, number(layer.outputs[j], style)))
+    if layer.activation == "softmax":
+        yield from softmax_rows(layer, names, style)
+
+
+def softmax_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
+    net = rf"{names.sum}_{{i}}" + (f"-{names.threshold}_{{i}}" if names.book else "")
+    below = added([rf"\exp({number(z, style)})" for z in layer.net_inputs], style)
+    for j, (z, y_hat) in enumerate(zip(layer.net_inputs, layer.outputs, strict=True)):
+        letters = rf"\exp({net_input_of(names, j)})/\sum_{{i}}\,\exp({net})"
+        yield Row(at(names.out, j), (letters, rf"\exp({number(z, style)})/({below})", number(y_hat, style)))
+
+
+# --- Error and gradient terms.
+
+
+def error_row(sample: LaidOpen, names: Names, style: Style) -> Row:
+    """E_k."""
+    out, target = f"{names.out}_{{j}}", f"{'y' if names.book else 't'}_{{j}}"
+    pairs = [
+        (number(y_hat, style), factor(y, style)) for y_hat, y in zip(sample.layers[-1].outputs, sample.y, strict=True)
+    ]
+    if sample.loss == "squared":
+        letters = rf"\tfrac12\sum_{{j}}({out}-{target})^{{2}}"
+        numbers = r"\tfrac12[" + added([f"({a}-{b})^{{2}}" for a, b in pairs], style) + "]"
+    elif sample.loss == "absolute":
+        letters = rf"\sum_{{j}}|{out}-{target}|"
+        numbers = added([f"|{a}-{b}|" for a, b in pairs], style)
+    elif sample.loss == "huber":
+        letters = rf"\sum_{{j}}H({out}-{target})"
+        numbers = added([f"H({a}-{b})" for a, b in pairs], style)
+    elif sample.layers[-1].activation == "softmax":
+        letters = rf"-\sum_{{j}}{target}\ln({out})"
+        numbers = "-[" + added([rf"{b}\ln({a})" for a, b in pairs], style) + "]"
+    else:
+        letters = rf"-\sum_{{j}}[{target}\ln({out})+(1-{target})\ln(1-{out})]"
+        numbers = "-[" + added([rf"{b}\ln({a})+(1-{b})\ln(1-{a})" for a, b in pairs], style) + "]"
+    return Row("E_{k}" if names.book else "E", (letters, numbers, number(sample.error, style)))
+
+
+def slope_of(layer: Layer, names: Names, j: int, style: Style) -> tuple[str, str]:
+    """f' in letters and in numbers."""
+    assert layer.slopes is not None
+    if layer.activation == "sigmoid":
+        out, b = at(names.out, j), layer.outputs[j]
+        return f"{out}(1-{out})", product((b, 1.0 - float(b)), style)
+    return f"f'({net_input_of(names, j)})", factor(layer.slopes[j], style)
+
+
+def output_term_rows(sample: LaidOpen, names: Names, style: Style) -> Iterator[Row]:
+    """g_j, or δ_j = −g_j."""
+    layer, code, sign = sample.layers[-1], LOSS_CODES[sample.loss], 1.0 if names.book else -1.0
+    target = "y" if names.book else "t"
+    softmax = layer.activation == "softmax" and sample.loss != "cross_entropy"
+    slopes = (
+        [0.0] * len(sample.y)
+        if sample.loss == "cross_entropy"
+        else [sign * float(lose(code, y_hat, y)[1]) for y_hat, y in zip(layer.outputs, sample.y, strict=True)]
+    )
+    shared = added([product((y_hat, d), style) for y_hat, d in zip(layer.outputs, slopes, strict=True)], style)
+    for j, (y_hat, y) in enumerate(zip(layer.outputs, sample.y, strict=True)):
+        value, out = number(sign * layer.gradient_terms[j], style), at(names.out, j)
+        ordered = (at(target, j), out) if names.book else (out, at(target, j))
+        letters = "-".join(ordered)
+        known = (number(y, style), factor(y_hat, style)) if names.book else (number(y_hat, style), factor(y, style))
+        numbers = "-".join(known)
+        if sample.loss == "cross_entropy":
+            yield Row(at(names.term, j), (letters, numbers, value))
+            continue
+        if sample.loss == "absolute":
+            letters, numbers = rf"\mathrm{{sgn}}({letters})", factor(slopes[j], style)
+        elif sample.loss == "huber":
+            letters, numbers = rf"\max(-1,\min(1,{letters}))", factor(slopes[j], style)
+        else:
+            letters, numbers = f"({letters})", f"({numbers})"
+        if softmax:
+            yield Row(
+                at("d", j), (letters.strip("()") if sample.loss == "squared" else letters, number(slopes[j], style))
+            )
+            letters = rf"{out}({at('d', j)}-\sum_{{i}}\,{names.out}_{{i}}\,d_{{i}})"
+            numbers = rf"{number(y_hat, style)}\cdot ({number(slopes[j], style)}-({shared}))"
+            yield Row(at(names.term, j), (letters, numbers, value))
+        else:
+            slope, slope_numbers = slope_of(layer, names, j, style)
+            yield Row(at(names.term, j), (slope + letters, rf"{slope_numbers}\cdot {numbers}", value))
+
+
+def hidden_term_rows(layer: Layer, above: Layer, names: Names, over: Names, style: Style) -> Iterator[Row]:
+    """e_h, or δ_h = −e_h, from what comes back from the layer above."""
+    sign = 1.0 if names.book else -1.0
+    j = over.letters[1] if over.is_output else "i"
+    for h in range(len(layer.outputs)):
+        slope, slope_numbers = slope_of(layer, names, h, style)
+        letters = rf"{slope}\sum_{{{j}}}\,{at(over.weight, h, j)}\,{over.term}_{{{j}}}"
+        terms = [product((w, sign * g), style) for w, g in zip(above.weights[h], above.gradient_terms, strict=True)]
+        value = number(sign * layer.gradient_terms[h], style)
+        yield Row(at(names.term, h), (letters, rf"{slope_numbers}\cdot ({added(terms, style)})", value))
+
+
+# --- The document.
+
+
+def sample_blocks(sample: LaidOpen, style: Style) -> Iterator[Block]:
+    """Forward and backward pass of a sample."""
+    count = len(sample.layers)
+    names = [Names(style.book, index, count) for index in range(count)]
+    given = [("x", sample.x), ("y" if style.book else "t", sample.y)]
+    block = Block(2, style.say("sample {number}", number=sample.number + 1))
+    for symbol, values in given:
+        shown = ",\\,".join(some([number(value, style) for value in values], style))
+        block.rows.append(Row(symbol, (f"({shown})",)))
+    yield block
+    for layer, name in zip(sample.layers, names, strict=True):
+        units = len(layer.outputs)
+        yield group(titled("forward", name, style), forward_rows(layer, name, style), 2 * units, style)
+    yield Block(3, style.say("error"), [error_row(sample, names[-1], style)])
+    rows = output_term_rows(sample, names[-1], style)
+    doubled = sample.layers[-1].activation == "softmax" and sample.loss != "cross_entropy"
+    size = len(sample.y) * (2 if doubled else 1)
+    yield group(style.say("gradient terms of the outputs"), rows, size, style)
+    for index in reversed(range(count - 1)):
+        layer, above = sample.layers[index : index + 2]
+        rows = hidden_term_rows(layer, above, names[index], names[index + 1], style)
+        words = "gradient terms of the hidden layer" if count == 2 else "gradient terms of hidden layer {n}"
+        yield group(style.say(words, n=index + 1), rows, len(layer.outputs), style)
+
+
+def header(trace: Trace, style: Style) -> Block:
+    """What is traced: the network and the formulas that hold throughout."""
+    from .update_equations import RULES
+
+    step, setting = trace.steps[0], trace.setting
+    net = step.before
+    block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
+    for index, activation in enumerate((*net.hidden, net.output)):
+        block.formulas.append((style.say("layer {n}: {name}", n=index + 1, name=activation), ACTIVATIONS[activation]))
+    loss = style.say("loss: {name}", name=setting.loss)
+    huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
+    block.formulas.append((loss, huber if setting.loss == "huber" else ""))
+    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), RULES[setting.rule.name].letters))
+    if setting.lam[1] != 0.0:
+        lam = number(setting.lam[0], style)
+        block.formulas.append((f"λ = {lam}", r"J=\lambda E+(1-\lambda)\sum w^{2}"))
+    return block
+
+
+def document(trace: Trace, style: Style) -> Iterator[Block]:
+    """All that a trace has to say."""
+    from .update_equations import update_blocks
+
+    yield header(trace, style)
+    steps: Sequence[Step] = trace.steps if style.full else trace.steps[:MOST_STEPS]
+    for step in steps:
+        words = "step {number}, epoch {epoch}, η = {eta}"
+        eta = format(step.eta, f".{max(style.digits, 6)}g")
+        yield Block(1, style.say(words, number=step.number, epoch=step.epoch, eta=eta))
+        samples = step.samples if style.full else step.samples[:MOST_SAMPLES]
+        for sample in samples:
+            yield from sample_blocks(sample, style)
+        if left := len(step.samples) - len(samples):
+            yield Block(2, "", note=style.say("{count} more samples left out; full=True shows them", count=left))
+        yield from update_blocks(step, trace.setting, style)
+    if left := len(trace.steps) - len(steps):
+        yield Block(1, "", note=style.say("{count} more steps left out; full=True shows them", count=left))
+
+
+def trained_of(mask: np.ndarray) -> int:
+    """How many parameters stay as they are."""
+    return int(np.count_nonzero(~mask))

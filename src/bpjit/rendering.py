@@ -1,0 +1,251 @@
+"""How a trace shows itself: aligned text, Markdown, LaTeX, HTML, JSON. What it says comes from ``equations.py``.
+
+Formulas arrive in a small LaTeX: letters, _{...} and ^{...}, and the commands of ``CHARACTERS``.
+"""
+
+from __future__ import annotations
+
+import html as html_module
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .equations import Block, Row, document
+from .notation import Style, numbers_of
+
+if TYPE_CHECKING:
+    from .tracing import Step, Trace
+
+# --- From LaTeX to characters.
+
+GREEK = {
+    name: chr(code)
+    for name, code in (
+        *(("alpha", 0x3B1), ("beta", 0x3B2), ("gamma", 0x3B3), ("delta", 0x3B4), ("epsilon", 0x3B5), ("eta", 0x3B7)),
+        *(("theta", 0x3B8), ("lambda", 0x3BB), ("mu", 0x3BC), ("rho", 0x3C1), ("Delta", 0x394), ("sum", 0x3A3)),
+    )
+}
+CHARACTERS = GREEK | {
+    "cdot": "·",
+    "leftarrow": "←",
+    "to": "→",
+    "partial": "∂",
+    "dots": "…",
+    "le": "≤",
+    "sqrt": "√",
+    **{name: name for name in ("exp", "ln", "max", "min", "tanh", "sin", "cos")},
+}
+RAISED = str.maketrans("0123456789+-()t", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗ")
+COMMAND = re.compile(r"\\([A-Za-z]+) ?")
+
+
+def characters(latex: str, raise_it: Callable[[str], str], lower_it: Callable[[str], str]) -> str:
+    """A formula in characters, with superscripts and subscripts as the two functions want them."""
+    text = latex.replace(r"\hat{y}", "ŷ").replace(r"\tfrac12", "½").replace(r"\ ", "  ").replace(r"\,", " ")
+    text = re.sub(r"\\tfrac1\{(\d+)\}", r"1/\1 ", text)
+    text = re.sub(r"\\mathrm\{(\w+)\}", r"\1", text)
+    text = re.sub(r"\\sqrt\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"√(\1)", text)
+    text = COMMAND.sub(lambda found: CHARACTERS[found[1]], text).replace("-", "−")
+    text = re.sub(r"\^\{([^{}]*)\}", lambda found: raise_it(found[1]), text)
+    return re.sub(r"_\{([^{}]*)\}", lambda found: lower_it(found[1]), text)
+
+
+def plain(latex: str) -> str:
+    """A formula in plain characters, such as g_1 = ŷ_1(1−ŷ_1)(y_1−ŷ_1)."""
+    return characters(latex, lambda text: text.replace("−", "-").translate(RAISED), lambda text: f"_{text}")
+
+
+def marked(latex: str) -> str:
+    """A formula in HTML."""
+    return characters(
+        html_module.escape(latex, quote=False).replace("&gt;", "＞").replace("&lt;", "＜").replace("&amp;", "＆"),
+        lambda text: f"<sup>{text}</sup>",
+        lambda text: f"<sub>{text}</sub>",
+    ).translate({0xFF1E: "&gt;", 0xFF1C: "&lt;", 0xFF06: "&amp;"})
+
+
+# --- Text.
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def cells_of(row: Row, turn: Callable[[str], str]) -> list[str]:
+    """Symbol, parts and value; always in four columns, where the row has at most that many."""
+    first, *rest = row.parts
+    sign = turn(row.sign).strip()
+    return [turn(row.symbol), f"{sign} {turn(first)}", *(f"= {turn(part)}" for part in rest)]
+
+
+def text_of(block: Block) -> list[str]:
+    """The lines of a block; the columns of its rows stand below each other."""
+    indent = "  " * (block.level - 1)
+    lines = [] if block.level == 3 else [""]
+    if block.title:
+        lines.append(indent + block.title)
+        if block.level == 1:
+            lines.append("=" * width(block.title))
+    wide = max((width(words) for words, _ in block.formulas), default=0)
+    for words, formula in block.formulas:
+        lines.append(f"  {words}{' ' * (wide - width(words))}  {plain(formula)}".rstrip())
+    cells = [cells_of(row, plain) for row in block.rows]
+    widths = [
+        max(width(row[column]) for row in cells if column < len(row))
+        for column in range(max(map(len, cells), default=0))
+    ]
+    for row in cells:
+        padded = (cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=False))
+        lines.append(f"{indent}  {' '.join(padded)}".rstrip())
+    return [*lines, f"{indent}  ({block.note})"] if block.note else lines
+
+
+def text(trace: Trace, style: Style) -> str:
+    """Aligned text for a terminal."""
+    return "\n".join(line for block in document(trace, style) for line in text_of(block)).strip("\n") + "\n"
+
+
+# --- Markdown and LaTeX.
+
+
+def aligned(block: Block) -> str:
+    """The rows of a block as lines of an align environment; a long one goes on below its own equals sign."""
+    lines = []
+    for row in block.rows:
+        first, *rest = row.parts
+        line = rf"{row.symbol} &{row.sign} {first}"
+        for part in rest:
+            longish = len(plain(line.rsplit(r"\\", 1)[-1])) + len(plain(part)) > 90
+            line += rf" \\ &= {part}" if longish else f" = {part}"
+        lines.append(line)
+    return " \\\\\n".join(lines)
+
+
+def markdown(trace: Trace, style: Style) -> str:
+    """Markdown with LaTeX between dollar signs."""
+    parts = []
+    for block in document(trace, style):
+        if block.title:
+            parts.append(f"{'#' * (block.level + 1)} {block.title}")
+        if block.formulas:
+            parts.append(
+                "\n".join(f"- {words}" + (f": ${formula}$" if formula else "") for words, formula in block.formulas)
+            )
+        if block.rows:
+            parts.append(f"$$\n\\begin{{aligned}}\n{aligned(block)}\n\\end{{aligned}}\n$$")
+        if block.note:
+            parts.append(f"*{block.note}*")
+    return "\n\n".join(parts) + "\n"
+
+
+HEADINGS = {1: "section*", 2: "subsection*", 3: "paragraph"}
+PREAMBLE = r"""\documentclass[a4paper]{article}
+\usepackage[margin=2cm]{geometry}
+\usepackage{amsmath}
+%s\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+
+
+def in_text(words: str) -> str:
+    """Words for LaTeX outside formulas."""
+    special = {"_": r"\_", "%": r"\%", "#": r"\#", "&": r"\&", "η": r"$\eta$", "λ": r"$\lambda$"}
+    return "".join(special.get(letter, letter) for letter in words)
+
+
+def latex(trace: Trace, style: Style, standalone: bool) -> str:
+    """LaTeX for a document that has amsmath, and for Chinese ctex; or the whole document."""
+    parts = []
+    for block in document(trace, style):
+        if block.title:
+            parts.append(f"\\{HEADINGS[block.level]}{{{in_text(block.title)}}}")
+        for words, formula in block.formulas:
+            parts.append(in_text(words) + (f": ${formula}$" if formula else "") + r"\par")
+        if block.rows:
+            parts.append(f"\\begin{{align*}}\n{aligned(block)}\n\\end{{align*}}")
+        if block.note:
+            parts.append(rf"\emph{{{in_text(block.note)}}}\par")
+    body = "\n".join(parts) + "\n"
+    chinese = "\\usepackage{ctex}\n" if style.language == "zh" else ""
+    return PREAMBLE % chinese + body + "\\end{document}\n" if standalone else body
+
+
+# --- HTML.
+
+SHEET = (
+    ".bpjit-trace{font-family:sans-serif;line-height:1.5;overflow-x:auto}"
+    ".bpjit-trace table{border-collapse:collapse;margin:.3em 0 .3em 1em}"
+    ".bpjit-trace td{border:0;padding:0 .5em 0 0;text-align:left;white-space:nowrap;"
+    "font-family:'Cambria Math','STIX Two Math',serif}"
+    ".bpjit-trace td:last-child{font-weight:bold}"
+    ".bpjit-trace h2,.bpjit-trace h3,.bpjit-trace h4{margin:.8em 0 .2em}"
+)
+
+
+def html_of(block: Block) -> list[str]:
+    lines = []
+    if block.title:
+        lines.append(f"<h{block.level + 1}>{html_module.escape(block.title)}</h{block.level + 1}>")
+    if block.formulas:
+        items = (f"<li>{html_module.escape(words)} &nbsp; {marked(formula)}</li>" for words, formula in block.formulas)
+        lines.append(f"<ul>{''.join(items)}</ul>")
+    if block.rows:
+        cells = [cells_of(row, marked) for row in block.rows]
+        rows = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+        lines.append("<table>" + "\n".join(rows) + "</table>")
+    if block.note:
+        lines.append(f"<p><em>{html_module.escape(block.note)}</em></p>")
+    return lines
+
+
+def html(trace: Trace, style: Style, standalone: bool) -> str:
+    """HTML that needs nothing else."""
+    body = "\n".join(line for block in document(trace, style) for line in html_of(block))
+    body = f'<div class="bpjit-trace"><style>{SHEET}</style>\n{body}\n</div>\n'
+    if not standalone:
+        return body
+    language = "zh-CN" if style.language == "zh" else "en"
+    head = '<meta charset="utf-8"><title>bpjit trace</title>'
+    return f'<!DOCTYPE html>\n<html lang="{language}"><head>{head}</head><body>\n{body}</body></html>\n'
+
+
+# --- JSON.
+
+
+def step_record(step: Step, book: bool) -> dict[str, Any]:
+    """A step in plain numbers."""
+    numbers = {
+        name: getattr(value, "tolist", lambda value=value: value)() for name, value in numbers_of(step, book).items()
+    }
+    return {
+        "step": step.number,
+        "epoch": step.epoch,
+        "eta": step.eta,
+        "samples": [sample.number for sample in step.samples],
+        "numbers": numbers,
+        "objective": step.objective,
+        "objective_new": step.objective_after,
+        "state": step.state.tolist(),
+        "state_new": step.state_after.tolist(),
+    }
+
+
+def json_text(trace: Trace, style: Style) -> str:
+    """All numbers with all their digits."""
+    setting, net = trace.setting, trace.steps[0].before
+    record = {
+        "format": "bpjit trace",
+        "notation": style.notation,
+        "sizes": net.sizes,
+        "activations": [*net.hidden, net.output],
+        "dtype": net.dtype.name,
+        "loss": setting.loss,
+        "rule": setting.rule.name,
+        "lam": None if setting.lam[1] == 0.0 else setting.lam[0],
+        "steps": [step_record(step, style.book) for step in trace.steps],
+    }
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,150 @@
+"""The second half of what a trace says: how gradient terms become new weights and thresholds, rule by rule.
+
+D stands for the descent direction −∂E/∂w of a parameter (with λ, −∂J/∂w), the mean over the samples of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .architecture import views
+from .equations import Block, Row, added, at, factor, group, number, product, titled, trained_of
+from .notation import Names, Style
+
+if TYPE_CHECKING:
+    from .setting import Setting
+    from .tracing import Step
+
+
+class Shown(NamedTuple):
+    """How a rule is shown."""
+
+    letters: str  # the whole rule
+    states: tuple[tuple[str, bool], ...] = ()  # what it remembers; whether that turns its sign with the parameter
+    delta: str = ""  # Δ with {D}, {eta}, the constants c0, c1 ... and the states before (old0) and after (new0)
+
+
+RULES = {
+    "sgd": Shown(r"\Delta w=\eta\,D", (), r"{eta}\cdot {D}"),
+    "momentum": Shown(r"m\leftarrow\mu\,m+\eta\,D,\ \Delta w=m", (("m", True),), r"{c0}\cdot {old0}+{eta}\cdot {D}"),
+    "nesterov": Shown(
+        r"D=-\partial E/\partial w\ (w+\mu m),\ m\leftarrow\mu\,m+\eta\,D,\ \Delta w=m",
+        (("m", True),),
+        r"{c0}\cdot {old0}+{eta}\cdot {D}",
+    ),
+    "rprop": Shown(
+        r"s\leftarrow\eta^{+}s\ (D\,D_{0}>0),\ \eta^{-}s\ (D\,D_{0}<0),\ \Delta w=\mathrm{sgn}(D)s",
+        (("D_{0}", True), ("s", False), ("m", True)),
+    ),
+    "quickprop": Shown(
+        r"\Delta w=m\,D/(D_{0}-D),\ |\Delta w|\le\mu|m|,\ +\eta\,D\ (D\,D_{0}>0)", (("D_{0}", True), ("m", True))
+    ),
+    "adagrad": Shown(
+        r"r\leftarrow r+D^{2},\ \Delta w=\eta\,D/(\sqrt{r}+\epsilon)",
+        (("r", False),),
+        r"{eta}\cdot {D}/(\sqrt{{{new0}}}+{c0})",
+    ),
+    "rmsprop": Shown(
+        r"r\leftarrow\rho\,r+(1-\rho)D^{2},\ \Delta w=\eta\,D/(\sqrt{r}+\epsilon)",
+        (("r", False),),
+        r"{eta}\cdot {D}/(\sqrt{{{new0}}}+{c0})",
+    ),
+    "adam": Shown(
+        r"m\leftarrow\beta_{1}\,m+(1-\beta_{1})D,\ r\leftarrow\beta_{2}\,r+(1-\beta_{2})D^{2},\ "
+        r"\Delta w=\eta(m/(1-\beta_{1}^{t}))/(\sqrt{r/(1-\beta_{2}^{t})}+\epsilon)",
+        (("m", True), ("r", False)),
+    ),
+}
+
+
+class Parameter(NamedTuple):
+    """One weight or threshold of a step, with the signs of the notation."""
+
+    symbol: str
+    letters: str  # −∂E_k/∂p
+    products: list[tuple[float, ...]]  # its factors, for each sample
+    place: int
+    value: float  # where the gradient is taken
+    sign: float  # −1 for a bias, which is minus a threshold
+
+
+def parameters_of(step: Step, index: int, names: Names) -> Iterator[Parameter]:
+    """Those of one layer: weights first."""
+    layers = [sample.layers[index] for sample in step.samples]
+    places, thresholds = views(np.arange(len(step.delta)), step.before.sizes)[index]
+    minus = "" if names.book else "-"
+    turn = 1.0 if names.book else -1.0
+    for (h, j), place in np.ndenumerate(places):
+        letters = f"{minus}{at(names.term, j)}\\,{at(names.below, h)}"
+        products = [(turn * layer.gradient_terms[j], layer.inputs[h]) for layer in layers]
+        value = float(layers[0].weights[h, j])
+        yield Parameter(at(names.weight, h, j), letters, products, int(place), value, 1.0)
+    for j, place in enumerate(thresholds):
+        letters = f"-{at(names.term, j)}"
+        products = [(turn * layer.gradient_terms[j],) for layer in layers]
+        value = turn * float(layers[0].thresholds[j])
+        yield Parameter(at(names.threshold, j), letters, products, int(place), value, turn)
+
+
+def update_rows(step: Step, setting: Setting, parameter: Parameter, style: Style) -> Iterator[Row]:
+    """Δ of one parameter, and on the way D and the state of the rule where there is more to it than η g b."""
+    place, sign, symbol = parameter.place, parameter.sign, parameter.symbol
+    delta, lam, rule = rf"\Delta {symbol}", setting.lam, RULES[setting.rule.name]
+    minus = "-" if parameter.letters.startswith("-") else ""
+    value = number(sign * step.delta[place], style)
+    plain = setting.rule.code == 0
+    if plain and len(step.samples) == 1 and lam[1] == 0.0:
+        numbers = rf"{minus}{number(step.eta, style)}\cdot {product(parameter.products[0], style)}"
+        yield Row(delta, (rf"{minus}\eta\,{parameter.letters.removeprefix('-')}", numbers, value))
+        return
+    shares = [product(factors, style) for factors in parameter.products]
+    letters, numbers = parameter.letters, f"{minus}{shares[0]}"
+    if len(shares) > 1:
+        letters = rf"{minus}\tfrac1{{{len(shares)}}}\sum_{{k}}\,{parameter.letters.removeprefix('-')}"
+        numbers = f"{minus}({added(shares, style)})/{len(shares)}"
+    if lam[1] != 0.0:
+        letters = rf"\lambda\cdot ({letters})-2(1-\lambda){symbol}"
+        numbers = rf"{number(lam[0], style)}\cdot ({numbers})-{product((2 * lam[1], parameter.value), style)}"
+    D = sign * step.direction[place]
+    yield Row(f"D({symbol})", (letters, numbers, number(D, style)))
+    fill = {"D": factor(D, style), "eta": number(step.eta, style)}
+    fill |= {f"c{i}": number(constant, style) for i, constant in enumerate(setting.rule.constants())}
+    for slot, (state, turns) in enumerate(rule.states):
+        old, new = ((sign if turns else 1.0) * array[slot, place] for array in (step.state, step.state_after))
+        fill |= {f"old{slot}": factor(old, style), f"new{slot}": factor(new, style)}
+        yield Row(f"{state}({symbol})", (rf"{number(old, style)}\to {number(new, style)}",))
+    filled = (rule.delta.format(**fill),) if rule.delta else ()
+    yield Row(delta, (*filled, value))
+
+
+def update_blocks(step: Step, setting: Setting, style: Style) -> Iterator[Block]:
+    """What the update does to each parameter, and the error after it."""
+    count = len(step.before.weights)
+    yield Block(2, style.say("updates"))
+    for index in range(count):
+        names = Names(style.book, index, count)
+        parameters = [p for p in parameters_of(step, index, names) if setting.trainable[p.place]]
+        rows = (row for p in parameters for row in update_rows(step, setting, p, style))
+        first = next(iter(parameters), None)
+        each = 0 if first is None else sum(1 for _ in update_rows(step, setting, first, style))
+        yield group(titled("updates", names, style), rows, each * len(parameters), style)
+        rows = (new_row(step, p, style) for p in parameters)
+        yield group(titled("new parameters", names, style), rows, len(parameters), style)
+    after = Block(3, style.say("after the step"), [Row("E", (number(step.error_after, style),))])
+    if setting.lam[1] != 0.0:
+        after.rows.append(Row("J", (number(step.objective_after, style),)))
+    if kept := trained_of(setting.trainable):
+        after.note = style.say("not trained: {count} parameters", count=kept)
+    yield after
+
+
+def new_row(step: Step, parameter: Parameter, style: Style) -> Row:
+    """w ← w + Δw."""
+    place, sign, symbol = parameter.place, parameter.sign, parameter.symbol
+    before, after = (sign * net.parameters[place] for net in (step.before, step.after))
+    letters = rf"{symbol} + \Delta {symbol}"
+    numbers = f"{number(before, style)} + {factor(sign * step.delta[place], style)}"
+    return Row(symbol, (letters, numbers, number(after, style)), r"\leftarrow ")
