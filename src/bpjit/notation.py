@@ -20,6 +20,7 @@ E is the error before the step and E_new after it; x and y (in delta notation t)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from .architecture import views
 from .arguments import as_choice, as_flag, as_integer, keep
 
 if TYPE_CHECKING:
-    from .tracing import Layer, Step
+    from .tracing import Step
 
 NOTATIONS = ("book", "delta")
 LANGUAGES = ("en", "zh")
@@ -144,7 +145,7 @@ KEYS = {
     "new_weights": ("v_new", "w_new", "w_new"),
     "new_thresholds": ("gamma_new", "theta_new", "b_new"),
 }
-OF_SAMPLES = ("sums", "net_inputs", "outputs", "slopes", "gradient_terms")
+FORWARD, BACKWARD = ("sums", "net_inputs", "outputs", "slopes"), ("gradient_terms",)  # of a sample
 TURNED = ("gradient_terms", "thresholds", "delta_thresholds", "new_thresholds")  # in delta notation: −g, −θ
 
 
@@ -160,10 +161,12 @@ def numbers_of(step: Step, book: bool) -> dict[str, Any]:
         "x": samples[0].x if one else np.array([sample.x for sample in samples]),
         "y" if book else "t": samples[0].y if one else np.array([sample.y for sample in samples]),
     }
+    names = [Names(book, index, count) for index in range(count)]
     for index in range(count):
-        layers = [sample.layers[index] for sample in samples]
-        numbers |= _under_names(Names(book, index, count), lambda name, layers=layers: _stacked(layers, name))
+        numbers |= _under_names(names[index], lambda name: _stacked(step, index, name, FORWARD))  # noqa: B023
     numbers["E"] = step.error
+    for index in reversed(range(count)):
+        numbers |= _under_names(names[index], lambda name: _stacked(step, index, name, BACKWARD))  # noqa: B023
     pairs = zip(views(step.delta, sizes), step.before.weights, step.before.thresholds, strict=True)
     after = list(zip(step.after.weights, step.after.thresholds, strict=True))
     for index, ((delta_weights, delta_thresholds), weights, thresholds) in enumerate(pairs):
@@ -175,26 +178,24 @@ def numbers_of(step: Step, book: bool) -> dict[str, Any]:
             "new_weights": after[index][0],
             "new_thresholds": after[index][1],
         }
-        numbers |= _under_names(Names(book, index, count), arrays.get)
+        numbers |= _under_names(names[index], arrays.get)
     numbers["E_new"] = step.error_after
     return numbers
 
 
-def _under_names(names: Names, value_of: Any) -> dict[str, np.ndarray]:
+def _under_names(names: Names, value_of: Callable[[str], np.ndarray | None]) -> dict[str, np.ndarray]:
     """The quantities for which there is a value, turned where the notation wants it."""
     found = {}
     for quantity in KEYS:
         value = value_of(quantity)
-        if value is not None and names.key(quantity) != names.mark:
+        if value is not None and KEYS[quantity][2 if not names.book else names.is_output]:
             found[names.key(quantity)] = -value if quantity in TURNED and not names.book else value
     return found
 
 
-def _stacked(layers: list[Layer], quantity: str) -> np.ndarray | None:
-    """A quantity of all samples; None where there is no such thing."""
-    if quantity not in OF_SAMPLES or getattr(layers[0], quantity) is None:
-        return None
-    values = [getattr(layer, quantity) for layer in layers]
+def _stacked(step: Step, index: int, quantity: str, wanted: tuple[str, ...]) -> np.ndarray | None:
+    """A quantity of all samples in a layer; None where it is not wanted, or there is no such thing."""
+    values = [getattr(sample.layers[index], quantity) for sample in step.samples] if quantity in wanted else [None]
     return values[0] if len(values) == 1 else np.array(values)
 
 
@@ -224,4 +225,12 @@ CHINESE = {
     "{count} more left out; full=True shows them": "另有 {count} 行未显示；full=True 可全部显示",
     "{count} more samples left out; full=True shows them": "另有 {count} 个样本未显示；full=True 可全部显示",
     "{count} more steps left out; full=True shows them": "另有 {count} 步未显示；full=True 可全部显示",
+    "right": "正确",
+    "rounded": "正确（中间有舍入）",
+    "wrong": "错误",
+    ": yours {yours}, right {right}": "：你的 {yours}，正确值 {right}",
+    "everything is right": "全部正确",
+    "likely mistake: {words}": "可能的错误：{words}",
+    "it gives your {names}": "它正好给出你的 {names}",
+    "no usual mistake gives these numbers": "没有哪种常见错误会给出这些数",
 }

@@ -1,16 +1,16 @@
 """Steps of a training laid open: every quantity of each, under names of its own. ``lay_open`` does it for one sample,
 ``trace`` for the updates of a training.
 
-The terms of a sample come from the lines of ``kernels.online``, what an update adds from those of ``kernels.batch``, and
-the new parameters from training itself. How a trace shows itself stands in ``equations.py`` and ``rendering.py``.
+The terms of a sample come from the lines of ``kernels.online``, what an update adds from those of ``kernels.batch``,
+and the new parameters from training itself. How a trace shows itself stands in ``equations.py`` and ``rendering.py``.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -191,6 +191,23 @@ def layer_of(
     )
 
 
+class RuleInStep(NamedTuple):
+    """A rule as it stands before an update."""
+
+    steps: Steps
+    scalars: np.ndarray
+    slots: np.ndarray  # [shape: (rules.SLOTS, n)]
+
+    def apply(
+        self, gradient: np.ndarray, at: np.ndarray, p: np.ndarray, eta: float, n: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(direction, Δ) of each parameter from a sum of n gradients −∂E_k/∂p taken at ``at``."""
+        direction, delta, rate = np.empty_like(p), np.empty_like(p), p.dtype.type(eta)
+        scalars, slots = self.scalars.copy(), self.slots.copy()
+        terms.steps_of_rule(self.steps, scalars, gradient, slots, at, p, rate, n, direction, delta)
+        return direction, delta
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One update of a training: what was there, what was computed, what came of it.
@@ -204,6 +221,7 @@ class Step:
     before, after : the network before and after the update, ``after`` as training made it
     error, error_after : the mean of E_k over these samples before and after the update
     objective, objective_after : λ E + (1 − λ) Σ w²; E without λ
+    at : the parameters at which gradients are taken: those of ``before``, for Nesterov's rule a step ahead
     direction : −∂/∂p of the objective, the mean over the samples, in the order of ``net.parameters``
     delta : what the update adds, Δ, in the same order
     state, state_after : the rule's state of each parameter, [shape: (slots, n)]; no rows for plain descent
@@ -219,10 +237,12 @@ class Step:
     error_after: float
     objective: float
     objective_after: float
+    at: np.ndarray
     direction: np.ndarray
     delta: np.ndarray
     state: np.ndarray
     state_after: np.ndarray
+    _rule: RuleInStep = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +259,7 @@ class Trace:
 
     steps: tuple[Step, ...]
     setting: Setting
-    style: Style = Style()
+    style: Style = field(default_factory=Style)
 
     @property
     def network(self) -> Network:
@@ -382,7 +402,9 @@ def trace(
     )
     if rule.default_eta is not None:
         check_penalty(setting.schedule.eta, setting.lam[1])
-    D = as_samples(net, *(([X], [Y]) if np.ndim(X) == 1 else (X, Y)), loss)
+    if np.ndim(X) == 1:
+        X, Y = [X], [Y]
+    D = as_samples(net, X, Y, loss)
     session = Session(net, D, no_samples(D), 1, setting)
     if resume is not None:
         take_up(session, resume, net)
@@ -406,15 +428,14 @@ def lay_open_update(session: Session, update: Update) -> Step:
     at = before.p
     if setting.rule.code == NESTEROV:
         at = rules.lookahead(before.p, before.slots[0], net.dtype.type(setting.rule.constants()[0]))
-    gradient, scalars, slots = np.zeros_like(at), before.scalars.copy(), before.slots.copy()
+    gradient = np.zeros_like(at)
     samples = tuple(
         lay_open_at(net, at, D.X[k], D.Y[k], setting.loss, int(D.numbers[k]), gradient) for k in update.places
     )
-    direction, delta = np.empty_like(at), np.empty_like(at)
-    scalars[TOTAL] = sum(sample.error for sample in samples)
     steps = session.steps or Steps((), np.zeros(5, net.dtype), None, 1, None, None)
-    eta = net.dtype.type(update.eta)
-    terms.steps_of_rule(steps, scalars, gradient, slots, at, before.p, eta, len(samples), direction, delta)
+    rule = RuleInStep(steps, before.scalars.copy(), before.slots.copy())
+    rule.scalars[TOTAL] = sum(sample.error for sample in samples)
+    direction, delta = rule.apply(gradient, at, before.p, update.eta, len(samples))
     here = Samples(*(array[update.places] for array in D))
     error, error_after = (measure(net, vector, here, setting.loss) for vector in (before.p, update.after))
     count = setting.rule.slots
@@ -429,8 +450,10 @@ def lay_open_update(session: Session, update: Update) -> Step:
         error_after=error_after,
         objective=objective_of(error, before.p, setting.lam),
         objective_after=objective_of(error_after, update.after, setting.lam),
+        at=at,
         direction=direction,
         delta=delta,
         state=before.slots[:count].copy(),
         state_after=update.slots[:count],
+        _rule=rule,
     )
