@@ -21,7 +21,7 @@ def by_reference(net, x, y, loss):
     """(E_k, net inputs, outputs, gradient terms) of each layer."""
     activations = [*net.hidden, net.output]
     z, b = reference.forward(net.weights, net.thresholds, activations, x)
-    E, dW, dtheta = reference.sample_gradient(net.weights, net.thresholds, activations, loss, x, y)
+    E, _, dtheta = reference.sample_gradient(net.weights, net.thresholds, activations, loss, x, y)
     return E, z, b, dtheta
 
 

@@ -9,6 +9,7 @@ array([1, 0])
 
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
+from .laid_open import Trace
 from .learner_bank import LearnerBank, Snapshot
 from .many import Fits, train_many
 from .network import Network
@@ -19,7 +20,7 @@ from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
-from .tracing import Trace, lay_open, trace
+from .tracing import lay_open, trace
 from .training import compile, train
 from .version import __version__
 

@@ -1,5 +1,5 @@
-"""A learner's own numbers beside those of a trace: which are right, which are wrong by how much, and which usual mistake
-gives just these.
+"""A learner's own numbers beside those of a trace: which are right, which are wrong by how much, and which usual
+mistake gives just these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .mistakes import MISTAKES
 from .notation import KEYS, Names, Style, numbers_of
 
 if TYPE_CHECKING:
-    from .tracing import Trace
+    from .laid_open import Trace
 
 NEARLY = 4.0  # half units of the last digit: as far as rounding on the way may lead
 LARGEST_SHARE = 0.05  # of a number: what its last digit may leave open, or one digit would fit nearly everything
@@ -154,6 +154,12 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
     ...     [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]], [[-0.35, -0.35], [-0.60, -0.60]])
     >>> trace = bpjit.trace(net, [0.05, 0.10], [0.01, 0.99], eta=0.5)
     >>> print(trace.compare({"y_hat": [0.7514, 0.7729], "g": [-0.1385, 0.0381], "e": [-0.03635, -0.04137]}))
+    y_hat  right
+    g      right
+    e      wrong: yours [-0.03635, -0.04137], right [-0.008771354689, -0.009954254705]
+    <BLANKLINE>
+    likely mistake: the slope f'(z) is missing in the hidden gradient terms: e_h = f'(α_h − γ_h) Σ w_hj g_j
+      it gives your e
     """
     step = as_integer("step", step, low=1, high=len(trace.steps))
     rtol = None if rtol is None else as_real("rtol", rtol, above=0)

@@ -17,7 +17,7 @@ from .kernels.layers import LOSS_CODES, lose
 from .notation import Names, Style
 
 if TYPE_CHECKING:
-    from .tracing import LaidOpen, Layer, Step, Trace
+    from .laid_open import LaidOpen, Layer, Step, Trace
 
 MOST_ROWS, MOST_SAMPLES, MOST_STEPS, MOST_TERMS = 12, 3, 5, 6
 

@@ -1,7 +1,7 @@
 """The usual mistakes in a step of BP by hand, each made on purpose: ``comparing`` looks which of them gives a learner's
 numbers.
 
-``Backprop`` is one step as it should be, from the lines of ``kernels.online``. Every mistake is that with one line wrong.
+``Backprop`` is one step as it should be, from the lines of ``kernels.online``; a mistake is that with one line wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .kernels.layers import LOSS_CODES, Units
 
 if TYPE_CHECKING:
     from .setting import Setting
-    from .tracing import LaidOpen, Step
+    from .laid_open import LaidOpen, Step
 
 
 class Backprop:

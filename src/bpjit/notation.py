@@ -30,7 +30,7 @@ from .architecture import views
 from .arguments import as_choice, as_flag, as_integer, keep
 
 if TYPE_CHECKING:
-    from .tracing import Step
+    from .laid_open import Step
 
 NOTATIONS = ("book", "delta")
 LANGUAGES = ("en", "zh")
@@ -98,6 +98,10 @@ class Names:
         hidden, output, delta = KEYS[quantity]
         name = self._letter(hidden, output, delta)
         return f"{name.removesuffix('_new')}{self.mark}_new" if name.endswith("_new") else name + self.mark
+
+    def has(self, quantity: str) -> bool:
+        """Whether the notation has a name for it: the book has none for the net input with its threshold."""
+        return bool(self._letter(*KEYS[quantity]))
 
     # LaTeX.
 
@@ -188,7 +192,7 @@ def _under_names(names: Names, value_of: Callable[[str], np.ndarray | None]) -> 
     found = {}
     for quantity in KEYS:
         value = value_of(quantity)
-        if value is not None and KEYS[quantity][2 if not names.book else names.is_output]:
+        if value is not None and names.has(quantity):
             found[names.key(quantity)] = -value if quantity in TURNED and not names.book else value
     return found
 
@@ -196,7 +200,7 @@ def _under_names(names: Names, value_of: Callable[[str], np.ndarray | None]) -> 
 def _stacked(step: Step, index: int, quantity: str, wanted: tuple[str, ...]) -> np.ndarray | None:
     """A quantity of all samples in a layer; None where it is not wanted, or there is no such thing."""
     values = [getattr(sample.layers[index], quantity) for sample in step.samples] if quantity in wanted else [None]
-    return values[0] if len(values) == 1 else np.array(values)
+    return values[0] if len(values) == 1 or values[0] is None else np.array(values)
 
 
 CHINESE = {

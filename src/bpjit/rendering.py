@@ -16,7 +16,7 @@ from .equations import Block, Row, document
 from .notation import Style, numbers_of
 
 if TYPE_CHECKING:
-    from .tracing import Step, Trace
+    from .laid_open import Step, Trace
 
 # --- From LaTeX to characters.
 
@@ -105,7 +105,7 @@ def text_of(block: Block) -> list[str]:
 
 def text(trace: Trace, style: Style) -> str:
     """Aligned text for a terminal."""
-    return "\n".join(line for block in document(trace, style) for line in text_of(block)).strip("\n") + "\n"
+    return "\n".join(line for block in document(trace, style) for line in text_of(block)).strip("\n")
 
 
 # --- Markdown and LaTeX.

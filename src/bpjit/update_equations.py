@@ -5,7 +5,7 @@ D stands for the descent direction −∂E/∂w of a parameter (with λ, −∂J
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .notation import Names, Style
 
 if TYPE_CHECKING:
     from .setting import Setting
-    from .tracing import Step
+    from .laid_open import Step
 
 
 class Shown(NamedTuple):
@@ -65,7 +65,7 @@ class Parameter(NamedTuple):
 
     symbol: str
     letters: str  # −∂E_k/∂p
-    products: list[tuple[float, ...]]  # its factors, for each sample
+    products: Sequence[tuple[float, ...]]  # its factors, for each sample
     place: int
     value: float  # where the gradient is taken
     sign: float  # −1 for a bias, which is minus a threshold
@@ -79,14 +79,14 @@ def parameters_of(step: Step, index: int, names: Names) -> Iterator[Parameter]:
     turn = 1.0 if names.book else -1.0
     for (h, j), place in np.ndenumerate(places):
         letters = f"{minus}{at(names.term, j)}\\,{at(names.below, h)}"
-        products = [(turn * layer.gradient_terms[j], layer.inputs[h]) for layer in layers]
+        products = [(turn * float(layer.gradient_terms[j]), float(layer.inputs[h])) for layer in layers]
         value = float(layers[0].weights[h, j])
         yield Parameter(at(names.weight, h, j), letters, products, int(place), value, 1.0)
     for j, place in enumerate(thresholds):
         letters = f"-{at(names.term, j)}"
-        products = [(turn * layer.gradient_terms[j],) for layer in layers]
+        alone = [(turn * float(layer.gradient_terms[j]),) for layer in layers]
         value = turn * float(layers[0].thresholds[j])
-        yield Parameter(at(names.threshold, j), letters, products, int(place), value, turn)
+        yield Parameter(at(names.threshold, j), letters, alone, int(place), value, turn)
 
 
 def update_rows(step: Step, setting: Setting, parameter: Parameter, style: Style) -> Iterator[Row]:

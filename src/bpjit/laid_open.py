@@ -1,0 +1,261 @@
+"""What a trace consists of: a ``Layer`` and a ``LaidOpen`` for a sample, a ``Step`` for an update, ``Trace`` for all.
+
+They hold numbers and compute none; ``tracing`` fills them. How a trace shows itself stands in ``equations.py`` and
+``rendering.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .arguments import as_flag
+from .kernels import terms
+from .kernels.batch import Steps
+from .network import Network
+from .notation import Style
+from .setting import Setting
+
+if TYPE_CHECKING:
+    from .comparing import Comparison
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of weights, with what a sample makes of it.
+
+    Attributes
+    ----------
+    number : 1 for the layer next to the inputs
+    activation : its name
+    inputs : x_i, or b_h of the layer below, [shape: (fan_in,)]
+    weights, thresholds : v_ih and γ_h of a hidden layer, w_hj and θ_j of the outputs, before the step
+    sums : α_h or β_j, without threshold, [shape: (fan_out,)]
+    net_inputs : α_h − γ_h or β_j − θ_j
+    outputs : b_h or ŷ_j
+    slopes : f'(α_h − γ_h) or f'(β_j − θ_j); None for softmax, whose outputs depend on all net inputs
+    backs : Σ_j w_hj g_j, what comes back from the layer above to each unit of a hidden layer; None for the outputs
+    gradient_terms : e_h or g_j
+    """
+
+    number: int
+    activation: str
+    inputs: np.ndarray
+    weights: np.ndarray
+    thresholds: np.ndarray
+    sums: np.ndarray
+    net_inputs: np.ndarray
+    outputs: np.ndarray
+    slopes: np.ndarray | None
+    backs: np.ndarray | None
+    gradient_terms: np.ndarray
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same in plain numbers and lists, as JSON has them; numbers keep all their digits."""
+        return {name: plain(value) for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class LaidOpen:
+    """All that one sample makes of a network: see ``lay_open``.
+
+    Attributes
+    ----------
+    number : its place in the data it was taken from
+    x, y : inputs and targets, in the network's units, [shape: (d,), (l,)]
+    loss : name of the loss
+    error : E_k
+    layers : a ``Layer`` for each layer of weights, the one next to the inputs first
+    """
+
+    number: int
+    x: np.ndarray
+    y: np.ndarray
+    loss: str
+    error: float
+    layers: tuple[Layer, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same in plain numbers, lists and dicts, as JSON has them; numbers keep all their digits."""
+        layers = [layer.as_dict() for layer in self.layers]
+        return {name: plain(value) for name, value in vars(self).items() if name != "layers"} | {"layers": layers}
+
+
+def plain(value: Any) -> Any:
+    """An array as lists of floats, all else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+class RuleInStep(NamedTuple):
+    """A rule as it stands before an update."""
+
+    steps: Steps
+    scalars: np.ndarray
+    slots: np.ndarray  # [shape: (rules.SLOTS, n)]
+
+    def apply(
+        self, gradient: np.ndarray, at: np.ndarray, p: np.ndarray, eta: float, n: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(direction, Δ) of each parameter from a sum of n gradients −∂E_k/∂p taken at ``at``."""
+        direction, delta, rate = np.empty_like(p), np.empty_like(p), p.dtype.type(eta)
+        scalars, slots = self.scalars.copy(), self.slots.copy()
+        terms.steps_of_rule(self.steps, scalars, gradient, slots, at, p, rate, n, direction, delta)
+        return direction, delta
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One update of a training: what was there, what was computed, what came of it.
+
+    Attributes
+    ----------
+    number : 1 for the first update of the training
+    epoch : 1 in the first epoch
+    eta : η of this update
+    samples : a ``LaidOpen`` for each sample of the batch; one with stochastic updates
+    before, after : the network before and after the update, ``after`` as training made it
+    error, error_after : the mean of E_k over these samples before and after the update
+    objective, objective_after : λ E + (1 − λ) Σ w²; E without λ
+    at : the parameters at which gradients are taken: those of ``before``, for Nesterov's rule a step ahead
+    direction : −∂/∂p of the objective, the mean over the samples, in the order of ``net.parameters``
+    delta : what the update adds, Δ, in the same order
+    state, state_after : the rule's state of each parameter, [shape: (slots, n)]; no rows for plain descent
+    """
+
+    number: int
+    epoch: int
+    eta: float
+    samples: tuple[LaidOpen, ...]
+    before: Network
+    after: Network
+    error: float
+    error_after: float
+    objective: float
+    objective_after: float
+    at: np.ndarray
+    direction: np.ndarray
+    delta: np.ndarray
+    state: np.ndarray
+    state_after: np.ndarray
+    _rule: RuleInStep = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Updates of a training, each laid open: see ``trace``. Prints as text, and as HTML in a notebook.
+
+    Attributes
+    ----------
+    steps : a ``Step`` for each update; ``trace[0]`` is the first
+    network : the network after the last step
+    setting : the settings it was made with
+    style : how it shows itself; ``styled`` gives the same trace another one
+    """
+
+    steps: tuple[Step, ...]
+    setting: Setting
+    style: Style = field(default_factory=Style)
+
+    @property
+    def network(self) -> Network:
+        return self.steps[-1].after
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, index: int) -> Step:
+        return self.steps[index]
+
+    def styled(self, **style: Any) -> Trace:
+        """The same trace shown in another way: ``notation`` "book" (thresholds θ, γ and gradient terms g, e) or "delta"
+        (biases b = −θ and δ = −g), ``language`` "en" or "zh", ``digits`` shown of each number, ``full=True`` to leave
+        nothing out of a large network.
+
+        Examples
+        --------
+        >>> import bpjit
+        >>> net = bpjit.Network.from_arrays([[[2.0]]], [[1.0]], output="identity")
+        >>> print(bpjit.trace(net, [[3.0]], [[4.0]], eta=0.05).styled(notation="delta", language="zh").text())
+        网络 1-1
+        ========
+          第 1 层：identity  f(z)=z,  f'(z)=1
+          损失：squared
+          更新规则：sgd      Δw=η D
+        <BLANKLINE>
+        第 1 步，第 1 轮，η = 0.05
+        ==========================
+        <BLANKLINE>
+          样本 1
+            x = (3)
+            t = (4)
+            前向，输出层
+              net⁽¹⁾_1 = Σ_i w⁽¹⁾_i1 x_i + b⁽¹⁾_1 = 2·3 + (−1) = 5
+              out⁽¹⁾_1 = f(net⁽¹⁾_1)              = f(5)       = 5
+            误差
+              E = ½Σ_j(out⁽¹⁾_j−t_j)² = ½[(5−4)²] = 0.5
+            输出层梯度项
+              δ⁽¹⁾_1 = f'(net⁽¹⁾_1)(out⁽¹⁾_1−t_1) = 1·(5−4) = 1
+        <BLANKLINE>
+          更新
+            更新，输出层
+              Δw⁽¹⁾_11 = −η δ⁽¹⁾_1 x_1 = −0.05·1·3 = −0.15
+              Δb⁽¹⁾_1  = −η δ⁽¹⁾_1     = −0.05·1   = −0.05
+            新的参数，输出层
+              w⁽¹⁾_11 ← w⁽¹⁾_11 + Δw⁽¹⁾_11 = 2 + (−0.15)  = 1.85
+              b⁽¹⁾_1  ← b⁽¹⁾_1 + Δb⁽¹⁾_1   = −1 + (−0.05) = −1.05
+            更新之后
+              E = 0.125
+        """
+        return replace(self, style=self.style.but(**style))
+
+    def text(self, **style: Any) -> str:
+        """Aligned text for a terminal; ``str(trace)`` is the same. Arguments as for ``styled``."""
+        from .rendering import text
+
+        return text(self, self.style.but(**style))
+
+    def markdown(self, **style: Any) -> str:
+        """Markdown, with formulas between dollar signs. Arguments as for ``styled``."""
+        from .rendering import markdown
+
+        return markdown(self, self.style.but(**style))
+
+    def latex(self, *, standalone: bool = False, **style: Any) -> str:
+        """LaTeX that needs amsmath; with ``standalone`` a whole document. Arguments as for ``styled``."""
+        from .rendering import latex
+
+        return latex(self, self.style.but(**style), as_flag("standalone", standalone))
+
+    def html(self, *, standalone: bool = False, **style: Any) -> str:
+        """HTML that needs nothing else; with ``standalone`` a whole page. Arguments as for ``styled``."""
+        from .rendering import html
+
+        return html(self, self.style.but(**style), as_flag("standalone", standalone))
+
+    def json(self, **style: Any) -> str:
+        """All numbers, with all their digits, under the names that ``compare`` takes. Arguments as for ``styled``."""
+        from .rendering import json_text
+
+        return json_text(self, self.style.but(**style))
+
+    def compare(self, my_numbers: dict[str, Any], *, step: int = 1, rtol: float | None = None) -> Comparison:
+        """Which of a learner's own numbers are right, and what may be behind those that are wrong: see
+        ``bpjit.comparing.compare``."""
+        from .comparing import compare
+
+        return compare(self, my_numbers, step=step, rtol=rtol)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def __repr__(self) -> str:
+        return f"Trace({len(self.steps)} steps, E {self.steps[0].error:.6g}, {self.network})"
