@@ -5,6 +5,7 @@ mistake gives just these.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from .mistakes import MISTAKES
 from .notation import KEYS, Names, Style, numbers_of
 
 if TYPE_CHECKING:
-    from .laid_open import Trace
+    from .laid_open import Step, Trace
+    from .setting import Setting
 
 NEARLY = 4.0  # half units of the last digit: as far as rounding on the way may lead
 LARGEST_SHARE = 0.05  # of a number: what its last digit may leave open, or one digit would fit nearly everything
@@ -174,24 +176,29 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
     for name in sorted(given, key=lambda name: list(right).index(names[name])):
         value, wanted = given[name], right[names[name]]
         far = float(value.distance(wanted, rtol, exact).max())
-        verdict = "right" if far <= 1 else "rounded" if rtol is None and far <= NEARLY else "wrong"
-        findings.append(Finding(name, verdict, value.values, wanted, float(np.abs(value.values - wanted).max())))
+        apart = np.abs(value.values - wanted)
+        near = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(wanted)).all())
+        verdict = "right" if far <= 1 else "rounded" if near else "wrong"
+        findings.append(Finding(name, verdict, value.values, wanted, float(apart.max())))
     wrong = [finding.name for finding in findings if finding.verdict == "wrong"]
     suspicions: tuple[Suspicion, ...] = ()
     if wrong:
-        explained = {}
-        for index, candidate in enumerate(MISTAKES):
-            made = candidate(chosen, trace.setting)
-            if made.applies:
-                with np.errstate(all="ignore"):
-                    numbers = numbers_of(made.run(), style.book)
-                fits = {
-                    name: bool((value.distance(np.asarray(numbers[names[name]], float), rtol, exact) <= NEARLY).all())
-                    for name, value in given.items()
-                }
-                explained[index] = [name for name in given if fits[name]]
+        near = lambda name, numbers: bool((given[name].distance(numbers[names[name]], rtol, exact) <= NEARLY).all())  # noqa: E731
+        explained = {
+            index: [name for name in given if near(name, numbers)]
+            for index, numbers in _made(chosen, trace.setting, style.book)
+        }
         suspicions = _suspicions(explained, wrong, len(given), style)
     return Comparison(tuple(findings), suspicions, style)
+
+
+def _made(step: Step, setting: Setting, book: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The numbers that each mistake gives."""
+    for index, candidate in enumerate(MISTAKES):
+        mistake = candidate(step, setting)
+        if mistake.applies:
+            with np.errstate(all="ignore"):
+                yield index, numbers_of(mistake.run(), book)
 
 
 def _suspicions(explained: dict[int, list[str]], wrong: list[str], count: int, style: Style) -> tuple[Suspicion, ...]:
@@ -266,8 +273,9 @@ def _with_zeros(given: Given, finest: float) -> Given:
         return given
     beside = given.halves[~zero].min(initial=np.inf)
     unit = beside if np.isfinite(beside) else finest
-    halves = np.where(zero, np.minimum(given.halves, unit), given.halves)
-    return replace(given, halves=halves)
+    digits = np.where(given.halves < 0.05, given.halves, 0.0)  # text such as "0.000" does show them
+    halves = np.minimum(given.halves, unit) if np.isfinite(unit) else digits
+    return replace(given, halves=np.where(zero, halves, given.halves))
 
 
 def _before_or_after(

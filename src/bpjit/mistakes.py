@@ -1,129 +1,17 @@
 """The usual mistakes in a step of BP by hand, each made on purpose: ``comparing`` looks which of them gives a learner's
-numbers.
-
-``Backprop`` is one step as it should be, from the lines of ``kernels.online``; a mistake is that with one line wrong.
+numbers. ``Backprop`` is the step as it should be; a mistake is that with one line wrong.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from .architecture import views
+from .backprop import Backprop
 from .kernels import terms
-from .kernels.layers import LOSS_CODES, Units
-
-if TYPE_CHECKING:
-    from .setting import Setting
-    from .laid_open import LaidOpen, Step
-
-
-class Backprop:
-    """One step, right: forward, error and g, e, updates."""
-
-    name: ClassVar[str] = ""
-    english: ClassVar[str] = ""
-    chinese: ClassVar[str] = ""
-
-    def __init__(self, step: Step, setting: Setting) -> None:
-        self.step, self.setting, self.net = step, setting, step.before
-        self.layers, self.p = step.before._layers, step.at
-
-    @property
-    def applies(self) -> bool:
-        """Whether the mistake can be made in this step at all."""
-        return True
-
-    @property
-    def slope_counts(self) -> bool:
-        """Whether the outputs have a slope that g_j is multiplied by."""
-        return self.net.output != "softmax" and self.setting.loss != "cross_entropy"
-
-    # The lines of a step.
-
-    def seen(self, p: np.ndarray) -> np.ndarray:
-        """The parameters as the forward pass takes them."""
-        return p
-
-    def forward(self, p: np.ndarray, x: np.ndarray, u: Units) -> None:
-        terms.forward(self.layers, self.seen(p), x, u)
-
-    def errors(self, y: np.ndarray, u: Units) -> float:
-        return float(terms.errors(self.layers, LOSS_CODES[self.setting.loss], y, u))
-
-    def backward(self, u: Units) -> None:
-        terms.backward(self.layers, self.p, u)
-
-    def update(self, gradient: np.ndarray) -> np.ndarray:
-        """Δ of each parameter."""
-        return self.by_rule(gradient, self.step.eta, len(self.step.samples))
-
-    def mean_error(self, errors: list[float]) -> float:
-        return float(np.mean(errors))
-
-    def after(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
-        return p + delta
-
-    # What they are made of.
-
-    def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
-        return self.step._rule.apply(gradient, self.p, self.net._vector, eta, n)[1]
-
-    def thresholds_of(self, vector: np.ndarray) -> list[np.ndarray]:
-        return [thresholds for _, thresholds in views(vector, self.net.sizes)]
-
-    def part(self, array: np.ndarray, index: int) -> np.ndarray:
-        """What belongs to the units of layer ``index``, in an array of all units: a view."""
-        layer = self.layers[index]
-        return array[int(layer["here"]) : int(layer["here"] + layer["fan_out"])]
-
-    def run(self) -> Step:
-        """The step with this mistake in it."""
-        step, gradient, u = self.step, np.zeros_like(self.p), self.net._units()
-        samples = []
-        for sample in step.samples:
-            self.forward(self.p, sample.x, u)
-            error = self.errors(sample.y, u)
-            self.backward(u)
-            terms.collect(self.layers, u, gradient)
-            samples.append(self.record(sample, error, u))
-        delta = self.update(gradient)
-        after, errors = self.after(self.net._vector, delta), []
-        for sample in step.samples:
-            self.forward(after, sample.x, u)
-            errors.append(self.errors(sample.y, u))
-        return replace(
-            step,
-            samples=tuple(samples),
-            delta=delta,
-            after=self.net.with_parameters(after),
-            error=self.mean_error([sample.error for sample in samples]),
-            error_after=self.mean_error(errors),
-        )
-
-    def record(self, sample: LaidOpen, error: float, u: Units) -> LaidOpen:
-        """The sample as this run sees it."""
-        p, records = self.seen(self.p), []
-        bare, whole, sums = p.copy(), u._replace(z=np.zeros_like(u.z)), u._replace(z=np.zeros_like(u.z))
-        for thresholds in self.thresholds_of(bare):
-            thresholds[...] = 0
-        terms.net_inputs(self.layers, p, whole)
-        terms.net_inputs(self.layers, bare, sums)
-        for index, layer in enumerate(sample.layers):
-            outputs, slopes, g = (self.part(array, index).copy() for array in (u.b, u.slope, u.g))
-            records.append(
-                replace(
-                    layer,
-                    sums=self.part(sums.z, index),
-                    net_inputs=self.part(whole.z, index),
-                    outputs=outputs,
-                    slopes=None if layer.slopes is None else slopes,
-                    gradient_terms=g,
-                )
-            )
-        return replace(sample, error=error, layers=tuple(records))
+from .kernels.layers import Units
 
 
 class UpdatedWeights(Backprop):

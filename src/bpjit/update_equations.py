@@ -15,8 +15,8 @@ from .equations import Block, Row, added, at, factor, group, number, product, ti
 from .notation import Names, Style
 
 if TYPE_CHECKING:
-    from .setting import Setting
     from .laid_open import Step
+    from .setting import Setting
 
 
 class Shown(NamedTuple):
