@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import bpjit
+from bpjit.laid_open import Step
 
 X, Y, ETA = [[0.05, 0.10]], [[0.01, 0.99]], 0.5
 W = [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]]  # w1 w3 / w2 w4, w5 w7 / w6 w8
@@ -42,37 +43,34 @@ def network() -> bpjit.Network:
     return bpjit.Network.from_arrays(W, [np.full(2, -bias) for bias in BIASES])
 
 
-def layer_by_layer(net: bpjit.Network) -> Iterator[Line]:
-    """Forward: net inputs and outputs."""
-    below, count = np.array(X[0]), 0
-    for depth, names in enumerate((("h1", "h2"), ("o1", "o2"))):
-        part = bpjit.Network.from_arrays(net.weights[: depth + 1], net.thresholds[: depth + 1])
-        z = below @ net.weights[depth] - net.thresholds[depth]
-        below = part.predict(X[0])
-        for j, name in enumerate(names):
-            yield f"net_{name}", "sum of w * input, plus b", z[j], TEXT["net"][count]
-            yield f"out_{name}", "1 / (1 + e^-net)", below[j], TEXT["out"][count]
+def forward(step: Step) -> Iterator[Line]:
+    """Net inputs and outputs."""
+    count = 0
+    for layer, names in zip(step.samples[0].layers, (("h1", "h2"), ("o1", "o2")), strict=True):
+        for name, z, out in zip(names, layer.net_inputs, layer.outputs, strict=True):
+            yield f"net_{name}", "sum of w * input, plus b", z, TEXT["net"][count]
+            yield f"out_{name}", "1 / (1 + e^-net)", out, TEXT["out"][count]
             count += 1
 
 
-def gradient_terms(net: bpjit.Network) -> Iterator[Line]:
-    """Backward: bpjit's slope by a threshold is dE/dtheta = g, minus dE/dnet."""
-    slope = net.with_parameters(bpjit.gradient(net, X, Y))
-    for j in range(2):
-        formula = "(out - target) * out * (1 - out)"
-        yield f"delta_o{j + 1} = -g_{j + 1}", formula, -slope.theta[j], TEXT["delta_o"][j]
-    for h in range(2):
+def backward(step: Step) -> Iterator[Line]:
+    """The text's deltas are minus the book's gradient terms."""
+    hidden, output = step.samples[0].layers
+    for j, g in enumerate(output.gradient_terms):
+        yield f"delta_o{j + 1} = -g_{j + 1}", "(out - target) * out * (1 - out)", -g, TEXT["delta_o"][j]
+    for h, e in enumerate(hidden.gradient_terms):
         formula = "(sum of delta_o * old w) * out * (1 - out)"
-        yield f"delta_h{h + 1} = -e_{h + 1}", formula, -slope.gamma[h], TEXT["delta_h"][h]
+        yield f"delta_h{h + 1} = -e_{h + 1}", formula, -e, TEXT["delta_h"][h]
+
+
+def updates(step: Step) -> Iterator[Line]:
+    weights = np.concatenate([step.after.v.T.ravel(), step.after.w.T.ravel()])
+    for i, (w, text) in enumerate(zip(weights, TEXT["w"], strict=True)):
+        yield f"w{i + 1}", "w - eta * delta * input", w, text
+    yield "E", "after one step", step.error_after, TEXT["E after one step"][0]
 
 
 def training(net: bpjit.Network) -> Iterator[Line]:
-    """One update, and then many."""
-    fit = bpjit.train(net, X, Y, eta=ETA, train_thresholds=False, stop=1)
-    weights = np.concatenate([fit.network.v.T.ravel(), fit.network.w.T.ravel()])
-    for i, (w, text) in enumerate(zip(weights, TEXT["w"], strict=True)):
-        yield f"w{i + 1}", "w - eta * delta * input", w, text
-    yield "E", "after one step", fit.error, TEXT["E after one step"][0]
     fit = bpjit.train(net, X, Y, eta=ETA, train_thresholds=False, stop=STEPS)
     for j, y_hat in enumerate(fit.network.predict(X[0])):
         yield f"out_o{j + 1}", f"after {STEPS} steps", y_hat, TEXT["out at the end"][j]
@@ -81,11 +79,13 @@ def training(net: bpjit.Network) -> Iterator[Line]:
 
 def main() -> int:
     net = network()
+    step = bpjit.trace(net, X, Y, eta=ETA, train_thresholds=False)[0]
     parts = [
-        ("forward", layer_by_layer(net)),
-        ("error", iter([("E", "1/2 sum of (target - out)^2", bpjit.error(net, X, Y), TEXT["E"][0])])),
-        ("backward", gradient_terms(net)),
-        ("updates, eta = 0.5", training(net)),
+        ("forward", forward(step)),
+        ("error", iter([("E", "1/2 sum of (target - out)^2", step.error, TEXT["E"][0])])),
+        ("backward", backward(step)),
+        ("updates, eta = 0.5", updates(step)),
+        ("many steps", training(net)),
     ]
     differ = 0
     print(f"{'':62s} {'bpjit':>18s} {'text':>18s}")

@@ -80,7 +80,7 @@ def some(terms: Sequence[str], style: Style) -> list[str]:
     """These terms of a sum, or if there are many the first and the last."""
     if style.full or len(terms) <= MOST_TERMS:
         return list(terms)
-    return [*terms[:3], r"\dots", terms[-1]]
+    return [*terms[:3], r"\dots ", terms[-1]]
 
 
 def added(terms: Sequence[str], style: Style) -> str:
@@ -167,11 +167,11 @@ def error_row(sample: LaidOpen, names: Names, style: Style) -> Row:
         letters = rf"\sum_{{j}}H({out}-{target})"
         numbers = added([f"H({a}-{b})" for a, b in pairs], style)
     elif sample.layers[-1].activation == "softmax":
-        letters = rf"-\sum_{{j}}{target}\ln({out})"
-        numbers = "-[" + added([rf"{b}\ln({a})" for a, b in pairs], style) + "]"
+        letters = rf"-\sum_{{j}}\,{target}\,\ln({out})"
+        numbers = "-[" + added([rf"{b}\cdot \ln({a})" for a, b in pairs], style) + "]"
     else:
-        letters = rf"-\sum_{{j}}[{target}\ln({out})+(1-{target})\ln(1-{out})]"
-        numbers = "-[" + added([rf"{b}\ln({a})+(1-{b})\ln(1-{a})" for a, b in pairs], style) + "]"
+        letters = rf"-\sum_{{j}}[{target}\,\ln({out})+(1-{target})\,\ln(1-{out})]"
+        numbers = "-[" + added([rf"{b}\cdot \ln({a}) + (1-{b})\cdot \ln(1-{a})" for a, b in pairs], style) + "]"
     return Row("E_{k}" if names.book else "E", (letters, numbers, number(sample.error, style)))
 
 

@@ -118,7 +118,7 @@ def aligned(block: Block) -> str:
         first, *rest = row.parts
         line = rf"{row.symbol} &{row.sign} {first}"
         for part in rest:
-            longish = len(plain(line.rsplit(r"\\", 1)[-1])) + len(plain(part)) > 90
+            longish = len(plain(line.rsplit(r"\\", 1)[-1])) + len(plain(part)) > 120
             line += rf" \\ &= {part}" if longish else f" = {part}"
         lines.append(line)
     return " \\\\\n".join(lines)
@@ -143,7 +143,7 @@ def markdown(trace: Trace, style: Style) -> str:
 
 HEADINGS = {1: "section*", 2: "subsection*", 3: "paragraph"}
 PREAMBLE = r"""\documentclass[a4paper]{article}
-\usepackage[margin=2cm]{geometry}
+\usepackage[landscape,margin=15mm]{geometry}
 \usepackage{amsmath}
 %s\allowdisplaybreaks
 \setlength{\parindent}{0pt}
