@@ -48,10 +48,17 @@ def by_hand(eta: float) -> dict[str, np.ndarray | float]:
     delta_k = y_k - T
     delta_j = (W2 @ delta_k) * (net_j > 0)
     return {
-        **{"net1": net_j, "out1": y_j, "net2": net_k, "out2": y_k, "E": float(-np.sum(T * np.log(y_k)))},
-        **{"delta2": delta_k, "delta1": delta_j},
-        **{"w2_new": W2 - eta * np.outer(y_j, delta_k), "b2_new": B2 - eta * delta_k},
-        **{"w1_new": W1 - eta * np.outer(X, delta_j), "b1_new": B1 - eta * delta_j},
+        "net1": net_j,
+        "out1": y_j,
+        "net2": net_k,
+        "out2": y_k,
+        "E": float(-np.sum(T * np.log(y_k))),
+        "delta2": delta_k,
+        "delta1": delta_j,
+        "w1_new": W1 - eta * np.outer(X, delta_j),
+        "b1_new": B1 - eta * delta_j,
+        "w2_new": W2 - eta * np.outer(y_j, delta_k),
+        "b2_new": B2 - eta * delta_k,
     }
 
 
