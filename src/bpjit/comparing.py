@@ -177,8 +177,8 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
         value, wanted = given[name], right[names[name]]
         far = float(value.distance(wanted, rtol, exact).max())
         apart = np.abs(value.values - wanted)
-        near = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(wanted)).all())
-        verdict = "right" if far <= 1 else "rounded" if near else "wrong"
+        nearly = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(wanted)).all())
+        verdict = "right" if far <= 1 else "rounded" if nearly else "wrong"
         findings.append(Finding(name, verdict, value.values, wanted, float(apart.max())))
     wrong = [finding.name for finding in findings if finding.verdict == "wrong"]
     suspicions: tuple[Suspicion, ...] = ()
