@@ -252,3 +252,11 @@ def test_numbers_that_cannot_be_compared(mine, error, message):
 def test_a_step_that_is_not_there():
     with pytest.raises(ValueError, match="step: expected a whole number >= 1 and <= 1"):
         bpjit.trace(S1, [0.05, 0.10], [0.01, 0.99]).compare({"E": 1.0}, step=2)
+
+
+def test_mistakes_that_lead_beyond_all_numbers_are_passed_over():
+    net = bpjit.Network.from_arrays([[[1e-3]]], [[0.0]], output="identity")
+    trace = bpjit.trace(net, [1e154], [0.0], eta=1e-300)
+    result = trace.compare({"g": [1e151]})
+    assert result.wrong == ("g",)
+    assert "sign of the gradient terms" in [suspicion.name for suspicion in result.suspicions]

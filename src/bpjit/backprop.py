@@ -73,8 +73,8 @@ class Backprop:
         layer = self.layers[index]
         return array[int(layer["here"]) : int(layer["here"] + layer["fan_out"])]
 
-    def run(self) -> Step:
-        """The step with this mistake in it."""
+    def run(self) -> Step | None:
+        """The step with this mistake in it; None where it leads beyond all numbers."""
         step, gradient, u = self.step, np.zeros_like(self.p), self.net._units()
         samples = []
         for sample in step.samples:
@@ -85,6 +85,8 @@ class Backprop:
             samples.append(self.record(sample, error, u))
         delta = self.update(gradient)
         after, errors = self.after(self.net._vector, delta), []
+        if not np.isfinite(after).all():
+            return None
         for sample in step.samples:
             self.forward(after, sample.x, u)
             errors.append(self.errors(sample.y, u))

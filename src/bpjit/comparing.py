@@ -5,7 +5,6 @@ mistake gives just these.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,10 @@ class Given:
         halves = np.where(self.values == 0, self.halves, np.minimum(self.halves, LARGEST_SHARE * size))
         # A hair more, so that a 5 after the last digit may be rounded to either side.
         return np.abs(self.values - right) / np.maximum(halves * (1 + 1e-6), np.maximum(exact[0] * size, exact[1]))
+
+    def fits(self, numbers: Any, rtol: float | None, exact: tuple[float, float]) -> bool:
+        """Whether these may be the numbers of a run, with some rounding on the way."""
+        return bool((self.distance(np.asarray(numbers, float), rtol, exact) <= (NEARLY if rtol is None else 1)).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,33 +175,41 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
     right = {name: np.asarray(value, float) for name, value in numbers_of(chosen, style.book).items()}
     given, names = _read(my_numbers, right, _aliases(len(chosen.before.weights), style.book))
     names = {name: _before_or_after(name, key, given[name], right, rtol, exact) for name, key in names.items()}
-    findings = []
-    for name in sorted(given, key=lambda name: list(right).index(names[name])):
-        value, wanted = given[name], right[names[name]]
-        far = float(value.distance(wanted, rtol, exact).max())
-        apart = np.abs(value.values - wanted)
-        nearly = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(wanted)).all())
-        verdict = "right" if far <= 1 else "rounded" if nearly else "wrong"
-        findings.append(Finding(name, verdict, value.values, wanted, float(apart.max())))
+    order = list(right)
+    findings = [
+        _finding(name, given[name], right[names[name]], rtol, exact)
+        for name in sorted(given, key=lambda name: order.index(names[name]))
+    ]
     wrong = [finding.name for finding in findings if finding.verdict == "wrong"]
     suspicions: tuple[Suspicion, ...] = ()
     if wrong:
-        near = lambda name, numbers: bool((given[name].distance(numbers[names[name]], rtol, exact) <= NEARLY).all())  # noqa: E731
         explained = {
-            index: [name for name in given if near(name, numbers)]
-            for index, numbers in _made(chosen, trace.setting, style.book)
+            index: [name for name in given if given[name].fits(numbers[names[name]], rtol, exact)]
+            for index, numbers in _made(chosen, trace.setting, style.book).items()
         }
         suspicions = _suspicions(explained, wrong, len(given), style)
     return Comparison(tuple(findings), suspicions, style)
 
 
-def _made(step: Step, setting: Setting, book: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The numbers that each mistake gives."""
+def _finding(name: str, given: Given, right: np.ndarray, rtol: float | None, exact: tuple[float, float]) -> Finding:
+    """What is to be said of one quantity."""
+    far, apart = float(given.distance(right, rtol, exact).max()), np.abs(given.values - right)
+    nearly = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(right)).all())
+    verdict = "right" if far <= 1 else "rounded" if nearly else "wrong"
+    return Finding(name, verdict, given.values, right, float(apart.max()))
+
+
+def _made(step: Step, setting: Setting, book: bool) -> dict[int, dict[str, Any]]:
+    """The numbers that each mistake gives, where they are numbers."""
+    made = {}
     for index, candidate in enumerate(MISTAKES):
         mistake = candidate(step, setting)
         if mistake.applies:
             with np.errstate(all="ignore"):
-                yield index, numbers_of(mistake.run(), book)
+                run = mistake.run()
+            if run is not None:
+                made[index] = numbers_of(run, book)
+    return made
 
 
 def _suspicions(explained: dict[int, list[str]], wrong: list[str], count: int, style: Style) -> tuple[Suspicion, ...]:
