@@ -18,6 +18,7 @@ from scipy.optimize import dual_annealing
 from tqdm import tqdm
 
 import bpjit
+from bpjit import plot
 from script_tools import Help, figure, positive, run, save_figure, table, whole
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -176,15 +177,8 @@ def compare(options: argparse.Namespace) -> None:
 def draw(fits: bpjit.Fits, path: Path) -> None:
     """How many starts ended at which error."""
     picture = figure((7, 4))
-    axes = picture.add_subplot()
-    minima = minima_of(fits.error)
-    names = [f"{minimum.error:.4f}" for minimum in minima]
-    bars = axes.bar(
-        names, [100 * len(minimum.starts) / len(fits) for minimum in minima], color="0.75", edgecolor="black"
-    )
-    axes.bar_label(bars, fmt="%.2f %%")
-    axes.set(xlabel="E at the end", ylabel="share of the starts, %", title=f"XOR from {len(fits):,} starts")
-    axes.margins(y=0.15)
+    axes = plot.minima_histogram(fits.error, ax=picture.add_subplot())
+    axes.set_title(f"XOR from {len(fits):,} starts")
     save_figure(picture, path)
 
 

@@ -1,0 +1,98 @@
+"""What all pictures share: axes to draw into, colours that differ in grey too, and words in two languages with a font
+that has them. The only place that looks for matplotlib.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..arguments import as_choice, describe
+
+Axes = Any  # matplotlib brings no types of its own here
+LANGUAGES = ("en", "zh")
+
+# Two colours for signs and series, and pale ones for areas: each differs from the others in grey as well.
+DARK, LIGHT = "#14487a", "#d9692a"
+AREAS = ("#b8d0ea", "#f8dcc4", "#9dbf9d", "#efe6a5", "#cdb7d9", "#e3e3e3", "#d99a9a", "#a8dcd9")
+HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++", "--")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STYLES = ("-", "--", "-.", ":")
+
+CHINESE = {
+    "E": "误差 E",
+    "E at the end": "训练结束时的误差 E",
+    "actual class": "真实类别",
+    "class": "类别",
+    "epoch": "轮数",
+    "hidden": "隐层",
+    "inputs": "输入层",
+    "network returned": "返回的网络",
+    "negative weight": "负连接权",
+    "number of trainings": "训练次数",
+    "outputs": "输出层",
+    "path": "路径",
+    "positive weight": "正连接权",
+    "predicted class": "预测类别",
+    "slope": "导数",
+    "smallest validation error": "验证误差最小",
+    "stopped by": "停止条件",
+    "training": "训练误差",
+    "validation": "验证误差",
+}
+FAMOUS = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei")
+
+
+def axes(ax: Any, inches: tuple[float, float] = (6.0, 4.0), three_d: bool = False) -> Axes:
+    """The axes to draw into: those given, or those of a new figure that needs no display."""
+    try:
+        from matplotlib.axes import Axes as AxesClass
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("bpjit.plot needs matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
+    if ax is None:
+        return Figure(inches, layout="constrained").add_subplot(projection="3d" if three_d else None)
+    if not isinstance(ax, AxesClass):
+        raise TypeError(f"ax: expected matplotlib axes, such as plt.subplots()[1], or None, got {describe(ax)}")
+    return ax
+
+
+def speaker(language: str) -> Callable[[str], str]:
+    """A function that says an English label in this language, or leaves it where no font can."""
+    if as_choice("language", language, LANGUAGES) == "zh" and font_with("".join(CHINESE.values())) is not None:
+        return lambda words: CHINESE[words]
+    return lambda words: words
+
+
+@functools.lru_cache
+def font_with(characters: str) -> str | None:
+    """The family of an installed font that has all of these characters, or None."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.ft2font import FT2Font
+
+    def usual_first(entry: Any) -> tuple[bool, bool, str]:
+        return entry.name not in FAMOUS, entry.weight not in (400, "normal"), entry.name
+
+    for entry in sorted(fontManager.ttflist, key=usual_first):
+        if entry.name.startswith("Last Resort"):  # it has a box for each character
+            continue
+        try:
+            known = FT2Font(entry.fname).get_charmap()
+        except (OSError, RuntimeError):  # a font removed meanwhile, or damaged
+            continue
+        if all(ord(character) in known for character in characters):
+            return str(entry.name)
+    return None
+
+
+def dress(ax: Axes) -> Axes:
+    """Give texts with Chinese characters, the user's names among them, a font that has them; returns the axes."""
+    from matplotlib.text import Text
+
+    for text in ax.findobj(Text):
+        foreign = "".join(sorted({character for character in text.get_text() if ord(character) >= 0x2E80}))
+        family = font_with(foreign) if foreign else None
+        if family is not None:
+            text.set_fontfamily([*text.get_fontfamily(), family])
+    return ax
