@@ -62,7 +62,7 @@ def decision_boundary(
     >>> fit = bpjit.train(bpjit.Network.random((2, 4, 1)), X, Y, eta=5.0, stop=1000)
     >>> ax = bpjit.plot.decision_boundary(fit.network, X, Y)
     >>> ax.get_xlabel(), ax.get_ylabel()
-    ('$x_1$', '$x_2$')
+    ('$x_{1}$', '$x_{2}$')
     """
     net = as_network(net, slopes=False)
     d, l = net.sizes[0], net.sizes[-1]
