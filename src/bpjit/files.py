@@ -24,15 +24,20 @@ def digest(words: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
 def write(
     path: str | PathLike[str], form: str, version: str, words: dict[str, str], tensors: dict[str, np.ndarray]
 ) -> None:
-    """Write arrays and words to ``path``, marked as of this format and version.
-
-    First to a file beside it, then renamed, so that a full disk or a kill in between leaves what was there before.
-    """
+    """Write arrays and words to ``path``, marked as of this format and version."""
     import safetensors.numpy
 
     words = {"format": form, "version": version, **words}
     words["digest"] = digest(words, tensors)
     data = safetensors.numpy.save({name: array.copy() for name, array in tensors.items()}, metadata=words)
+    write_whole(path, data)
+
+
+def write_whole(path: str | PathLike[str], data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    First to a file beside it, then renamed, so that a full disk or a kill in between leaves what was there before.
+    """
     place = Path(path)
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,59 @@ class Fit:
     compile_seconds: float
     target: str
     _state: dict[str, Any] = field(repr=False)
+    _origin: Any = field(default=None, repr=False)  # an Origin of session.py: what ``replay`` needs
+
+    def replay(
+        self,
+        path: str | PathLike[str],
+        *,
+        title: str | None = None,
+        inputs: Sequence[str] | None = None,
+        outputs: Sequence[str] | None = None,
+        language: str = "en",
+        frames: int = 200,
+        progress: bool | None = None,
+    ) -> None:
+        """Write the training as one HTML file that plays it: network, what it answers, error, and on a click on a unit
+        all its quantities with their formulas.
+
+        The file needs nothing else, no network connection either, and is written whole or not at all. The training is
+        run once more, which gives the same networks to the last bit; so the data must be as they were.
+
+        Parameters
+        ----------
+        path : of the file, such as "xor.html"
+        title : of the page
+        inputs, outputs : names of the inputs and of the outputs
+        language : "en" or "zh"; the page has a switch for it
+        frames : at most so many moments of the training, the more where the error changes fast; large networks get
+            fewer, and show fewer samples than the usual 16
+        progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
+
+        Raises
+        ------
+        ValueError, TypeError : naming the argument; a network too large to be read on a page; data that have changed
+            since; a fit that was pickled or copied, and so came without its data
+        OSError : the file cannot be written
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import bpjit
+        >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> fit = bpjit.train(bpjit.Network.random((2, 4, 1)), X, Y, eta=5.0, stop=300)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fit.replay(os.path.join(folder, "xor.html"), title="XOR", frames=50)
+        ...     os.listdir(folder)
+        ['xor.html']
+        """
+        from .replay import write
+
+        write(self, path, title, (inputs, outputs), language, frames, progress)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles and copies hold: all but the data."""
+        return {**self.__dict__, "_origin": None}
 
     def __repr__(self) -> str:
         return (

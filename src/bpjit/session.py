@@ -71,6 +71,33 @@ class Mark:
     epochs: int
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a training began, and on what: enough to go the same way again. Data are referred to, not copied.
+
+    ``state`` is that of the fit it went on from, where there is no way back beyond it.
+    """
+
+    net: Network
+    D: Samples
+    setting: Setting
+    state: dict[str, Any] | None = None
+
+    def begin(self) -> Session:
+        """A session that stands there, with nothing to validate."""
+        session = Session(self.net, self.D, no_samples(self.D), 1, self.setting)
+        if self.state is not None:
+            session.take_up(self.state)
+            position = session.memory.counters[POSITION]
+            session.memory.counters[POSITION] = min(position, len(self.D.X))  # if it stopped while it validated
+        return session
+
+    def is_continued_by(self, later: Origin) -> bool:
+        """Whether a training that went on from here learnt from the same data, and so has this origin too."""
+        pairs = zip(self.D, later.D, strict=True)
+        return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+
 class Session:
     """One training of ``net`` on D, with V to validate on every ``every`` epochs."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from .network import Network
 from .online_learner import OnlineLearner
 from .rules import Rule, as_rule
 from .schedules import Constant, Schedule, as_schedule, check_penalty
-from .session import Mark, Session
+from .session import Mark, Origin, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 from .targets import as_target
@@ -161,9 +162,10 @@ def train(
     if target == "cuda":
         D, V, threads = machine.on_gpu(D), machine.on_gpu(V), 1
     session = Session(net, D, V, early[0].every if early else 1, setting, threads)
-    earlier = 0.0
+    earlier, origin = 0.0, Origin(net, D, setting)
     if resume is not None:
         earlier = take_up(session, resume, net)
+        origin = origin_of(resume, replace(origin, state=resume._state))
     with ctrl_c() as interrupted:
         compile_seconds = session.compile()
         prepared = time.perf_counter()
@@ -193,6 +195,7 @@ def train(
         compile_seconds=compile_seconds,
         target=target,
         _state={**session.state(), "setting": setting},
+        _origin=origin,
     )
 
 
@@ -388,3 +391,9 @@ def take_up(session: Session, resume: Any, net: Network) -> float:
             "{} epochs, got {}, {} and {}".format(*resume._state["shape"], *session.shape)
         )
     return resume.seconds
+
+
+def origin_of(resume: Fit, here: Origin) -> Origin:
+    """Where a resumed training began: where the earlier one did, unless the data are others now."""
+    earlier = resume._origin
+    return earlier if earlier is not None and earlier.is_continued_by(here) else here
