@@ -2,6 +2,7 @@
 
     python scripts/train_xor.py
     python scripts/train_xor.py --updates accumulated --eta 20 --hidden 2 --seed 3
+    python scripts/train_xor.py --replay xor.html
 
 Exit code 0 if XOR was learnt, 1 if not, 2 if the arguments or the target cannot be used.
 """
@@ -30,6 +31,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--init", default="glorot", help="start: glorot, he, normal, or uniform01 as in the book")
     parser.add_argument("--seed", type=int, default=0, help="seed of the start and of the order of samples")
     parser.add_argument("--dtype", default="float64", choices=["float64", "float32"])
+    parser.add_argument("--replay", metavar="FILE.html", help="write a page that plays the training in a browser")
     return parser.parse_args(arguments)
 
 
@@ -80,6 +82,13 @@ def main(arguments: list[str] | None = None) -> int:
     if fit.epochs:
         show_fall(fit)
     show_result(fit, learnt)
+    if options.replay:
+        try:
+            fit.replay(options.replay, title=f"XOR, {'-'.join(map(str, fit.network.sizes))}")
+        except OSError as error:
+            print(f"train_xor: {error}", file=sys.stderr)
+            return 2
+        print(f"replay: {options.replay}, to be opened in a browser")
     if not learnt:
         print("try another --seed, more --hidden units or another --eta")
     return 0 if learnt else 1

@@ -190,8 +190,8 @@ def test_slider_buttons_and_curve_choose_the_moment(opened):
     assert abs(page.epoch - 75) <= 1
     mark = page.tab.locator("#curve .mark").bounding_box()
     assert mark["x"] + mark["width"] / 2 == pytest.approx(box["x"] + 0.75 * box["width"], abs=6)
-    E = number(page.tab.inner_html("#now .math b"))
-    assert E == pytest.approx(xor(stop=int(page.epoch)).error, rel=1e-3)  # four digits are shown
+    error = number(page.tab.inner_html("#now .math b"))
+    assert error == pytest.approx(xor(stop=int(page.epoch)).error, rel=1e-3)  # four digits are shown
 
 
 def test_keys(opened):

@@ -39,6 +39,15 @@ def test_xor_with_options(options):
     assert train_xor.main(options) == 0
 
 
+def test_xor_as_a_page(tmp_path, capsys):
+    path = tmp_path / "xor.html"
+    assert train_xor.main(["--replay", str(path)]) == 0
+    assert "replay: " in capsys.readouterr().out
+    assert "XOR, 2-4-1" in path.read_text()
+    assert train_xor.main(["--replay", str(tmp_path / "none" / "xor.html")]) == 2
+    assert capsys.readouterr().err.startswith("train_xor: ")
+
+
 def test_xor_that_is_not_learnt(capsys):
     assert train_xor.main(["--epochs", "3"]) == 1
     assert "NOT learnt" in capsys.readouterr().out

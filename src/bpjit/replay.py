@@ -61,8 +61,9 @@ def write(
             f"{len(net.parameters)} and {sum(net.sizes)}; bpjit.plot draws larger ones"
         )
     given = [as_names(*pair) for pair in zip(("inputs", "outputs"), names, (net.sizes[0], net.sizes[-1]), strict=True)]
-    reel = Reel(net, origin, frames)
-    epochs = moments(fit, reel.frames, 0 if origin.state is None else len(origin.state["errors"]))
+    first = 0 if origin.state is None else len(origin.state["errors"])
+    reel = Reel(net, origin, min(frames, fit.epochs - first + 1))
+    epochs = moments(fit, reel.frames, first)
     with progress_bar(progress, int(epochs[-1])) as show:
         for epoch, session in walk(origin, fit, epochs):
             reel.add(epoch, session)

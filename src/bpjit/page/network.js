@@ -12,7 +12,7 @@ function shownOf(count) {
 function drawNetwork() {
   const box = find("network"), shown = data.sizes.map(shownOf), rows = Math.max(...shown.map(s => s.length));
   const width = Math.min(640, Math.max(310, box.clientWidth || 640)), name = width < 450 ? 82 : 150;
-  const left = data.inputs ? name : 32, right = data.outputs ? name : 32, gap = rows > 5 ? 60 : 76;
+  const left = data.inputs ? name : 44, right = data.outputs ? name : 44, gap = rows > 5 ? 60 : 76;
   const height = rows * gap + 34;
   const x = layer => left + layer * (width - left - right) / (data.sizes.length - 1);
   const y = (layer, row) => 34 + (rows - shown[layer].length) * gap / 2 + (row + 0.5) * gap;
