@@ -7,6 +7,7 @@
 array([1, 0])
 """
 
+from . import graph
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
 from .laid_open import Trace
@@ -62,6 +63,7 @@ __all__ = [
     "deal_folds",
     "error",
     "gradient",
+    "graph",
     "grid",
     "jacobian",
     "lay_open",

@@ -55,8 +55,10 @@ def exp(z: Number) -> Number:
 
 
 def log(z: Number) -> Number:
-    """log z."""
-    return type(z)(math.log(z))
+    """log z: −∞ at 0 and NaN below, as in compiled code."""
+    if z > 0:
+        return type(z)(math.log(z))
+    return like(z, -math.inf if z == 0 else math.nan)
 
 
 def log1p(z: Number) -> Number:
@@ -70,18 +72,18 @@ def tanh_of(z: Number) -> Number:
 
 
 def sin_of(z: Number) -> Number:
-    """sin z, z in radians."""
-    return type(z)(math.sin(z))
+    """sin z, z in radians; NaN at ±∞, as in compiled code."""
+    return type(z)(math.sin(z)) if abs(z) != math.inf else like(z, math.nan)
 
 
 def cos_of(z: Number) -> Number:
-    """cos z, z in radians."""
-    return type(z)(math.cos(z))
+    """cos z, z in radians; NaN at ±∞, as in compiled code."""
+    return type(z)(math.cos(z)) if abs(z) != math.inf else like(z, math.nan)
 
 
 def sqrt(z: Number) -> Number:
-    """√z."""
-    return type(z)(math.sqrt(z))
+    """√z; NaN below 0, as in compiled code."""
+    return like(z, math.nan) if z < 0 else type(z)(math.sqrt(z))
 
 
 MACHINE = (like, select, exp, log, log1p, tanh_of, sin_of, cos_of, sqrt)

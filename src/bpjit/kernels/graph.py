@@ -1,0 +1,94 @@
+"""Kernels of computational graphs: a list of instructions run at many points.
+
+An instruction is a code and the slots of its two operands; its own slot follows those of the variables, the constants
+and the instructions before it. So one kernel, compiled once and kept on disk, runs every graph. Index letters: k
+instruction, p point. All slots of a point lie in a column, so that points lie side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import operations
+from ..formulas import like
+from ..operations import along
+from .jit import formula, kernel, strict
+from .layers import ACTIVATION_CODES, SOFTMAX, activate
+
+for _operation in operations.ALL:
+    strict(_operation)
+
+# Activations first, with the codes that layers give them.
+CODES = {name: code for name, code in ACTIVATION_CODES.items() if code != SOFTMAX} | {
+    operation.__name__: SOFTMAX + place for place, operation in enumerate(operations.BINARY + operations.UNARY)
+}
+
+
+@formula
+def operate(code: int, a: Any, b: Any) -> Any:
+    """(value, ∂/∂a, ∂/∂b) of the operation with this code."""
+    if code < SOFTMAX:
+        value, slope = activate(code, a)
+        return value, slope, like(a, 0)
+    code -= SOFTMAX
+    if code == 0:
+        return operations.add(a, b)
+    if code == 1:
+        return operations.subtract(a, b)
+    if code == 2:
+        return operations.multiply(a, b)
+    if code == 3:
+        return operations.divide(a, b)
+    if code == 4:
+        return operations.power(a, b)
+    if code == 5:
+        return operations.maximum(a, b)
+    if code == 6:
+        return operations.minimum(a, b)
+    if code == 7:
+        return operations.negate(a, b)
+    if code == 8:
+        return operations.absolute(a, b)
+    if code == 9:
+        return operations.exp(a, b)
+    if code == 10:
+        return operations.log(a, b)
+    if code == 11:
+        return operations.sqrt(a, b)
+    return operations.cos(a, b)
+
+
+@kernel
+def evaluate(
+    codes: np.ndarray, left: np.ndarray, right: np.ndarray, V: np.ndarray, A: np.ndarray, B: np.ndarray
+) -> None:
+    """Values V of all slots, [shape: (slots, points)], upwards from those of variables and constants; and the local
+    derivatives A and B by the left and the right operand, [shape: (instructions, points)]. Writes V, A, B."""
+    first = len(V) - len(codes)
+    for k in range(len(codes)):
+        a, b, code = left[k], right[k], codes[k]
+        for p in range(V.shape[1]):
+            V[first + k, p], A[k, p], B[k, p] = operate(code, V[a, p], V[b, p])
+
+
+@kernel
+def reverse(left: np.ndarray, right: np.ndarray, A: np.ndarray, B: np.ndarray, D: np.ndarray) -> None:
+    """∂e/∂slot for every slot, downwards from D[-1] = 1: each node hands its own on to its operands. Writes D."""
+    first = len(D) - len(left)
+    for k in range(len(left) - 1, -1, -1):
+        a, b = left[k], right[k]
+        for p in range(D.shape[1]):
+            D[a, p] += along(D[first + k, p], A[k, p])
+            D[b, p] += along(D[first + k, p], B[k, p])
+
+
+@kernel
+def forward(left: np.ndarray, right: np.ndarray, A: np.ndarray, B: np.ndarray, D: np.ndarray) -> None:
+    """∂slot/∂x for every slot, upwards from D = 1 for the one variable x and 0 for all others. Writes D."""
+    first = len(D) - len(left)
+    for k in range(len(left)):
+        a, b = left[k], right[k]
+        for p in range(D.shape[1]):
+            D[first + k, p] = along(D[a, p], A[k, p]) + along(D[b, p], B[k, p])
