@@ -7,7 +7,7 @@
 array([1, 0])
 """
 
-from . import graph
+from . import descent, graph
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
 from .laid_open import Trace
@@ -61,6 +61,7 @@ __all__ = [
     "compile",
     "cross_validate",
     "deal_folds",
+    "descent",
     "error",
     "gradient",
     "graph",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .arguments import as_choice
 from .kernels import graph as kernels
 from .operations import along
 
@@ -121,6 +122,11 @@ class Program:
         if isinstance(node, str):
             return next((slot for slot in self.shown if self.names[slot] == node), None)
         return self._slots.get(id(node))
+
+    def as_variable(self, argument: str, variable: Any) -> str:
+        """The name of one of the variables, given by its name or itself."""
+        name = variable.name if getattr(variable, "operation", None) == VARIABLE else variable
+        return as_choice(argument, name, self.variables)
 
     def operands(self, slot: int) -> tuple[int, ...]:
         """The slots that an operation takes, none for a variable."""
