@@ -18,6 +18,7 @@ KINDS = ("forward", "central")
 EPSILON = float(np.finfo(np.float64).eps)
 ORDERS = {"forward": 1, "central": 2}  # the error of a large h falls like h to this power
 LADDER = 44  # steps h that are tried, each half of the one before
+NOISE = 16  # of them, the smallest, show the noise of f
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def derivative(
 ) -> Derivative:
     """The slope of f at a, by differences: with the best step, and an estimate of the error that is left.
 
-    Each step's error is judged by how far its slope lies from those of its neighbours, and by what rounding f to 16
-    digits may do to it. This is what the text on why derivatives calls the derivative as a limit.
+    Each step's error is judged by how far its slope lies from those of its neighbours, and by the noise of f, seen as
+    its scatter over steps that are far too small. This is what the text on why derivatives calls the derivative as a
+    limit.
 
     Parameters
     ----------
@@ -90,13 +92,13 @@ def derivative(
     if not callable(f):
         raise TypeError(f"f: expected a function of one number, got {describe(f)}")
     if steps is None:
-        tried = 0.125 * max(1.0, abs(a)) * 0.5 ** np.arange(LADDER)
+        tried = _ladder(a)
     else:
         tried = as_array("steps", steps, np.dtype(np.float64), "at least 2 numbers > 0, falling").copy()
         if tried.ndim != 1 or len(tried) < 2 or (tried <= 0).any() or (np.diff(tried) >= 0).any():
             raise ValueError(f"steps: expected at least 2 numbers > 0, falling, got {tried}")
-    slopes, rounding = np.array([_difference(f, a, h, kind) for h in tried]).T
-    errors = rounding + _truncation(tried, slopes, ORDERS[kind])
+    slopes, widths = np.array([_difference(f, a, h, kind) for h in tried]).T
+    errors = _noise(f, a) / widths + _truncation(tried, slopes, ORDERS[kind])
     usable = np.isfinite(errors)
     if not usable.any():
         raise ValueError(f"f: expected finite values around {a:g}, got none at any of {len(tried)} steps")
@@ -104,15 +106,32 @@ def derivative(
     return Derivative(float(slopes[best]), float(errors[best]), float(tried[best]), tried, slopes, errors, kind)
 
 
+def _ladder(a: float) -> np.ndarray:
+    """Steps from an eighth of the size of a, or from 1/8, downwards by halves."""
+    return 0.125 * max(1.0, abs(a)) * 0.5 ** np.arange(LADDER)
+
+
 def _difference(f: Callable[[Any], Any], a: float, h: float, kind: str) -> tuple[float, float]:
-    """The slope by one step, and what rounding may have done to it."""
+    """The slope by one step, and how far apart its two points lie, which is not quite h or 2h."""
     above, below = a + h, (a if kind == "forward" else a - h)
     if above == below:
         return np.nan, np.nan
-    high, low = _value(f, above), _value(f, below)
     with np.errstate(all="ignore"):
-        width = np.float64(above - below)  # exact, unlike h
-        return (high - low) / width, 2 * EPSILON * max(abs(high), abs(low)) / width
+        return (_value(f, above) - _value(f, below)) / np.float64(above - below), above - below
+
+
+def _noise(f: Callable[[Any], Any], a: float) -> float:
+    """How far a difference of two values of f may be off. Values of a smooth f at a − h, a, a + h lie on a line where h
+    is tiny: what is left of that is noise. Twice the most that was seen counts, or the last digits of f."""
+    here, noise = _value(f, a), 0.0
+    with np.errstate(all="ignore"):
+        for h in _ladder(a)[-NOISE:]:
+            above, below = _value(f, a + h), _value(f, a - h)
+            line = here + (above - here) * ((a - h) - a) / ((a + h) - a)
+            noise = np.fmax(
+                noise, np.fmax(2 * np.abs(below - line), 2 * EPSILON * np.fmax(np.abs(above), np.abs(below)))
+            )
+    return float(noise)
 
 
 def _value(f: Callable[[Any], Any], x: float) -> np.float64:
