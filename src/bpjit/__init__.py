@@ -7,7 +7,7 @@
 array([1, 0])
 """
 
-from . import descent, graph
+from . import descent, graph, unit
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
 from .laid_open import Trace
@@ -23,6 +23,7 @@ from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_st
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
 from .tracing import lay_open, trace
 from .training import compile, train
+from .unit import Unit
 from .version import __version__
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "TargetError",
     "TimeLimit",
     "Trace",
+    "Unit",
     "__version__",
     "bagging",
     "compile",
@@ -72,4 +74,5 @@ __all__ = [
     "trace",
     "train",
     "train_many",
+    "unit",
 ]
