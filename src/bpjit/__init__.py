@@ -8,6 +8,7 @@ array([1, 0])
 """
 
 from . import descent, graph, unit
+from .chain import ChainRule, chain_rule
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
 from .laid_open import Trace
@@ -31,6 +32,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdaptiveRate",
+    "ChainRule",
     "Constant",
     "Cosine",
     "EarlyStopping",
@@ -60,6 +62,7 @@ __all__ = [
     "Unit",
     "__version__",
     "bagging",
+    "chain_rule",
     "compile",
     "cross_validate",
     "deal_folds",

@@ -214,7 +214,7 @@ def _go(goal: str, walk: Walk, steps: int, tolerance: float) -> Path:
     return Path(goal, np.array(points), np.array(values), np.array(gradients), stopped_by, walk.variables, walk.f)
 
 
-def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None) -> Any:
+def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None, labels: Any = None) -> Any:
     """The function and one path or several as a picture: a curve (n = 1), contours or a surface (n = 2).
 
     Parameters
@@ -223,6 +223,7 @@ def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None) 
     ax : axes of matplotlib, for kind "surface" those of projection "3d"; None makes new ones
     kind : "contour" or "surface"
     limits : (low, high) of each variable; None is what the function and the paths need
+    labels : what the legend says of each path; None is its start, its end and its steps
 
     Returns
     -------
@@ -237,4 +238,4 @@ def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None) 
     several = [paths] if isinstance(paths, Path) else list(paths)
     if not several or not all(isinstance(path, Path) for path in several):
         raise TypeError(f"paths: expected a Path or several, got {describe(paths)}")
-    return draw_paths(several, ax, as_choice("kind", kind, ("contour", "surface")), limits)
+    return draw_paths(several, ax, as_choice("kind", kind, ("contour", "surface")), limits, labels)

@@ -22,7 +22,7 @@ LEVELS = 16
 SYMBOLS, DASHES = "osD^vP*X", ("-", "--", "-.", ":")
 
 
-def draw_paths(paths: list[Path], ax: Any, kind: str, limits: Any) -> Any:
+def draw_paths(paths: list[Path], ax: Any, kind: str, limits: Any, labels: Any) -> Any:
     """See ``descent.draw``."""
     n = paths[0].points.shape[1]
     if any(path.points.shape[1] != n for path in paths):
@@ -30,17 +30,20 @@ def draw_paths(paths: list[Path], ax: Any, kind: str, limits: Any) -> Any:
     if n > 2:
         raise ValueError(f"paths: expected a function of one or two variables, got {n}")
     ranges = _ranges(paths, limits)
+    words = [_label(path) for path in paths] if labels is None else [str(label) for label in labels]
+    if len(words) != len(paths):
+        raise ValueError(f"labels: expected {len(paths)}, one for each path, got {len(words)}")
     if n == 1:
         ax = axes_of(ax, (6, 4))
-        _draw_curve(ax, paths, ranges[0])
+        _draw_curve(ax, paths, words, ranges[0])
     elif kind == "contour":
         ax = axes_of(ax, (6, 5.4))
-        _draw_contours(ax, paths, ranges)
+        _draw_contours(ax, paths, words, ranges)
     else:
         ax = axes_of(ax, (7, 6), projection="3d")
         if not hasattr(ax, "plot_surface"):
             raise TypeError('ax: a surface needs axes made with projection="3d"')
-        _draw_surface(ax, paths, ranges)
+        _draw_surface(ax, paths, words, ranges)
     names = paths[0].variables
     ax.set(xlabel=names[0], ylabel=names[1] if n == 2 else _name_of(paths[0].f))
     return ax
@@ -90,20 +93,21 @@ def _levels(values: np.ndarray) -> np.ndarray:
 
 
 def _label(path: Path) -> str:
-    start = ", ".join(f"{x:.3g}" for x in path.points[0])
-    end = ", ".join(f"{x:.3g}" for x in path.end)
-    return f"({start}) to ({end}), {path.steps} steps" + (", diverged" if path.diverged else "")
+    start, end = (", ".join(f"{x:.3g}" for x in point) for point in (path.points[0], path.end))
+    if len(path.end) > 1:
+        start, end = f"({start})", f"({end})"
+    return f"{start} to {end}, {path.steps} steps" + (", diverged" if path.diverged else "")
 
 
-def _styles(paths: list[Path]) -> Any:
+def _styles(paths: list[Path], words: list[str]) -> Any:
     """A symbol and a way to dash for each path, so that black and white tell them apart."""
-    return zip(paths, itertools.cycle(SYMBOLS), itertools.cycle(DASHES))
+    return zip(paths, words, itertools.cycle(SYMBOLS), itertools.cycle(DASHES))
 
 
-def _draw_curve(ax: Any, paths: list[Path], limits: np.ndarray) -> None:
+def _draw_curve(ax: Any, paths: list[Path], words: list[str], limits: np.ndarray) -> None:
     x = np.linspace(limits[0], limits[1], 401)
     ax.plot(x, _values(paths[0].f, x), color="0.6", linewidth=2)
-    for path, symbol, dash in _styles(paths):
+    for path, word, symbol, dash in _styles(paths, words):
         ax.plot(
             path.points[:, 0],
             path.values,
@@ -113,7 +117,7 @@ def _draw_curve(ax: Any, paths: list[Path], limits: np.ndarray) -> None:
             markerfacecolor="white",
             markersize=5,
             linewidth=0.8,
-            label=_label(path),
+            label=word,
         )
     y = _values(paths[0].f, x)
     room = 0.08 * (np.nanmax(y) - np.nanmin(y))
@@ -121,13 +125,13 @@ def _draw_curve(ax: Any, paths: list[Path], limits: np.ndarray) -> None:
     ax.legend(fontsize=8)
 
 
-def _draw_contours(ax: Any, paths: list[Path], ranges: np.ndarray) -> None:
+def _draw_contours(ax: Any, paths: list[Path], words: list[str], ranges: np.ndarray) -> None:
     x, y, z = _grid(paths[0].f, ranges, FINE)
     lines = ax.contour(x, y, z, levels=_levels(z), colors="0.7", linewidths=0.8, linestyles="solid")
-    ax.clabel(lines, lines.levels[::3], fontsize=7, fmt="%.3g")
-    for path, symbol, dash in _styles(paths):
+    ax.clabel(lines, lines.levels[::3], fontsize=7, fmt="%.4g")
+    for path, word, symbol, dash in _styles(paths, words):
         ax.plot(*path.points.T, linestyle=dash, color="black", linewidth=1.2)
-        ax.plot(*path.points[0], symbol, color="black", markerfacecolor="white", markersize=7, label=_label(path))
+        ax.plot(*path.points[0], symbol, color="black", markerfacecolor="white", markersize=7, label=word)
         ax.plot(*path.end, symbol, color="black", markersize=7)
     ax.set(xlim=ranges[0], ylim=ranges[1], aspect="equal" if np.ptp(ranges[0]) == np.ptp(ranges[1]) else "auto")
     ax.legend(
@@ -135,13 +139,13 @@ def _draw_contours(ax: Any, paths: list[Path], ranges: np.ndarray) -> None:
     )
 
 
-def _draw_surface(ax: Any, paths: list[Path], ranges: np.ndarray) -> None:
+def _draw_surface(ax: Any, paths: list[Path], words: list[str], ranges: np.ndarray) -> None:
     x, y, z = _grid(paths[0].f, ranges, COARSE)
     ax.plot_surface(x, y, z, cmap="Greys", alpha=0.6, linewidth=0.2, edgecolor="0.6", rstride=2, cstride=2)
-    for path, symbol, dash in _styles(paths):
+    for path, word, symbol, dash in _styles(paths, words):
         ax.plot(*path.points.T, path.values, linestyle=dash, color="black", linewidth=1.5, zorder=10)
         ax.plot(*path.points[:1].T, path.values[:1], symbol, color="black", markerfacecolor="white", zorder=11)
-        ax.plot(*path.points[-1:].T, path.values[-1:], symbol, color="black", zorder=11, label=_label(path))
+        ax.plot(*path.points[-1:].T, path.values[-1:], symbol, color="black", zorder=11, label=word)
     ax.set(zlabel="f")
     ax.legend(fontsize=7)
 

@@ -50,6 +50,8 @@ def _frame(ax: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     room = 0.3 * np.where(np.ptp(X, axis=0) > 0, np.ptp(X, axis=0), 1.0)
     low, high = X.min(0) - room, X.max(0) + room
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x1", ylabel="x2")
+    if np.ptp(high - low) < 0.5 * np.max(high - low):
+        ax.set_aspect("equal")
     return low, high
 
 
