@@ -206,6 +206,10 @@ def test_a_picture_of_paths_on_contours():
     styles = [line.get_linestyle() for line in axes.get_lines() if len(line.get_xdata()) > 1]
     assert len(set(styles)) == 2
     assert [text.get_text()[:6] for text in axes.get_legend().get_texts()] == ["(0, 0)", "(-4, 4"]
+    named = descent.draw(paths, labels=["one", "two"])
+    assert [text.get_text() for text in named.get_legend().get_texts()] == ["one", "two"]
+    with pytest.raises(ValueError, match="labels: expected 2, one for each path, got 1"):
+        descent.draw(paths, labels=["one"])
 
 
 @pytest.mark.parametrize("f", [himmelblau_graph(), lambda x, y: math.exp(x) + y * y])
