@@ -14,12 +14,14 @@ come in the given order; results are checked against a slow NumPy reference befo
 from __future__ import annotations
 
 import os
+import sys
 
 # Before NumPy is imported: one thread, and no slower BLAS than the machine has. NPROC is for JAX.
 os.environ.pop("OPENBLAS_CORETYPE", None)
 os.environ.pop("OPENBLAS_L2_SIZE", None)
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1"))
-os.environ["JAX_PLATFORMS"] = "cpu"
+if "cuda" not in sys.argv:
+    os.environ["JAX_PLATFORMS"] = "cpu"
 
 import argparse
 import ctypes
@@ -30,7 +32,6 @@ import platform
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -43,6 +44,7 @@ from typing import Any
 
 import numpy as np
 
+import benchmark_cuda
 import bpjit
 from script_tools import BadInput, run, unless_interrupted
 
@@ -958,6 +960,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("workloads", nargs="*", metavar="workload", help=f"default all: {', '.join(WORKLOADS)}")
     result.add_argument("--dtype", choices=DTYPES, help="default both")
     result.add_argument("--quick", action="store_true", help="fewer and shorter repeats: under a minute")
+    result.add_argument(
+        "--target", choices=("cpu", "cuda"), default="cpu", help="cuda: what benchmark_cuda.py does, with its arguments"
+    )
     result.add_argument("--json", action="store_true", help="one JSON object a line")
     return result
 
@@ -991,6 +996,10 @@ def benchmark(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--target" in given and given[given.index("--target") + 1 :][:1] == ["cuda"]:
+        place = given.index("--target")
+        return benchmark_cuda.main(given[:place] + given[place + 2 :])
     return run(benchmark, parser(), arguments)
 
 

@@ -203,10 +203,11 @@ class Problem:
         case = self.case
         return bpjit.Network(self.sizes, self.start, hidden=case.hidden, output=case.output, dtype=dtype or case.dtype)
 
-    def by_bpjit(self, dtype: str | None = None, epochs: int = EPOCHS, **changes) -> bpjit.Fit:
+    def settings(self, epochs: int = EPOCHS) -> dict:
+        """What ``bpjit.train`` takes."""
         case = self.case
         rule = bpjit.Rprop(variant=case.rule) if "rprop" in case.rule.lower() else case.rule
-        settings = {
+        return {
             "eta": self.eta,
             "updates": case.updates,
             "loss": case.loss,
@@ -217,7 +218,9 @@ class Problem:
             "seed": case.seed,
             "stop": epochs,
         }
-        return bpjit.train(self.network(dtype), self.X, self.Y, **(settings | changes))
+
+    def by_bpjit(self, dtype: str | None = None, epochs: int = EPOCHS, **changes) -> bpjit.Fit:
+        return bpjit.train(self.network(dtype), self.X, self.Y, **(self.settings(epochs) | changes))
 
 
 def distance(p, expected) -> float:

@@ -22,6 +22,7 @@ from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
+from .targets import CudaInfo, cuda_info
 from .tracing import lay_open, trace
 from .training import compile, train
 from .unit import Unit
@@ -35,6 +36,7 @@ __all__ = [
     "ChainRule",
     "Constant",
     "Cosine",
+    "CudaInfo",
     "EarlyStopping",
     "Fit",
     "Fits",
@@ -65,6 +67,7 @@ __all__ = [
     "chain_rule",
     "compile",
     "cross_validate",
+    "cuda_info",
     "deal_folds",
     "descent",
     "error",

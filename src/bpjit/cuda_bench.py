@@ -61,9 +61,9 @@ class CudaBench(Bench):
         return (values[self.members] if len(values) > 1 else values).astype(dtype or self.dtype)
 
     def _rows(self, data: Data) -> Any:
-        nothing, nowhere = np.ones((1, 1), self.dtype), np.zeros((1, 1), np.int64)
+        nothing, nowhere = np.ones((1, 1), self.dtype), np.zeros((1, 1), np.uint64)
         c = nothing if data.c is None else data.c[self.members].T
-        row = nowhere if data.row is None else data.row[self.members].T
+        row = nowhere if data.row is None else data.row[self.members].T.astype(np.uint64)
         X, Y = to_device(data.X), to_device(data.Y)
         return cuda_many.Data(X, Y, by_column(c, self.threads), by_column(row, self.threads)), data.m
 
@@ -75,7 +75,12 @@ class CudaBench(Bench):
             return self.orders  # its keys and its room are the same
         room = (m, len(self.members)) if own else (1, 1)
         table = Table(*room, np.uint64, self.threads).T
-        return to_device(shared), to_device(self._by_lane(keys, np.uint64)), table, to_device(self.group.D.numbers)
+        return (
+            to_device(shared.astype(np.uint64)),
+            to_device(self._by_lane(keys, np.uint64)),
+            table,
+            to_device(self.group.D.numbers),
+        )
 
     def _get(self, plane: int) -> np.ndarray:
         return self.state.get(self.firsts["planes"] + plane, 1, self._every)[:, 0]
@@ -192,7 +197,9 @@ def predict_many(net: Network, parameters: np.ndarray, X: np.ndarray, own: bool,
         part = np.arange(first, min(first + at_once, count))
         table = Table(n, len(part), dtype, kind.threads)
         table.put(0, parameters[part])
-        row = by_column(np.arange(m)[:, None] + m * part if own else np.zeros((1, 1), np.int64), kind.threads)
+        row = by_column(
+            (np.arange(m)[:, None] + m * part).astype(np.uint64) if own else np.zeros((1, 1), np.uint64), kind.threads
+        )
         outputs, launch = cuda.empty((m, l, len(part)), dtype), cuda_many.launch_for(len(part), kind.threads)
         kernel = cuda_many.visit_kernel(kind)
         cuda.run(kernel, launch, table.T, there, there, ones, row, m, nothing, nothing, outputs)

@@ -14,6 +14,7 @@ from .kernels import batch, machine
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .network import Network
+from .targets import lies_on_gpu, need_cuda
 
 LOSSES = tuple(LOSS_CODES)
 
@@ -55,7 +56,10 @@ def as_samples(
     *,
     names: tuple[str, str] = ("X", "Y"),
 ) -> Samples:
-    """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers."""
+    """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers. What lies
+    on a GPU stays there."""
+    if lies_on_gpu(X):
+        return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
     X = net._scaled_inputs(names[0], X)
     m = len(X)
     targets = net._targets(names[1], Y, m)
@@ -73,6 +77,39 @@ def as_samples(
         if not present.all():
             X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
     return Samples(X, Y, c.astype(net.dtype), numbers)
+
+
+def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, names: tuple[str, str]) -> Samples:
+    """Inputs that lie on a GPU, not copied, with their targets."""
+    need_cuda()
+    from .kernels import cuda
+
+    if net.scale is not None or weighted:
+        raise ValueError(f"{names[0]}: data on a GPU go with networks without a scale and samples without weights")
+    probabilities = loss == "cross_entropy"
+    arrays, m = [], X.shape[0] if len(X.shape) == 2 else None
+    for name, array, columns, low, high in (
+        (names[0], X, net.sizes[0], -np.inf, np.inf),
+        (names[1], Y, net.sizes[-1], 0.0 if probabilities else -np.inf, 1.0 if probabilities else np.inf),
+    ):
+        if lies_on_gpu(array):
+            array = cuda.to_device(array)
+            if array.dtype != net.dtype or array.shape != (m, columns) or not m:
+                raise ValueError(
+                    f"{name}: expected an array on the GPU of dtype {net.dtype} and shape (m, {columns}), got "
+                    f"{array.dtype} and {array.shape}"
+                )
+            wrong = cuda.count_outside(array, low, high)
+            if wrong:
+                raise ValueError(f"{name}: expected " + ("finite numbers" if wrong == 2 else "targets from 0 to 1"))
+        else:
+            array = net._scaled_targets(name, net._targets(name, array, m or 0))
+            if probabilities:
+                _check_probabilities(name, array, net.output)
+            array = cuda.to_device(array)
+        arrays.append(array)
+    there, targets = arrays
+    return Samples(there, targets, np.ones(m or 0, net.dtype), np.arange(m or 0, dtype=np.uint64))
 
 
 def weights_of_mean_one(

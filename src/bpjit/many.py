@@ -26,7 +26,7 @@ from .kernels import machine, packs
 from .network import Network
 from .networks import Networks, same_kind
 from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
-from .targets import as_target
+from .targets import as_target, target_of_data
 from .training import train
 
 AT_ONCE = 64  # packs that a thread takes at a time, at most
@@ -200,6 +200,7 @@ def train_many(
     """
     started = time.perf_counter()
     as_target(target)
+    target = target_of_data(target, X)
     if progress is not None:
         as_flag("progress", progress)
     given = Given(

@@ -31,7 +31,7 @@ from .kernels import machine
 from .kernels.layers import Units, lay_out
 from .kernels.online import Samples
 from .scale import ARRAYS, Scale, as_fitting, as_scale
-from .targets import as_target
+from .targets import as_target, lies_on_gpu, need_cuda
 
 INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
@@ -249,7 +249,8 @@ class Network:
 
         Returns
         -------
-        (m, l) outputs in the network's dtype, or (l,) for a single sample
+        (m, l) outputs in the network's dtype, or (l,) for a single sample. For samples that lie on a GPU, anything with
+        the CUDA array interface, they lie there too
 
         Raises
         ------
@@ -262,7 +263,7 @@ class Network:
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
-        if target != "cpu":
+        if target != "cpu" or lies_on_gpu(X):
             return self._predict_on(target, X)
         X, single = self._as_inputs(X, finite=self._scale is not None)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
@@ -275,6 +276,8 @@ class Network:
 
     def _predict_on(self, target: str, X: Any) -> np.ndarray:
         """``predict`` where it may be the GPU."""
+        if lies_on_gpu(X):
+            return self._predict_there(X)
         inputs, single = self._as_inputs(X, finite=True)
         if as_target(target, float(len(inputs) * len(self._vector))) == "cpu":
             return self.predict(X)
@@ -284,6 +287,19 @@ class Network:
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
         return y_hat[0] if single else y_hat
+
+    def _predict_there(self, X: Any) -> Any:
+        """Outputs on the GPU for samples that lie there."""
+        need_cuda()
+        from .kernels import cuda, cuda_one
+
+        X = cuda.to_device(X)
+        if self._scale is not None or X.dtype != self.dtype or len(X.shape) != 2 or X.shape[1] != self._sizes[0]:
+            raise ValueError(
+                f"X: expected an array on the GPU of dtype {self.dtype} and shape (m, {self._sizes[0]}), and a network "
+                f"without a scale; got {X.dtype} and {tuple(X.shape)}"
+            )
+        return cuda_one.predict_there(self._sizes, self._activations, self._vector, X)
 
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.

@@ -98,6 +98,22 @@ def _look() -> CudaInfo:
     return CudaInfo(not missing, missing, **found, **more)
 
 
+def lies_on_gpu(array: Any) -> bool:
+    """Whether an array of any library lies on a GPU."""
+    if type(array).__module__.startswith("numpy") or isinstance(array, (list, tuple)):
+        return False
+    return hasattr(array, "__cuda_array_interface__") or hasattr(array, "copy_to_host")
+
+
+def target_of_data(target: str, *arrays: Any) -> str:
+    """The target, where data may lie on a GPU: then it is "cuda"."""
+    if not any(lies_on_gpu(array) for array in arrays):
+        return target
+    if target == "cpu":
+        raise ValueError('target: the data lie on a GPU; expected "cuda" or "auto", or a copy of the data on the host')
+    return "cuda"
+
+
 def need_cuda() -> None:
     """Raise ``RuntimeError`` unless there is a GPU to use."""
     info = cuda_info()

@@ -39,7 +39,7 @@ from .schedules import Constant, Schedule, as_schedule, check_penalty
 from .session import Mark, Origin, Session
 from .setting import Setting, as_batch_size, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
-from .targets import as_target
+from .targets import as_target, target_of_data
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
 
@@ -149,6 +149,7 @@ def train(
         raise TypeError(f"callback: expected a function, got {describe(callback)}")
     if progress is not None:
         as_flag("progress", progress)
+    target = target_of_data(target, X)
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]

@@ -7,6 +7,7 @@ Importing it without numba-cuda raises; ``gpu.py`` asks before.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import threading
 from collections.abc import Callable, Iterator
@@ -103,7 +104,8 @@ def to_device(array: np.ndarray) -> Any:
     """A copy on the device; what is there already stays where it is."""
     if is_on_device(array):
         return array if hasattr(array, "copy_to_host") else cuda.as_cuda_array(array)
-    return cuda.to_device(np.ascontiguousarray(array))
+    with in_our_words():
+        return cuda.to_device(np.ascontiguousarray(array))
 
 
 def is_on_device(array: Any) -> bool:
@@ -113,9 +115,34 @@ def is_on_device(array: Any) -> bool:
     )
 
 
+def count_outside(array: Any, low: float, high: float) -> int:
+    """2 if an array on the device has numbers that are not finite, 1 if it has some not from low to high, else 0."""
+    flag = to_device(np.zeros(2, np.int64))
+    columns = array if len(array.shape) == 2 else array.reshape(1, *array.shape)
+    run(_check_kernel(), Launch(8 if SIMULATED else 256, WARP), columns, low, high, flag)
+    outside, infinite = flag.copy_to_host()
+    return 2 if infinite else int(outside)
+
+
+@functools.cache
+def _check_kernel() -> Any:
+    def check(array: Any, low: float, high: float, flag: Any) -> None:
+        l = array.shape[1]
+        for item in range(cuda.grid(1), array.shape[0] * l, cuda.gridsize(1)):
+            value = array[item // l, item % l]
+            zero = formulas.like(value, 0)
+            if value * zero != zero:
+                flag[1] = 1
+            elif value < low or value > high:
+                flag[0] = 1
+
+    return kernel(check, "check", WARP)
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """An array on the device, of whatever is there."""
-    return cuda.device_array(shape, dtype)
+    with in_our_words():
+        return cuda.device_array(shape, dtype)
 
 
 def multiprocessors() -> int:
@@ -134,7 +161,8 @@ def look() -> tuple[str, dict[str, Any]]:
     try:
         version = driver.driver.get_version()
     except CudaSupportError as error:
-        return f"no NVIDIA driver was found ({str(error).strip()}); install NVIDIA's driver for your GPU", {}
+        reason = " ".join(str(error).split()).strip(": ")
+        return f"no NVIDIA driver was found ({reason}); install NVIDIA's driver for your GPU", {}
     found: dict[str, Any] = {"driver": "{}.{}".format(*version)}
     toolkit = toolkit_version()
     if toolkit is not None and version[0] < toolkit[0]:

@@ -16,7 +16,7 @@ import numpy as np
 from .. import formulas, streams
 from ..formulas import like, select
 from ..rules import RULES
-from .cuda import FORWARDS, SIMULATED, Launch, cuda, each_layer, empty, for_any, kernel, to_device
+from .cuda import FORWARDS, SIMULATED, Launch, cuda, each_layer, empty, for_any, kernel, run, to_device
 from .cuda_lines import (
     Net,
     Steps,
@@ -163,7 +163,7 @@ class Data(NamedTuple):
     X: Any
     Y: Any
     c: Any  # weights, [shape: (m, networks)]
-    row: Any  # rows of X and Y, [shape: (m, networks)]
+    row: Any  # rows of X and Y, as all numbers of samples unsigned: indices that may be negative cost more
 
 
 @formula
@@ -182,7 +182,8 @@ def mean_error(
 ) -> Any:
     """E of a network on a set with ``count`` samples that are present. Writes z, b, slope, g."""
     total, carry = like(count, 0), like(count, 0)
-    for k in range(m):
+    for number in range(m):
+        k = np.uint64(number)
         c = weight_of(weighted, D, k, t, count)
         if c > like(count, 0):
             row = row_of(rowed, D, k, t)
@@ -425,7 +426,7 @@ def train_kernel(kind: Kind) -> Any:
             for position in range(begin, end):
                 k = shared[min(e, shared.shape[0] - 1), position]
                 if own:
-                    k = np.int64(table[position, t] & LOW_BITS)
+                    k = table[position, t] & LOW_BITS
                 c_k = weight_of(weighted, D, k, t, zero)
                 if c_k > zero:
                     here = row_of(rowed, D, k, t)
@@ -543,7 +544,7 @@ def visit_kernel(kind: Kind) -> Any:
             if team.rank == 0:
                 errors[t] = error
         for k in range(y_hat.shape[0]):
-            take(layers, net, team, X, row_of(rowed, D, k, t))
+            take(layers, net, team, X, row_of(rowed, D, np.uint64(k), t))
             each_layer(layers, FORWARDS, forward, (net, team))
             for j in range(team.rank, l, team.size):
                 y_hat[k, j, t] = b[first_output + j]
@@ -597,14 +598,14 @@ class Table:
     def of(self, columns: np.ndarray) -> Table:
         """Some columns."""
         chosen = Table(self.T.shape[0], len(columns), self.T.dtype, self.threads)
-        pick_kernel()[_wide(chosen.memory.size)](self.T, 0, to_device(columns.astype(np.int64)), chosen.T)
+        run(pick_kernel(), _wide(chosen.memory.size), self.T, 0, to_device(columns.astype(np.int64)), chosen.T)
         return chosen
 
     def pick(self, first: int, count: int, columns: np.ndarray) -> Any:
         """Rows from ``first`` on of some columns, on the device, [shape: (count, columns)]."""
         picked = empty((count, len(columns)), self.T.dtype)
         if picked.size:
-            pick_kernel()[_wide(picked.size)](self.T, first, to_device(columns.astype(np.int64)), picked)
+            run(pick_kernel(), _wide(picked.size), self.T, first, to_device(columns.astype(np.int64)), picked)
         return picked
 
     def get(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
@@ -614,7 +615,7 @@ class Table:
     def put(self, first: int, rows: np.ndarray) -> None:
         """Write rows from ``first`` on, given a row for each column, [shape: (columns, count)]."""
         if rows.size:
-            put_kernel()[_wide(rows.size)](self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
+            run(put_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
 
 
 def _wide(count: int) -> Launch:

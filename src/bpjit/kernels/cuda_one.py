@@ -65,9 +65,9 @@ class _Trainer:
     def orders(self, task: Task, first: int, count: int) -> Any:
         """The orders of some epochs, on the device."""
         if task.shuffle and count > 0:
-            return to_device(shared_orders(task.order_key, first, count, task.D.numbers))
+            return to_device(shared_orders(task.order_key, first, count, task.D.numbers).view(np.uint64))
         if "in order" not in self.__dict__:
-            self.__dict__["in order"] = to_device(np.arange(len(task.D.X))[None])
+            self.__dict__["in order"] = to_device(np.arange(len(task.D.X), dtype=np.uint64)[None])
         return self.__dict__["in order"]
 
     def __call__(
@@ -144,7 +144,7 @@ class StochasticTrainer(_Trainer):
         table.memory.copy_to_device(column.reshape(table.memory.shape))
         mask = np.ones(1, dtype) if steps is None or steps.mask is None else steps.mask
         numbers = np.zeros(1, np.uint64)
-        nowhere = to_device(np.zeros((1, 1), np.int64))
+        nowhere = to_device(np.zeros((1, 1), np.uint64))
         c, c_of_V = self.there(D.c), self.there(V.c) if validated else self.there(D.c)
         sets = [(self.there(D.X), self.there(D.Y), c), (self.there(V.X if validated else D.X),)]
         sets[1] = (sets[1][0], self.there(V.Y if validated else D.Y), c_of_V)
@@ -295,7 +295,7 @@ class BatchTrainer(_Trainer):
 
     def validation_order(self, m: int) -> Any:
         if not hasattr(self, "_validation_order"):
-            self._validation_order = to_device(np.arange(m))
+            self._validation_order = to_device(np.arange(m, dtype=np.uint64))
         return self._validation_order
 
     def room(self, split: Split, most: int, n: int) -> Any:
@@ -370,7 +370,30 @@ def evaluate(
 ) -> Any:
     """As ``machine.evaluate``: runs all samples through a network with parameters p. Writes what is given of y_hat,
     [shape: (m, l)], and gradient −Σ c_k ∂E_k/∂p; returns Σ c_k E_k if ``errors``."""
-    m, n, dtype = len(D.X), len(p), p.dtype
+    outputs, total = _visit(sizes, activations, p, D, loss, errors, y_hat is not None, gradient)
+    if y_hat is not None:
+        y_hat[:] = outputs.copy_to_host()
+    return p.dtype.type(total)
+
+
+def predict_there(sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, X: Any) -> Any:
+    """Outputs for samples on the device, on the device."""
+    D = Samples(to_device(X), None, None, None)
+    return _visit(sizes, activations, p, D, 0, False, True, None)[0]
+
+
+def _visit(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    p: np.ndarray,
+    D: Samples,
+    loss: int,
+    errors: bool,
+    predict: bool,
+    gradient: np.ndarray | None,
+) -> tuple[Any, float]:
+    """Outputs on the device, if wanted, and Σ c_k E_k, if wanted. Writes gradient, if given."""
+    m, n, dtype = int(D.X.shape[0]), len(p), p.dtype
     most = max(1, min(m, CHUNK))
     split = split_of(sizes, most)
     blocks = 3 if cuda.SIMULATED else split.blocks
@@ -380,9 +403,9 @@ def evaluate(
     launch = Launch(blocks, THREADS)
     products_of, samples_of, gradients_of = cuda_batch.stage_kernels(kind)
     products, z, b, slope, g, E, G = make_room(sizes, split, most, n, dtype)
-    there, X, order = to_device(p), to_device(D.X), to_device(np.arange(m))
-    outputs = empty((m if y_hat is not None else 0, sizes[-1]), dtype)
-    Y, c = (outputs, there) if y_hat is not None else (to_device(D.Y), to_device(D.c))
+    there, X, order = to_device(p), to_device(D.X), to_device(np.arange(m, dtype=np.uint64))
+    outputs = empty((m if predict else 0, sizes[-1]), dtype)
+    Y, c = (outputs, there) if predict else (to_device(D.Y), to_device(D.c))
     total = 0.0
     for first in range(0, m, most):
         count = min(most, m - first)
@@ -396,6 +419,4 @@ def evaluate(
             total += float(E.copy_to_host()[:count].sum(dtype=np.float64))
     if gradient is not None:
         gradient[:] = G.copy_to_host().sum(axis=0)
-    if y_hat is not None:
-        y_hat[:] = outputs.copy_to_host()
-    return dtype.type(total)
+    return outputs, total

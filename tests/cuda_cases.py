@@ -1,0 +1,197 @@
+"""Work for the GPU in tests, done on either target: in this process, or by Numba's simulator of CUDA in one of its own:
+``NUMBA_ENABLE_CUDASIM=1 NUMBA_DISABLE_JIT=1 python cuda_cases.py RESULTS.npz PART PARTS``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+import bpjit
+import cases
+
+X = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32).astype(np.float64)
+Y = np.random.default_rng(1).uniform(0.1, 0.9, size=(9, 2)).astype(np.float32).astype(np.float64)
+LABELS = np.random.default_rng(2).integers(0, 2, 9)
+Work = Callable[[str], dict[str, np.ndarray]]
+
+
+def of_fit(fit: bpjit.Fit) -> dict[str, np.ndarray]:
+    """What is compared of a training."""
+    return {
+        "parameters": fit.network.parameters,
+        "errors": fit.errors,
+        "validation_errors": fit.validation_errors,
+        "error": np.array(fit.error),
+        "counts": np.array([fit.epochs, fit.updates, fit.best_epoch or 0]),
+        "why": np.array(fit.stopped_by),
+    }
+
+
+def of_fits(fits: bpjit.Fits) -> dict[str, np.ndarray]:
+    """What is compared of many."""
+    nets = fits.networks
+    vectors = [net.parameters for net in nets]
+    found = {
+        "parameters": np.concatenate(vectors),
+        "error": fits.error,
+        "validation_error": fits.validation_error,
+        "counts": np.stack([fits.epochs, fits.updates, fits.best_epoch]),
+        "why": fits.stopped_by,
+    }
+    if fits.errors is not None and fits.validation_errors is not None:
+        found |= {"errors": np.concatenate(fits.errors), "validation_errors": np.concatenate(fits.validation_errors)}
+    return found
+
+
+def covering() -> Iterator[tuple[str, Work]]:
+    """Every pair of settings, for one network and for two."""
+    for case in cases.covering_array():
+        problem = cases.Problem(case)
+
+        def one(target: str, problem: cases.Problem = problem) -> dict[str, np.ndarray]:
+            return of_fit(bpjit.train(problem.network(), problem.X, problem.Y, target=target, **problem.settings()))
+
+        def two(target: str, problem: cases.Problem = problem) -> dict[str, np.ndarray]:
+            nets = bpjit.Networks.of(
+                [problem.network(), problem.network().with_parameters(problem.start * problem.nearly_one)]
+            )
+            return of_fits(bpjit.train_many(nets, problem.X, problem.Y, target=target, threads=1, **problem.settings()))
+
+        yield f"one {case}", one
+        yield f"two {case}", two
+
+
+def training() -> Iterator[tuple[str, Work]]:
+    """What the covering array has not: stopping, validation, adaptive rates, resuming, and networks for a block."""
+    net = bpjit.Network.random((3, 4, 2), "tanh", "sigmoid", seed=1)
+    deep = bpjit.Network.random((3, 5, 4, 2), "softplus", "softmax", seed=1)
+    large = bpjit.Network.random((3, 30, 2), "tanh", "softmax", seed=1)
+    weights = np.random.default_rng(3).uniform(0.5, 2, 9)
+    early = [bpjit.EarlyStopping(patience=2), bpjit.MaxEpochs(6)]
+    settings = {
+        "validation": (net, Y, {"rule": "adam", "validation": (X[:4], Y[:4]), "stop": 3}),
+        "validation of batches": (net, Y, {"updates": 4, "validation": (X[:4], Y[:4]), "stop": 3}),
+        "early stopping": (
+            net,
+            Y,
+            {"updates": 5, "rule": "nesterov", "validation": (X[:3], Y[:3]), "stop": early, "sample_weight": weights},
+        ),
+        "one layer": (bpjit.Network.random((3, 2), output="softmax", seed=0), LABELS, {"updates": 5, "stop": 2}),
+        "target error": (
+            net,
+            Y,
+            {"updates": "accumulated", "stop": [bpjit.TargetError(0.06), bpjit.MaxEpochs(5)], "eta": 3.0},
+        ),
+        "adaptive": (net, Y, {"updates": "accumulated", "stop": 4, "eta": bpjit.AdaptiveRate(30.0)}),
+        "gradient norm": (net, Y, {"updates": "accumulated", "stop": [bpjit.GradientNorm(1e-9), bpjit.MaxEpochs(2)]}),
+        "diverged": (
+            bpjit.Network.random((3, 2), output="identity", seed=0),
+            Y,
+            {"updates": "accumulated", "eta": 1e200, "stop": 5},
+        ),
+        "block": (large, LABELS, {"stop": 1}),
+        "block adam": (large, LABELS, {"stop": 1, "rule": "adam"}),
+        "deep": (deep, LABELS, {"updates": 4, "rule": "adam", "eta": 0.01, "stop": 2, "lam": 0.99}),
+    }
+    for name, (start, targets, more) in settings.items():
+
+        def work(
+            target: str, start: bpjit.Network = start, targets: np.ndarray = targets, more: dict = more
+        ) -> dict[str, np.ndarray]:
+            return of_fit(bpjit.train(start, X, targets, target=target, **more))
+
+        yield name, work
+
+    def resumed(target: str) -> dict[str, np.ndarray]:
+        fit = bpjit.train(net, X, Y, target=target, updates=4, stop=1, rule="momentum")
+        again = bpjit.train(fit.network, X, Y, updates=4, stop=1, rule="momentum", resume=fit)
+        assert again.target == target
+        return of_fit(again)
+
+    yield "resumed", resumed
+
+
+def many() -> Iterator[tuple[str, Work]]:
+    """Many networks: settings, shares of the data, ends and orders of their own."""
+    x, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0.0, 1, 1, 0])
+    nets = bpjit.Networks.random((2, 2, 1), 3, seed=0)
+    shares = np.array([[1, 0, 1, 1], [1, 1, 1, 0], [0, 1, 2, 1.0]])
+    early = [bpjit.EarlyStopping(patience=2, every=2), bpjit.MaxEpochs(9)]
+    rng = np.random.default_rng(4)
+    own = [rng.normal(size=(m, 2)) for m in (3, 4, 5)], [rng.uniform(size=m) for m in (3, 4, 5)]
+    settings = {
+        "rates": {"eta": np.array([1.0, 2.0, 3.0]), "stop": 4},
+        "early": {
+            "eta": 0.1,
+            "rule": "nesterov",
+            "updates": 3,
+            "validation": (x, y),
+            "stop": early,
+            "history": True,
+            "lam": [0.999, 0.9999, 0.99],
+        },
+        "folds": {"validation": (x, y, shares == 0), "sample_weight": shares, "stop": 3, "history": True},
+        "shares": {"sample_weight": shares, "seed": [1, 2, 3], "stop": 3, "updates": 2},
+        "orders": {"seed": [1, 2, 3], "stop": 3},
+        "adaptive": {"eta": bpjit.AdaptiveRate(30.0), "updates": "accumulated", "rule": "momentum", "stop": 6},
+        "schedules": {"eta": [bpjit.Cosine(1.0, 4), 0.5, bpjit.StepDecay(1.0, every=2)], "stop": 4},
+        "window": {"eta": 1e-9, "stop": [bpjit.NoImprovement(2, 0.01), bpjit.MaxEpochs(30)]},
+        "lengths": {"max_epochs": [3, 6, 9], "history": True},
+        "targets": {"target_error": [0.13, 0.125, 0.0], "eta": 5.0, "updates": "accumulated", "stop": 12},
+        "diverged": {"eta": np.array([0.1, 1e140, 0.2]), "lam": [0.9999, None, 0.9999], "stop": 3},
+    }
+    for name, more in settings.items():
+
+        def work(target: str, more: dict = more) -> dict[str, np.ndarray]:
+            return of_fits(bpjit.train_many(nets, x, y, target=target, threads=1, **more))
+
+        yield f"many, {name}", work
+
+    def own_data(target: str) -> dict[str, np.ndarray]:
+        return of_fits(bpjit.train_many(nets, *own, target=target, threads=1, stop=3))
+
+    def block(target: str) -> dict[str, np.ndarray]:
+        large = bpjit.Networks.random((3, 12, 6, 2), 2, "tanh", "softmax", seed=1)
+        fits = bpjit.train_many(large, X[:5], LABELS[:5], target=target, threads=1, stop=2, rule="adam", seed=[5, 6])
+        return of_fits(fits)
+
+    yield "many, own data", own_data
+    yield "many, blocks", block
+
+
+def prediction() -> Iterator[tuple[str, Work]]:
+    """Outputs, of one network and of many, and errors and gradients."""
+    net = bpjit.Network.random((3, 30, 2), "tanh", "softmax", seed=1)
+    scaled = bpjit.Network.random((3, 4, 2), "tanh", "identity", seed=1, scale=bpjit.Scale.standard(X, Y))
+    nets = bpjit.Networks.random((3, 4, 2), 5, seed=1)
+    large = bpjit.Networks.random((3, 30, 2), 3, seed=1, dtype="float32")
+    own = np.random.default_rng(5).normal(size=(5, 2, 3))
+    yield "predict", lambda target: {"y_hat": net.predict(X, target=target), "one": net.predict(X[0], target=target)}
+    yield "predict scaled", lambda target: {"y_hat": scaled.predict(X, target=target)}
+    yield (
+        "predict many",
+        lambda target: {"y_hat": nets.predict(X, target=target), "own": nets.predict(own, target=target)},
+    )
+    yield "predict many in blocks", lambda target: {"y_hat": large.predict(X, target=target)}
+
+
+def everything() -> list[tuple[str, Work]]:
+    return [*covering(), *training(), *many(), *prediction()]
+
+
+def main(path: str, part: int, parts: int) -> None:
+    results = {}
+    for name, work in everything()[part::parts]:
+        started = time.perf_counter()
+        for key, array in work("cuda").items():
+            results[f"{name}/{key}"] = array
+        print(f"{time.perf_counter() - started:6.2f} s  {name}", flush=True)
+    np.savez(path, **results)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

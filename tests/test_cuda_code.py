@@ -1,0 +1,238 @@
+"""The GPU's machine code, read without a GPU: does it compile, spill, use doubles where it should not, fit a block?"""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install '.[cuda]'"
+)
+
+GENERATIONS = ((8, 0), (9, 0))
+REGISTERS = 1 << 16  # of a multiprocessor
+
+
+def assembler() -> str | None:
+    """NVIDIA's assembler: that of the packages, which is as new as the compiler, or one on the PATH."""
+    spec = importlib.util.find_spec("nvidia")
+    places = list(spec.submodule_search_locations) if spec and spec.submodule_search_locations else []
+    return next((str(path) for place in places for path in Path(place).glob("*/bin/ptxas")), shutil.which("ptxas"))
+
+
+@pytest.fixture(autouse=True)
+def _put_the_device_back():
+    import numba.cuda.dispatcher
+
+    real = numba.cuda.dispatcher.get_current_device
+    yield
+    numba.cuda.dispatcher.get_current_device = real
+
+
+class Code:
+    """What the compiler and the assembler make of a kernel."""
+
+    def __init__(self, kernel, signature, generation, threads, folder) -> None:
+        import numba.cuda.dispatcher
+        from numba import cuda
+
+        # Numba asks the device at hand for its generation where functions call functions; here there may be none.
+        numba.cuda.dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=generation)
+        ptx, _ = cuda.compile(
+            kernel.py_func,
+            signature,
+            device=False,
+            abi="numba",
+            cc=generation,
+            output="ptx",
+            fastmath=True,
+            launch_bounds=threads,
+        )
+        self.ptx = ptx
+        path = folder / "kernel.ptx"
+        path.write_text(ptx)
+        tool = assembler()
+        if tool is None:
+            pytest.skip("no ptxas: pip install nvidia-cuda-nvcc")
+        options = ["-v", "-c", f"-arch=sm_{generation[0]}{generation[1]}", str(path), "-o", str(folder / "kernel.o")]
+        done = subprocess.run([tool, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        report = done.stderr
+        self.registers = int(re.search(r"Used (\d+) registers", report)[1])
+        self.spilled = max(int(count) for count in re.findall(r"(\d+) bytes spill stores", report))
+        shared = re.search(r"(\d+) bytes smem", report)
+        self.shared = int(shared[1]) if shared else 0
+
+    @property
+    def calls(self) -> set[str]:
+        return set(re.findall(r"call\.uni[^;]*?\n\s*(\w+)", self.ptx))
+
+
+def arrays(dtype, *kinds):
+    """Types of arrays: a number is dimensions of the network's dtype, "i2" of integers, "F2" transposed, and so on."""
+    from numba import types
+
+    own = types.float32 if dtype == "float32" else types.float64
+    of = {"i": types.int64, "u": types.uint64, "f": own}
+    found = []
+    for kind in kinds:
+        letter, layout, dimensions = kind
+        found.append(types.Array(of[letter], int(dimensions), layout))
+    return tuple(found)
+
+
+def many_kind(sizes, rule, dtype, **more):
+    from bpjit.kernels import cuda_many
+
+    settings = {
+        "loss": 0,
+        "penalty": False,
+        "masked": False,
+        "adaptive": False,
+        "window": 0,
+        "validated": False,
+        "weighted": (False, False),
+        "rowed": (False, False),
+        "own": False,
+        "threads": cuda_many.team_size(sizes),
+    }
+    activations = ("sigmoid",) * (len(sizes) - 2) + (("softmax",) if sizes[-1] > 1 else ("sigmoid",))
+    return cuda_many.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
+
+
+def many_signature(kind):
+    from numba import types
+
+    t = "C" if kind.threads == 1 else "F"
+    kinds = f"f{t}2 fC1 fC2 fC2 f{t}2 u{t}2 fC2 fC2 f{t}2 u{t}2 uC2 uC1 u{t}2 uC1 fC2 fC1 fC2 fC2".split()
+    integers = [types.UniTuple(types.int64, length) for length in (3, 2, 2)]
+    return (*arrays(kind.dtype, *kinds), *integers)
+
+
+EVERYTHING = {
+    "penalty": True,
+    "masked": True,
+    "adaptive": True,
+    "window": 3,
+    "validated": True,
+    "weighted": (True, True),
+    "rowed": (True, True),
+    "own": True,
+}
+MANY = [
+    # sizes, rule, dtype, bytes that may be spilled, other settings
+    ((2, 2, 1), None, "float32", 0, {}),
+    ((2, 2, 1), "sgd", "float32", 0, {}),
+    ((2, 2, 1), "sgd", "float64", 0, {}),
+    ((2, 4, 1), None, "float32", 0, {}),
+    ((2, 4, 1), "sgd", "float32", 0, {}),
+    ((2, 4, 1), "rprop", "float64", 0, {}),
+    ((2, 4, 1), "adam", "float32", 128, EVERYTHING),
+    ((4, 8, 3), None, "float32", 16, {}),
+    ((8, 10, 1), None, "float32", 512, {}),  # 101 parameters and what they work with are more than 255 registers
+    ((8, 10, 1), "sgd", "float64", 5000, {}),
+    ((64, 32, 10), None, "float32", 0, {}),
+    ((64, 32, 10), "adam", "float32", 0, EVERYTHING),
+    ((16, 32, 32, 4), "nesterov", "float64", 0, {}),
+    ((784, 100, 10), None, "float32", 256, {}),
+]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(("sizes", "rule", "dtype", "spilled", "more"), MANY)
+def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation, tmp_path):
+    from bpjit.kernels import cuda_many
+
+    kind = many_kind(sizes, rule, dtype, **more)
+    threads = cuda_many.launch_for(1, kind.threads).threads
+    code = Code(cuda_many.train_kernel(kind), many_signature(kind), generation, threads, tmp_path)
+    assert dtype == "float64" or ".f64" not in code.ptx
+    assert not code.calls  # all is inlined
+    assert code.registers * threads <= REGISTERS
+    assert code.shared <= 48 << 10
+    assert "ex2.approx" in code.ptx or dtype == "float64"
+    assert code.spilled <= spilled
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 1), (64, 32, 10)])
+def test_kernels_that_predict(sizes, tmp_path):
+    from numba import types
+
+    from bpjit.kernels import cuda_many
+
+    kind = many_kind(sizes, None, "float32")
+    t = "C" if kind.threads == 1 else "F"
+    before = arrays("float32", f"f{t}2", "fC2", "fC2", f"f{t}2", f"u{t}2")
+    signature = (*before, types.int64, *arrays("float32", "fC1", "fC1", "fC3"))
+    threads = cuda_many.launch_for(1, kind.threads).threads
+    code = Code(cuda_many.visit_kernel(kind), signature, (9, 0), threads, tmp_path)
+    assert ".f64" not in code.ptx
+    assert code.spilled == 0
+    assert code.registers * threads <= REGISTERS
+
+
+BATCHES = [
+    ((784, 100, 10), "sgd", "float32", 2, False),
+    ((784, 100, 10), "adam", "float32", 4, True),
+    ((16, 32, 32, 4), "rprop", "float64", 4, False),
+    ((3, 2), "nesterov", "float32", 2, False),
+]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(("sizes", "rule", "dtype", "wide", "shares"), BATCHES)
+def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_path):
+    from numba import types
+
+    from bpjit.kernels import cuda_batch
+
+    activations = ("sigmoid",) * (len(sizes) - 2) + ("softmax",)
+    kind = cuda_batch.Kind(sizes, activations, 3, dtype, rule, rule == "rprop", False, wide, shares)
+    vectors, matrix, order = ("fC1",) * 4, "fC2", ("uC2", "uC1")
+    sets = (matrix, matrix, "fC1") * 2
+    room = ("fC3", *(matrix,) * 4, "fC1", matrix)
+    kinds = *vectors[:2], matrix, *vectors[:3], *sets, *order, "fC1", *room, *vectors[:3]
+    integers = [types.UniTuple(types.int64, length) for length in (5, 2, 2)]
+    threads = cuda_batch.THREADS
+    train = cuda_batch.train_kernel(kind)
+    code = Code(train, (*arrays(dtype, *kinds), *integers), generation, threads, tmp_path)
+    assert dtype == "float64" or ".f64" not in code.ptx
+    assert all("cudaCG" in name for name in code.calls)  # the meeting of all blocks
+    assert code.registers * threads <= REGISTERS
+    assert code.spilled <= 2048  # what 25 arrays are described by, read again between the loops
+    integer = types.int64
+    p, X, Y, c, order = arrays(dtype, "fC1", "fC2", "fC2", "fC1", "uC1")
+    products, z, b, slope, g, E, y_hat = arrays(dtype, *room)
+    stages = (
+        (p, X, order, integer, integer, products),
+        (p, X, Y, c, order, integer, integer, products, z, b, slope, g, E, y_hat, types.boolean),
+        (p, X, p, X, order, integer, integer, b, g, y_hat, types.boolean),
+    )
+    for kernel, signature in zip(cuda_batch.stage_kernels(kind), stages, strict=True):
+        code = Code(kernel, signature, generation, threads, tmp_path)
+        assert dtype == "float64" or ".f64" not in code.ptx
+        assert code.spilled == 0
+        assert not code.calls
+        assert code.registers * threads <= REGISTERS
+
+
+def test_products_read_four_numbers_at_once(tmp_path):
+    """The inner loop of batches: 16 sums from 2 reads of shared memory."""
+    from numba import types
+
+    from bpjit.kernels import cuda_batch
+
+    kind = cuda_batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", "sgd", False, False, 4, False)
+    kernel = cuda_batch.stage_kernels(kind)[0]
+    p, X, order, products = arrays("float32", "fC1", "fC2", "uC1", "fC3")
+    signature = (p, X, order, types.int64, types.int64, products)
+    ptx = Code(kernel, signature, (9, 0), cuda_batch.THREADS, tmp_path).ptx
+    fused = len(re.findall(r"fma\.rn\.ftz\.f32", ptx))
+    assert fused >= 16 * cuda_batch.DEEP
+    assert len(re.findall(r"ld\.shared\.v4\.f32", ptx)) == fused // 8
+    assert np.dtype(kind.dtype).itemsize == 4

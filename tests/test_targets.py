@@ -1,0 +1,160 @@
+"""Targets: what is said where there is no GPU, and that the process goes on."""
+
+import builtins
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+import bpjit
+from bpjit import targets
+
+NET = bpjit.Network.random((2, 2, 1))
+X, Y = [[0, 0], [0, 1]], [0, 1]
+no_gpu = pytest.mark.skipif(bpjit.cuda_info().usable, reason="there is a GPU")
+
+
+@pytest.fixture(autouse=True)
+def _look_anew():
+    targets._look.cache_clear()
+    yield
+    targets._look.cache_clear()
+
+
+def goes_on():
+    assert bpjit.train(NET, X, Y, stop=2, target="auto").target == "cpu"
+
+
+@no_gpu
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: bpjit.train(NET, X, Y, stop=1, target="cuda"),
+        lambda: bpjit.train_many([NET, NET], X, Y, stop=1, target="cuda"),
+        lambda: NET.predict(X, target="cuda"),
+        lambda: bpjit.Networks.of([NET]).predict(X, target="cuda"),
+    ],
+)
+def test_without_a_gpu_every_call_says_what_is_missing(call):
+    with pytest.raises(RuntimeError, match=r'target: "cuda" cannot be used here: .*(numba-cuda|driver|GPU)'):
+        call()
+    goes_on()
+
+
+def test_unknown_targets():
+    with pytest.raises(ValueError, match="target"):
+        bpjit.train(NET, X, Y, stop=1, target="gpu")
+    with pytest.raises(ValueError, match="target"):
+        NET.predict(X, target="tpu")
+
+
+def test_numba_cuda_is_not_installed(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba_cuda" else find(name))
+    info = bpjit.cuda_info()
+    assert not info.usable
+    assert "numba-cuda is not installed" in info.missing
+    assert "pip install 'bpjit[cuda]'" in info.missing
+    with pytest.raises(RuntimeError, match="pip install"):
+        bpjit.train(NET, X, Y, stop=1, target="cuda")
+    goes_on()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+def test_numba_cuda_is_broken_by_numpy(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, globals=None, locals=None, fromlist=(), level=0):
+        if level and fromlist and "cuda" in fromlist:
+            raise AttributeError("module 'numpy' has no attribute 'row_stack'")
+        return real(name, globals, locals, fromlist, level)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    info = bpjit.cuda_info()
+    monkeypatch.undo()
+    assert not info.usable
+    assert "numpy<2.5" in info.missing
+    goes_on()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+class TestDrivers:
+    """A driver's answers, made up."""
+
+    def test_too_old(self, monkeypatch):
+        from bpjit.kernels import cuda
+
+        monkeypatch.setattr(cuda.driver, "driver", Driver((12, 4)))
+        monkeypatch.setattr(cuda, "toolkit_version", lambda: (13, 0))
+        info = bpjit.cuda_info()
+        assert not info.usable
+        assert info.driver == "12.4"
+        assert "too old" in info.missing
+        assert "numba-cuda[cu12]" in info.missing
+        goes_on()
+
+    def test_no_gpu_behind_it(self, monkeypatch):
+        from bpjit.kernels import cuda
+
+        monkeypatch.setattr(cuda.driver, "driver", Driver((13, 0)))
+        monkeypatch.setattr(cuda.cuda, "is_available", lambda: False)
+        assert "no GPU" in bpjit.cuda_info().missing
+
+    def test_in_trouble(self, monkeypatch):
+        from bpjit.kernels import cuda
+
+        monkeypatch.setattr(cuda, "look", lambda: 1 / 0)
+        info = bpjit.cuda_info()
+        assert not info.usable
+        assert "ZeroDivisionError" in info.missing
+        goes_on()
+
+    @pytest.mark.parametrize(
+        ("text", "kind", "words"),
+        [
+            ("[CUresult.CUDA_ERROR_OUT_OF_MEMORY] Call to cuMemAlloc", MemoryError, "too little memory"),
+            ("[CUresult.CUDA_ERROR_LAUNCH_FAILED] Call to cuLaunchKernel", RuntimeError, "LAUNCH_FAILED"),
+        ],
+    )
+    def test_errors_in_our_words(self, text, kind, words):
+        from bpjit.kernels import cuda
+
+        with pytest.raises(kind, match=words) as caught, cuda.in_our_words():
+            raise cuda.CudaAPIError(text, text)
+        assert "target" in str(caught.value)
+        goes_on()
+
+
+class Driver:
+    def __init__(self, version):
+        self.get_version = lambda: version
+
+
+def test_the_command_prints_what_was_found():
+    done = subprocess.run([sys.executable, "-m", "bpjit.cuda_info"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    usable = bpjit.cuda_info().usable
+    assert done.returncode == (0 if usable else 2)
+    assert done.stdout.startswith("usable")
+
+
+def test_importing_bpjit_imports_no_cuda():
+    code = (
+        "import sys, {}; sys.exit(any(name.startswith(('numba.cuda', 'numba_cuda', 'cuda.')) for name in sys.modules))"
+    )
+    codes = [
+        subprocess.run([sys.executable, "-c", code.format(name)], check=False).returncode for name in ("numba", "bpjit")
+    ]
+    assert codes[1] == codes[0]  # should numba itself import it, we cannot help it
+
+
+def test_auto_looks_for_a_gpu_only_where_there_is_much_to_do(monkeypatch):
+    asked = []
+    usable = targets.CudaInfo(True, "")
+    monkeypatch.setattr(targets, "_look", lambda: asked.append(1) or usable)
+    monkeypatch.setattr(targets._look, "cache_clear", lambda: None, raising=False)
+    assert targets.as_target("auto", 1e6) == "cpu"
+    assert not asked
+    assert targets.as_target("auto", 1e12) == "cuda"
+    assert targets.as_target("cpu", 1e12) == "cpu"
