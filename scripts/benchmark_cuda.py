@@ -1,12 +1,12 @@
-"""Measure bpjit on a GPU beside its CPU kernels and, where installed, PyTorch (with CUDA graphs) and JAX on the same GPU.
+"""Measure bpjit on a GPU beside its CPU kernels, and PyTorch (with CUDA graphs) and JAX on that GPU where installed.
 
     python scripts/benchmark.py --target cuda
     python scripts/benchmark_cuda.py many_xor mnist_batch128 --dtype float32
 
-Results are checked against the CPU before anything is timed. Each line says how many picoseconds or nanoseconds bpjit
-takes for a sample of a network, what share of the GPU's peak arithmetic that is, and for everything else its time divided
-by bpjit's: 2.00 takes twice as long. Medians of calls in turns; a call trains from host arrays to host arrays, "kernel"
-counts the time on the device alone, from arrays that lie there.
+Results are checked against the CPU before anything is timed. Each line says how many picoseconds bpjit takes for a
+sample of a network, what share of the peak arithmetic of the GPU that is, and for everything else its time divided by
+that of bpjit: 2.00 takes twice as long. Medians of calls in turns; a call trains from host arrays to host arrays,
+"kernel" is what twice as many epochs take more.
 
 Exit code 2 where there is no GPU to use.
 """
@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,9 @@ class Problem:
             if work.output == "softmax":
                 self.Y = np.eye(work.sizes[-1], dtype=dtype)[rng.integers(0, work.sizes[-1], work.samples)]
         self.nets = bpjit.Networks.random(work.sizes, self.networks, output=work.output, dtype=dtype)
+        self.batch = work.updates if isinstance(work.updates, int) else len(self.X)
+        if work.updates == "stochastic":
+            self.batch = 1
         self.visits = self.networks * len(self.X) * self.epochs
 
     def settings(self) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def by_torch(problem: Problem) -> Run | None:
     """PyTorch, all networks in one batched product, an update captured in a CUDA graph and replayed."""
     if importlib.util.find_spec("torch") is None:
         return None
-    import torch
+    torch = import_module("torch")
 
     if not torch.cuda.is_available():
         return None
@@ -163,7 +167,7 @@ def by_torch(problem: Problem) -> Run | None:
         bias = torch.tensor(-np.asarray(thresholds)[:, None], dtype=dtype, device=device, requires_grad=True)
         layers.append((W, bias))
     parameters = [part for layer in layers for part in layer]
-    size = {"accumulated": len(X), "stochastic": 1}.get(work.updates, work.updates)  # type: ignore[call-overload]
+    size = problem.batch
     x = torch.empty((size, X.shape[1]), dtype=dtype, device=device)
     y = torch.empty((size, Y.shape[1]), dtype=dtype, device=device)
 
@@ -209,15 +213,15 @@ def by_jax(problem: Problem) -> Run | None:
     """JAX, networks by vmap, all epochs in one compiled scan."""
     if importlib.util.find_spec("jax") is None:
         return None
-    import jax
+    jax = import_module("jax")
 
     jax.config.update("jax_enable_x64", problem.dtype == "float64")
     if jax.default_backend() != "gpu":
         return None
-    import jax.numpy as jnp
+    jnp = import_module("jax.numpy")
 
     work = problem.work
-    size = {"accumulated": len(problem.X), "stochastic": 1}.get(work.updates, work.updates)  # type: ignore[call-overload]
+    size = problem.batch
     batches = len(problem.X) // size
     X = jnp.asarray(problem.X[: batches * size]).reshape(batches, size, -1)
     Y = jnp.asarray(problem.Y[: batches * size]).reshape(batches, size, -1)
@@ -257,8 +261,7 @@ def peak(dtype: str) -> float:
     """Multiply-adds a second that the device can do."""
     from bpjit.kernels import cuda
 
-    device = cuda.cuda.get_current_device()
-    return float(device.MULTIPROCESSOR_COUNT * CORES[dtype] * device.CLOCK_RATE * 1e3)
+    return CORES[dtype] * cuda.cycles_a_second()
 
 
 def measure(name: str, work: Workload, dtype: str, options: argparse.Namespace) -> None:
@@ -287,12 +290,9 @@ def measure(name: str, work: Workload, dtype: str, options: argparse.Namespace) 
     others = "  ".join(
         f"{label} {value / medians['bpjit']:.2f}" for label, value in medians.items() if label != "bpjit"
     )
-    print(
-        f"{name:18} {dtype}  call {medians['bpjit']:.4f} s, kernel {alone:.4f} s, "
-        f"{1e12 * alone / problem.visits:.1f} ps a sample, {100 * share:.0f} % of peak; one core {on_cpu / alone:.0f}x the "
-        f"kernel  {others}",
-        flush=True,
-    )
+    print(f"{name:18} {dtype}  call {medians['bpjit']:.4f} s, kernel {alone:.4f} s,", end=" ")
+    print(f"{1e12 * alone / problem.visits:.1f} ps a sample, {100 * share:.0f} % of peak;", end=" ")
+    print(f"one core {on_cpu / alone:.0f}x the kernel  {others}", flush=True)
 
 
 def script(options: argparse.Namespace) -> int:

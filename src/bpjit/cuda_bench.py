@@ -49,7 +49,8 @@ class CudaBench(Bench):
             "planes": places.planes,
         }
         self.state = Table(places.rows, len(self.members), self.dtype, self.threads)
-        for name, array in rows.items():
+        nothing_collected = np.zeros((len(self.members), places.undo - places.gradient))
+        for name, array in ({"G": nothing_collected} | rows).items():
             self.state.put(self.firsts[name], array)
         mask = self.group.trainable.astype(self.dtype) if kind.masked else np.ones(1, self.dtype)
         self._mask = to_device(mask)

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib.metadata
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -96,8 +97,16 @@ def free_memory() -> int:
 def run(kernel: Any, launch: Launch, *arguments: Any) -> None:
     """Launch a kernel and wait for its end."""
     with in_our_words():
-        kernel[launch](*arguments)
+        _configured(kernel, launch)(*arguments)
         cuda.synchronize()
+
+
+@functools.cache
+def _configured(kernel: Any, launch: Launch) -> Any:
+    """A kernel ready to be launched. That few blocks do not fill a GPU is known."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Grid size")
+        return kernel[launch]
 
 
 def to_device(array: np.ndarray) -> Any:
@@ -143,6 +152,12 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """An array on the device, of whatever is there."""
     with in_our_words():
         return cuda.device_array(shape, dtype)
+
+
+def cycles_a_second() -> float:
+    """Of all multiprocessors together."""
+    device = cuda.get_current_device()
+    return 1e3 * float(device.MULTIPROCESSOR_COUNT * device.CLOCK_RATE)
 
 
 def multiprocessors() -> int:
