@@ -87,7 +87,7 @@ def from_torch(model):
     ],
 )
 def test_pytorch(net, rule, lr, factor, weight_decay):
-    """As the table has it: E is l/2 times ``MSELoss``; the loss times λ, weight_decay = 2(1 − λ), lr = η for any rule."""
+    """As the table has it: E is l/2 times ``MSELoss``; λ times the loss, weight_decay = 2(1 − λ), lr = η."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     model = in_torch(torch, net)
     x, y = torch.tensor(X), torch.tensor(Y)
@@ -124,7 +124,7 @@ def test_gradient_terms_in_pytorch(net):
 
 
 def test_cross_entropy_in_pytorch(net):
-    """Softmax: ``CrossEntropyLoss`` of the net inputs; sigmoid: l times ``BCEWithLogitsLoss``, a mean over outputs too."""
+    """Softmax: ``CrossEntropyLoss`` of the net inputs; sigmoid: l times ``BCEWithLogitsLoss``."""
     torch = pytest.importorskip("torch", reason="torch is not installed")
     z = in_torch(torch, net)[:3](torch.tensor(X))
     labels = np.arange(12) % 2
