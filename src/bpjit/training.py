@@ -96,7 +96,7 @@ def train(
     train_thresholds : False leaves all thresholds as they are
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders
-    target : "auto" or "cpu"
+    target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
     threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
         does not depend on it, to the last bit
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
