@@ -158,3 +158,9 @@ def test_auto_looks_for_a_gpu_only_where_there_is_much_to_do(monkeypatch):
     assert not asked
     assert targets.as_target("auto", 1e12) == "cuda"
     assert targets.as_target("cpu", 1e12) == "cpu"
+
+
+def test_the_function_and_the_module_of_its_name_are_one():
+    code = "import bpjit, bpjit.cuda_info; print(bpjit.cuda_info().usable)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() in ("True", "False"), done.stderr
