@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import bpjit
-from bpjit.laid_open import Step
+from bpjit.tracing import Step
 
 X, Y, ETA = [[0.05, 0.10]], [[0.01, 0.99]], 0.5
 W = [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]]  # w1 w3 / w2 w4, w5 w7 / w6 w8

@@ -187,7 +187,7 @@ def test_compiled_equals_the_plain_sweep_at_every_node(seed):
 
 
 def test_many_points_in_several_blocks(monkeypatch):
-    from bpjit import program
+    from bpjit.graph import program
 
     e = (X * Y + graph.exp(X)).compile()
     points = np.random.default_rng(0).normal(size=(5, 7, 2))
@@ -348,7 +348,7 @@ def test_what_cannot_be_drawn():
     pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match="at most 60 nodes, got 101"):
         graph_of(100).sweep(x=1).draw()
-    with pytest.raises(TypeError, match="ax: expected the axes"):
+    with pytest.raises(TypeError, match="ax: expected matplotlib axes"):
         X.sweep(x=1).draw(ax=3)
 
 

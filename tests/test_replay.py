@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import replay
+from bpjit.replay import writing
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 Y = np.array([0.0, 1.0, 1.0, 0.0])
@@ -142,7 +142,7 @@ def test_the_picture_over_one_input(tmp_path):
 
 def test_moments_lie_where_the_error_changes(tmp_path):
     fit = bpjit.train(start(), X, Y, eta=5.0, stop=3000)
-    epochs = np.array(replay.moments(fit, 200, 0))
+    epochs = np.array(writing.moments(fit, 200, 0))
     assert epochs[0] == 0
     assert epochs[-1] == 3000
     assert 100 <= len(epochs) <= 202
@@ -169,8 +169,8 @@ def test_the_best_epoch_has_a_frame(tmp_path):
 
 def test_the_curve_keeps_the_extremes():
     values = np.random.default_rng(0).random(100_000)
-    xs, ys = replay.strips(np.arange(100_000.0), values)
-    assert len(xs) <= 2 * replay.STRIPS
+    xs, ys = writing.strips(np.arange(100_000.0), values)
+    assert len(xs) <= 2 * writing.STRIPS
     assert (min(ys), max(ys)) == (float(f"{values.min():.6g}"), float(f"{values.max():.6g}"))
     assert xs == sorted(xs)
 
@@ -224,7 +224,7 @@ def test_a_training_that_ended_inside_an_epoch(tmp_path):
     settings = {"eta": 0.1, "stop": bpjit.TimeLimit(1e-3)}
     fit = bpjit.train(start(), A, A[:, 0] > 0, **settings)
     assert fit.stopped_by == "TimeLimit"
-    assert fit._state["memory"].counters[replay.POSITION] > 0
+    assert fit._state["memory"].counters[writing.POSITION] > 0
     header, arrays = played(fit, tmp_path)
     assert fit.epochs < header["epochs"][-1] < fit.epochs + 1
     assert np.array_equal(arrays["parameters"][-1], fit.network.parameters.astype(np.float32))
@@ -252,7 +252,7 @@ def test_resumed_inside_an_epoch_after_a_pickle(tmp_path):
 def test_what_stopped_while_it_validated_begins_with_the_next_epoch():
     fit = bpjit.train(start(), X, Y, eta=1.0, validation=(X, Y), stop=3)
     memory = fit._state["memory"]._replace(counters=fit._state["memory"].counters.copy())
-    memory.counters[replay.POSITION] = 4 + 2
+    memory.counters[writing.POSITION] = 4 + 2
     session = dataclasses.replace(fit._origin, state={**fit._state, "memory": memory, "shape": (4, 4, 1)}).begin()
     session.run(4)
     assert (session.epoch, session.inside_an_epoch) == (4, False)

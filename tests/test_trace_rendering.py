@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.equations import ACTIVATIONS
-from bpjit.notation import CHINESE, Style
+from bpjit.tracing.equations import ACTIVATIONS
+from bpjit.tracing.notation import CHINESE, Style
 from cases import HIDDEN, LOSSES
 from test_tracing import PAIRS, S1
 

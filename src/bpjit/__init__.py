@@ -7,11 +7,11 @@
 array([1, 0])
 """
 
-from . import descent, graph, unit
-from .chain import ChainRule, chain_rule
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .evaluation import error, gradient, jacobian
 from .fit import Fit, Progress
-from .laid_open import Trace
 from .learner_bank import LearnerBank, Snapshot
 from .many import Fits, train_many
 from .network import Network
@@ -23,10 +23,13 @@ from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
 from .targets import CudaInfo, cuda_info
-from .tracing import lay_open, trace
 from .training import compile, train
-from .unit import Unit
 from .version import __version__
+
+if TYPE_CHECKING:
+    from . import descent, graph, plot, unit
+    from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
+    from .unit import Unit
 
 __all__ = [
     "SGD",
@@ -77,8 +80,28 @@ __all__ = [
     "jacobian",
     "lay_open",
     "multi_start",
+    "plot",
     "trace",
     "train",
     "train_many",
     "unit",
 ]
+
+# What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
+_ROOMS = ("descent", "graph", "plot", "unit")
+_ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing") | {"Unit": "unit"}
+
+if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
+
+    def __getattr__(name: str) -> Any:
+        """A room, or a public name that lives in one."""
+        if name in _ROOMS:
+            return import_module(f".{name}", __name__)  # which also makes it an attribute
+        if name in _ROOM_OF:
+            thing = globals()[name] = getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)
+            return thing
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -50,7 +50,7 @@ def axes(ax: Any, inches: tuple[float, float] = (6.0, 4.0), three_d: bool = Fals
         from matplotlib.axes import Axes as AxesClass
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("bpjit.plot needs matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
+        raise ImportError("pictures need matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
     if ax is None:
         return Figure(inches, layout="constrained").add_subplot(projection="3d" if three_d else None)
     if not isinstance(ax, AxesClass):

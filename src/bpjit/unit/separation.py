@@ -7,14 +7,13 @@ on both sides. For XOR it is (½, ½), the middle of (0, 0) and (1, 1) and of (0
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .arguments import as_inputs, as_numbers
-
-if TYPE_CHECKING:
-    from .unit import Unit
+from ..arguments import as_inputs, as_numbers
+from .drawing import draw_meeting, draw_sides
+from .neuron import Unit, as_labels
 
 CLOSE = 1e-9  # how far the two means may lie apart, relative to the spread of the data
 
@@ -47,8 +46,6 @@ class Separation:
 
         Needs matplotlib (``bpjit[plot]``) and two inputs; returns the axes.
         """
-        from .unit_drawing import draw_meeting, draw_sides
-
         if self.X.shape[1] != 2:
             raise ValueError(f"draw: expected samples with two inputs, got {self.X.shape[1]}")
         if self.unit is not None:
@@ -93,8 +90,6 @@ def separate(X: Any, Y: Any) -> Separation:
     >>> print(unit.separate(unit.CORNERS, unit.TRUTH_TABLES["XOR"]))
     not linearly separable: (0.5, 0.5) = 0.5·(0, 1) + 0.5·(1, 0) of class 1 = 0.5·(0, 0) + 0.5·(1, 1) of class 0
     """
-    from .unit import Unit, as_labels
-
     numbers = as_numbers("X", X, "finite numbers of shape (m, d), one sample a row")
     if numbers.ndim != 2:
         raise ValueError(f"X: expected finite numbers of shape (m, d), one sample a row, got shape {numbers.shape}")

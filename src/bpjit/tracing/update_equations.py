@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .architecture import views
+from ..architecture import views
 from .equations import Block, Row, added, at, factor, group, number, product, titled, trained_of
 from .notation import Names, Style
 
 if TYPE_CHECKING:
+    from ..setting import Setting
     from .laid_open import Step
-    from .setting import Setting
 
 
 class Shown(NamedTuple):

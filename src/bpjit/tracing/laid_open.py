@@ -1,6 +1,6 @@
 """What a trace consists of: a ``Layer`` and a ``LaidOpen`` for a sample, a ``Step`` for an update, ``Trace`` for all.
 
-They hold numbers and compute none; ``tracing`` fills them. How a trace shows itself stands in ``equations.py`` and
+They hold numbers and compute none; ``opening.py`` fills them. How a trace shows itself stands in ``equations.py`` and
 ``rendering.py``.
 """
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .arguments import as_flag
-from .kernels import terms
-from .kernels.batch import Steps
-from .network import Network
+from ..arguments import as_flag
+from ..kernels import terms
+from ..kernels.batch import Steps
+from ..network import Network
+from ..setting import Setting
 from .notation import Style
-from .setting import Setting
 
 if TYPE_CHECKING:
     from .comparing import Comparison
@@ -246,7 +246,7 @@ class Trace:
 
     def compare(self, my_numbers: dict[str, Any], *, step: int = 1, rtol: float | None = None) -> Comparison:
         """Which of a learner's own numbers are right, and what may be behind those that are wrong: see
-        ``bpjit.comparing.compare``."""
+        ``tracing.comparing.compare``."""
         from .comparing import compare
 
         return compare(self, my_numbers, step=step, rtol=rtol)

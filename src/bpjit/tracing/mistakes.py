@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .architecture import views
+from ..architecture import views
+from ..kernels import terms
+from ..kernels.layers import Units
 from .backprop import Backprop
-from .kernels import terms
-from .kernels.layers import Units
 
 
 class UpdatedWeights(Backprop):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import as_array, describe
-from .descent_functions import Function
-from .drawing import axes_of
-from .expression import Expression
+from ..arguments import as_array, describe
+from ..graph.expression import Expression
+from ..plot.canvas import axes
+from .functions import Function
 
 if TYPE_CHECKING:
-    from .descent import Path
+    from .descending import Path
     from .differences import Derivative
 
 FINE, COARSE = 121, 61  # numbers of points along each axis of contours and of a surface
@@ -34,13 +34,13 @@ def draw_paths(paths: list[Path], ax: Any, kind: str, limits: Any, labels: Any) 
     if len(words) != len(paths):
         raise ValueError(f"labels: expected {len(paths)}, one for each path, got {len(words)}")
     if n == 1:
-        ax = axes_of(ax, (6, 4))
+        ax = axes(ax, (6, 4))
         _draw_curve(ax, paths, words, ranges[0])
     elif kind == "contour":
-        ax = axes_of(ax, (6, 5.4))
+        ax = axes(ax, (6, 5.4))
         _draw_contours(ax, paths, words, ranges)
     else:
-        ax = axes_of(ax, (7, 6), projection="3d")
+        ax = axes(ax, (7, 6), three_d=True)
         if not hasattr(ax, "plot_surface"):
             raise TypeError('ax: a surface needs axes made with projection="3d"')
         _draw_surface(ax, paths, words, ranges)
@@ -152,7 +152,7 @@ def _draw_surface(ax: Any, paths: list[Path], words: list[str], ranges: np.ndarr
 
 def draw_errors(found: Derivative, ax: Any, slope: float | None) -> Any:
     """See ``Derivative.draw``."""
-    ax = axes_of(ax, (6, 4))
+    ax = axes(ax, (6, 4))
     usable = np.isfinite(found.errors) & (found.errors > 0)
     ax.loglog(found.steps[usable], found.errors[usable], color="0.5", label="estimated error")
     if slope is not None:

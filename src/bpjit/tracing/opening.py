@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from . import rules
-from .architecture import views
-from .arguments import as_flag, as_integer, as_seed
-from .evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
-from .fit import Fit
-from .kernels import terms
-from .kernels.batch import NESTEROV, TOTAL, UPDATES, Steps
-from .kernels.layers import LOSS_CODES, SOFTMAX, Units
-from .kernels.online import Samples
+from .. import rules
+from ..architecture import views
+from ..arguments import as_flag, as_integer, as_seed
+from ..evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
+from ..fit import Fit
+from ..kernels import terms
+from ..kernels.batch import NESTEROV, TOTAL, UPDATES, Steps
+from ..kernels.layers import LOSS_CODES, SOFTMAX, Units
+from ..kernels.online import Samples
+from ..network import Network
+from ..rules import Rule, as_rule
+from ..schedules import AdaptiveRate, Schedule, as_schedule, check_penalty
+from ..session import Session
+from ..setting import Setting, as_batch_size, as_trainable
+from ..training import take_up
 from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace
-from .network import Network
-from .rules import Rule, as_rule
-from .schedules import AdaptiveRate, Schedule, as_schedule, check_penalty
-from .session import Session
-from .setting import Setting, as_batch_size, as_trainable
 from .stepping import Update, updates_of
-from .training import take_up
 
 MOST_NUMBERS = 1 << 27  # of a trace, 1 GiB
 

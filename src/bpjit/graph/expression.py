@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_numbers, as_real, describe
-from .compiled_graph import Compiled
+from ..arguments import as_numbers, as_real, describe
+from .compiled import Compiled
 from .program import CONSTANT, VARIABLE, Program
 from .sweep import Sweep
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .drawing import axes_of
-from .network import Network
+from ..arguments import as_inputs, describe
+from ..network import Network
+from ..plot.canvas import axes
+from .neuron import Unit, as_labels
 
 if TYPE_CHECKING:
     from .separation import Separation
@@ -15,9 +17,31 @@ if TYPE_CHECKING:
 FINE = 301
 
 
+def draw(model: Unit | Network, X: Any, Y: Any, ax: Any = None) -> Any:
+    """Two classes of points in the plane, the side that a unit or a network calls 1 in grey, and the line of the unit,
+    or of every unit in the network's first layer.
+
+    Parameters
+    ----------
+    model : a ``Unit`` or a ``Network`` with two inputs and one output
+    X : (m, 2) inputs
+    Y : (m,) classes, 0 or 1
+    ax : axes of matplotlib; None makes new ones
+
+    Returns
+    -------
+    the axes
+    """
+    net = model.network if isinstance(model, Unit) else model
+    if not isinstance(net, Network) or (net.sizes[0], net.sizes[-1]) != (2, 1):
+        raise ValueError(f"model: expected a Unit or a Network with two inputs and one output, got {describe(model)}")
+    X = as_inputs("X", X, 2, np.dtype(np.float64))
+    return draw_sides(net, X, as_labels("Y", Y, len(X)), ax)
+
+
 def draw_sides(net: Network, X: np.ndarray, Y: np.ndarray, ax: Any) -> Any:
-    """See ``unit.draw``."""
-    ax = axes_of(ax, (4, 4))
+    """See ``draw``."""
+    ax = axes(ax, (4, 4))
     low, high = _frame(ax, X)
     x, y = np.meshgrid(np.linspace(low[0], high[0], FINE), np.linspace(low[1], high[1], FINE))
     side = net.predict(np.stack([x.ravel(), y.ravel()], -1)).reshape(x.shape) >= 0.5
@@ -31,7 +55,7 @@ def draw_sides(net: Network, X: np.ndarray, Y: np.ndarray, ax: Any) -> Any:
 
 def draw_meeting(proof: Separation, ax: Any) -> Any:
     """See ``Separation.draw``: for each class lines between the samples whose mean is the point where they meet."""
-    ax = axes_of(ax, (4, 4))
+    ax = axes(ax, (4, 4))
     _frame(ax, proof.X)
     assert proof.shares is not None
     assert proof.point is not None

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from .architecture import views
-from .kernels import terms
-from .kernels.layers import LOSS_CODES, Units
+from ..architecture import views
+from ..kernels import terms
+from ..kernels.layers import LOSS_CODES, Units
+from ..setting import Setting
 from .laid_open import LaidOpen, Step
-from .setting import Setting
 
 
 class Backprop:

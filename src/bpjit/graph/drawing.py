@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from .drawing import axes_of
+from ..plot.canvas import axes
 from .program import Program
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def draw_sweep(sweep: Sweep, program: Program, ax: Any, digits: int) -> Any:
     heights = _heights(list(ways.values()) + [[(name, 0)] for name in names if not ways])
     layers = max(layer for _, layer in heights) + 1
     rows = max(heights.values()) - min(heights.values()) + 1
-    ax = axes_of(ax, (INCHES[0] * layers + 0.4, INCHES[1] * rows + 0.4))
+    ax = axes(ax, (INCHES[0] * layers + 0.4, INCHES[1] * rows + 0.4))
     places = {place: (INCHES[0] * place[1], INCHES[1] * height) for place, height in heights.items()}
     at = {place[0]: position for place, position in places.items() if isinstance(place[0], str)}
     boxes = {}

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_choice, as_integer, describe
-from .console import progress_bar
-from .files import write_whole
-from .fit import Fit
-from .kernels.batch import POSITION
-from .network import Network
+from ..arguments import as_choice, as_integer, describe
+from ..console import progress_bar
+from ..files import write_whole
+from ..fit import Fit
+from ..kernels.batch import POSITION
+from ..network import Network
+from ..session import Origin, Session
 from .reel import Reel, short
-from .session import Origin, Session
 
 LANGUAGES = ("en", "zh")
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
@@ -207,4 +207,4 @@ def page(header: dict[str, Any], numbers: dict[str, np.ndarray]) -> str:
 
 def source(name: str) -> str:
     """A file of the folder ``page``."""
-    return files("bpjit").joinpath("page", name).read_text("utf-8")
+    return files("bpjit.replay").joinpath("page", name).read_text("utf-8")

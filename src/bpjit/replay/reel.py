@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from . import formulas
-from .kernels.layers import CROSS_ENTROPY, LOSS_CODES
-from .kernels.online import Samples
-from .laid_open import LaidOpen
-from .network import Network
-from .rules import SGD
-from .session import Origin, Session
-from .tracing import lay_open_at
+from .. import formulas
+from ..kernels.layers import CROSS_ENTROPY, LOSS_CODES
+from ..kernels.online import Samples
+from ..network import Network
+from ..rules import SGD
+from ..session import Origin, Session
+from ..tracing.laid_open import LaidOpen
+from ..tracing.opening import lay_open_at
 
 MOST_SAMPLES, FEWEST_SAMPLES = 16, 4  # laid open
 FEWEST_FRAMES = 40

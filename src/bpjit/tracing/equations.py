@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .kernels.layers import LOSS_CODES, lose
+from ..kernels.layers import LOSS_CODES, lose
 from .notation import Names, Style
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import as_array
+from ..arguments import as_array
 
 if TYPE_CHECKING:
     from .expression import Expression

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .architecture import views
-from .arguments import as_choice, as_flag, as_integer, keep
+from ..architecture import views
+from ..arguments import as_choice, as_flag, as_integer, keep
 
 if TYPE_CHECKING:
     from .laid_open import Step

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .arguments import as_choice
-from .kernels import graph as kernels
-from .operations import along
+from ..arguments import as_choice
+from ..kernels import graph as kernels
+from ..operations import along
 
 # How an operation on numbers is written; any other one as name(operands).
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_array, as_choice, as_real, describe
+from ..arguments import as_array, as_choice, as_real, describe
+from .drawing import draw_errors
 
 KINDS = ("forward", "central")
 EPSILON = float(np.finfo(np.float64).eps)
@@ -49,8 +50,6 @@ class Derivative:
 
         Needs matplotlib (``bpjit[plot]``); returns the axes.
         """
-        from .descent_drawing import draw_errors
-
         return draw_errors(self, ax, None if slope is None else as_real("slope", slope))
 
     def __str__(self) -> str:

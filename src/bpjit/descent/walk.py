@@ -1,5 +1,5 @@
 """What a descent walks on and how it steps: a function with its gradient, checked and in one form, and a rule with its
-state. The loop stands in ``descent.py``."""
+state. The loop stands in ``descending.py``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_array, as_choice, as_real, describe
-from .descent_functions import Function
+from ..arguments import as_array, as_choice, as_real, describe
+from ..formulas import select
+from ..graph.expression import Expression
+from ..kernels.layers import rule_step
+from ..rules import SGD, Adam, Nesterov, Rprop, Rule, as_rule, lookahead, moving_average, plain
 from .differences import numerical_gradient
-from .expression import Expression
-from .formulas import select
-from .kernels.layers import rule_step
-from .rules import SGD, Adam, Nesterov, Rprop, Rule, as_rule, lookahead, moving_average, plain
+from .functions import Function
 
 UPDATES = AT_ONCE, ONE_AFTER_ANOTHER = "at once", "one after another"
 

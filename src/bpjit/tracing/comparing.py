@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arguments import as_integer, as_real, describe
+from ..arguments import as_integer, as_real, describe
 from .mistakes import MISTAKES
 from .notation import KEYS, Names, Style, numbers_of
 
 if TYPE_CHECKING:
+    from ..setting import Setting
     from .laid_open import Step, Trace
-    from .setting import Setting
 
 NEARLY = 4.0  # half units of the last digit: as far as rounding on the way may lead
 LARGEST_SHARE = 0.05  # of a number: what its last digit may leave open, or one digit would fit nearly everything

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .arguments import as_choice, as_integer, describe
+from ..arguments import as_choice, as_integer, describe
+from ..text_table import markdown_table, text_table
+from .drawing import draw_sweep
 from .program import Local, Program
-from .text_table import markdown_table, text_table
 
 if TYPE_CHECKING:
-    from .graph import Expression
+    from .expression import Expression
 
 
 class Sweep:
@@ -113,8 +114,6 @@ class Sweep:
         ------
         ValueError : a graph of more than 60 nodes, which no picture can show
         """
-        from .graph_drawing import draw_sweep
-
         return draw_sweep(self, self._program, ax, as_integer("digits", digits, low=1, high=17))
 
     def __str__(self) -> str:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .evaluation import no_samples
-from .kernels.batch import POSITION, Memory
-from .kernels.online import Samples
-from .session import Session
+from ..evaluation import no_samples
+from ..kernels.batch import POSITION, Memory
+from ..kernels.online import Samples
+from ..session import Session
 
 
 class Update(NamedTuple):

@@ -1,10 +1,5 @@
-"""Gradient descent and ascent on a plain function of n variables, in a loop to read: start somewhere, take the
-gradient, step against it, repeat. Two of the texts explain it so, one on Himmelblau's surface, one on a neuron that
-multiplies.
-
-The gradient comes from the caller, from a computational graph, or from differences. A rule turns it into a step, the
-same rules as in training: the gradient is a compass, the rule the wheel and the throttle.
-"""
+"""Descents and ascents, in a loop to read: start somewhere, take the gradient, step against it, repeat; and random
+nudges, which take none. What is walked on and how it steps stands in ``walk.py``."""
 
 from __future__ import annotations
 
@@ -14,27 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from . import streams
-from .arguments import as_choice, as_integer, as_real, as_seed, describe
-from .descent_functions import Function, hill, himmelblau, multiplying_neuron
-from .differences import Derivative, derivative, numerical_gradient
-from .rules import Rule
+from .. import streams
+from ..arguments import as_choice, as_integer, as_real, as_seed, describe
+from ..rules import Rule
+from .drawing import draw_paths
 from .walk import AT_ONCE, Stepper, Walk
-
-__all__ = [
-    "Derivative",
-    "Function",
-    "Path",
-    "derivative",
-    "draw",
-    "hill",
-    "himmelblau",
-    "maximise",
-    "minimise",
-    "multiplying_neuron",
-    "nudge",
-    "numerical_gradient",
-]
 
 
 @dataclass(frozen=True)
@@ -233,8 +212,6 @@ def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None, 
     ------
     ImportError : matplotlib is missing (``bpjit[plot]``)
     """
-    from .descent_drawing import draw_paths
-
     several = [paths] if isinstance(paths, Path) else list(paths)
     if not several or not all(isinstance(path, Path) for path in several):
         raise TypeError(f"paths: expected a Path or several, got {describe(paths)}")

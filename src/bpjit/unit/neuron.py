@@ -1,10 +1,4 @@
-"""The single unit: a neuron with weights and a threshold, the perceptron's learning rule, and what one such unit can
-and cannot do.
-
-A unit computes f(Σ_i w_i x_i − θ). With the step function, the pumpkin-book chapter's functional unit, it draws one
-straight line through the plane: AND, OR and NOT lie on two sides of a line, XOR does not, and two layers of units do
-it. The visual text writes the same neuron with a bias, a = f(pa) with pa = Σ w·x + b, and b = −θ.
-"""
+"""A neuron with weights and a threshold, the gates that it can be, and the perceptron's learning rule."""
 
 from __future__ import annotations
 
@@ -13,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import formulas
-from .arguments import as_array, as_choice, as_inputs, as_integer, as_real, describe
-from .network import Network
-from .separation import Separation, separate
-
-__all__ = ["CORNERS", "GATES", "TRUTH_TABLES", "Learning", "Separation", "Unit", "draw", "separate", "xor_network"]
+from .. import formulas
+from ..arguments import as_array, as_choice, as_inputs, as_integer, as_real
+from ..network import Network
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """The inputs of a truth table with two inputs, in the order of ``TRUTH_TABLES``."""
@@ -258,27 +249,3 @@ def xor_network() -> Network:
         hidden="step",
         output="step",
     )
-
-
-def draw(model: Unit | Network, X: Any, Y: Any, ax: Any = None) -> Any:
-    """Two classes of points in the plane, the side that a unit or a network calls 1 in grey, and the line of the unit,
-    or of every unit in the network's first layer.
-
-    Parameters
-    ----------
-    model : a ``Unit`` or a ``Network`` with two inputs and one output
-    X : (m, 2) inputs
-    Y : (m,) classes, 0 or 1
-    ax : axes of matplotlib; None makes new ones
-
-    Returns
-    -------
-    the axes
-    """
-    from .unit_drawing import draw_sides
-
-    net = model.network if isinstance(model, Unit) else model
-    if not isinstance(net, Network) or (net.sizes[0], net.sizes[-1]) != (2, 1):
-        raise ValueError(f"model: expected a Unit or a Network with two inputs and one output, got {describe(model)}")
-    X = as_inputs("X", X, 2, np.dtype(np.float64))
-    return draw_sides(net, X, as_labels("Y", Y, len(X)), ax)

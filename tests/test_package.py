@@ -1,0 +1,52 @@
+"""What ``import bpjit`` loads, and what it leaves until someone asks for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import bpjit
+
+ROOMS = ("descent", "graph", "plot", "replay", "tracing", "unit")
+
+
+def loaded_after(code):
+    """The modules of bpjit that a new process has loaded after this code, the package left out of their names."""
+    code += "\nimport sys; print(*[name.removeprefix('bpjit.') for name in sys.modules if name.startswith('bpjit.')])"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_training_needs_none_of_the_rooms():
+    loaded = loaded_after("import bpjit; bpjit.Network.random((2, 2, 1))")
+    assert "training" in loaded
+    assert not [name for name in loaded if name.split(".")[0] in ROOMS]
+
+
+@pytest.mark.parametrize(
+    ("code", "room"),
+    [
+        ("from bpjit import graph; graph.variables('a b')", "graph"),
+        ("import bpjit; bpjit.graph.variables('a b')", "graph"),
+        ("import bpjit; bpjit.descent.himmelblau(0, 0)", "descent"),
+        ("import bpjit; bpjit.plot.surface", "plot"),
+        ("import bpjit; bpjit.Unit([1, 1], 1.5)", "unit"),
+        ("import bpjit; bpjit.unit.CORNERS", "unit"),
+        ("from bpjit import trace; assert callable(trace)", "tracing"),
+        ("import bpjit.tracing; from bpjit.tracing import opening; assert bpjit.trace is opening.trace", "tracing"),
+    ],
+)
+def test_a_room_is_there_when_asked_for(code, room):
+    assert room in loaded_after(code)
+
+
+def test_every_public_name_is_there_and_listed():
+    for name in bpjit.__all__:
+        assert getattr(bpjit, name) is not None
+    assert set(bpjit.__all__) <= set(dir(bpjit))
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'bpjit' has no attribute 'grahp'"):
+        bpjit.grahp  # noqa: B018
+    with pytest.raises(ImportError, match="grahp"):
+        from bpjit import grahp  # noqa: F401
