@@ -13,7 +13,8 @@ import numpy as np
 
 import bpjit
 import watermelon
-from script_tools import BadInput, Help, figure, positive, run, save_figure, table, whole
+from bpjit.plot.canvas import new_figure
+from script_tools import BadInput, Help, add_figure, check_figure, positive, run, save_figure, table, whole
 from train_watermelon import read_csv
 
 
@@ -40,7 +41,7 @@ def draw(found: bpjit.Table, errors: np.ndarray, path: Path) -> None:
     chosen = [i for i, row in enumerate(found.settings) if row["lam"] is not None]
     order = sorted(chosen, key=lambda i: -found.settings[i]["lam"])
     rest = [1.0 - found.settings[i]["lam"] for i in order]
-    picture = figure((7, 4))
+    picture = new_figure((7, 4))
     axes = picture.add_subplot()
     axes.errorbar(rest, found.mean[order], errors[order], color="black", marker="o", capsize=3, label="left out")
     axes.plot(rest, found.training[order], color="black", linestyle="--", marker="s", label="training")
@@ -50,8 +51,7 @@ def draw(found: bpjit.Table, errors: np.ndarray, path: Path) -> None:
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     if not 1e-12 <= options.low < options.high < 1:
         raise BadInput(f"--low, --high: expected 1e-12 <= low < high < 1, got {options.low:g} and {options.high:g}")
     name, X, labels = read(options.data)
@@ -108,7 +108,6 @@ def script(options: argparse.Namespace) -> int:
         print("The range ends there: try a larger --high.")
     if options.figure is not None:
         draw(found, error, options.figure)
-        print(f"\nfigure: {options.figure}")
     return 0
 
 
@@ -124,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--low", type=positive, default=1e-6, help="smallest 1 - lambda")
     parser.add_argument("--high", type=positive, default=1e-1, help="largest 1 - lambda")
     parser.add_argument("--seed", type=int, default=0, help="of starts and folds")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

@@ -10,12 +10,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 import bpjit
-from script_tools import Help, figure, positive, quartiles, run, save_figure, table, unless_interrupted, whole
+from bpjit.plot.canvas import new_figure
+from script_tools import (
+    Help,
+    add_figure,
+    check_figure,
+    positive,
+    quartiles,
+    run,
+    save_figure,
+    table,
+    unless_interrupted,
+    whole,
+)
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([0.0, 1.0, 1.0, 0.0])
@@ -96,7 +107,7 @@ def show_errors(fits: dict[str, list[bpjit.Fit]]) -> None:
 
 def draw(fits: dict[str, list[bpjit.Fit]], options: argparse.Namespace) -> None:
     """All error curves in grey, that of the median start in black."""
-    picture = figure((11, 4), options.figure)
+    picture = new_figure((11, 4))
     panels = picture.subplots(1, len(KINDS), sharex=True, sharey=True)
     for kind, ax in zip(KINDS, panels, strict=True):
         several = fits[kind.name]
@@ -108,12 +119,10 @@ def draw(fits: dict[str, list[bpjit.Fit]], options: argparse.Namespace) -> None:
         ax.set(title=kind.name, xlabel="epochs")
     panels[0].set_ylabel("E")
     save_figure(picture, options.figure)
-    print(f"\nfigure: {options.figure}")
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     fits = compare(options)
     all_there = show_counts(fits, options)
     show_errors(fits)
@@ -132,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--init", choices=("glorot", "uniform01", "he", "normal"), default="glorot", help="the starts")
     parser.add_argument("--seeds", type=whole, default=50, help="how many starts")
     parser.add_argument("--seed", type=int, default=0, help="of the first start")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from bpjit import descent, graph
-from script_tools import Help, figure, run, save_figure
+from bpjit.plot.canvas import new_figure
+from script_tools import Help, add_figure, check_figure, run, save_figure
 
 TEXT = {(2.0, 1.0): (6.0, 2.0, 5.0)}  # a, b: e, ∂e/∂a, ∂e/∂b
 
@@ -33,6 +33,7 @@ def expected(a: float, b: float) -> tuple[str, tuple[float, ...]]:
 
 
 def script(options: argparse.Namespace) -> int:
+    check_figure(options.figure)
     e, a, b = expression(), options.a, options.b
     sweep = e.sweep(a=a, b=b)
     print(f"e = {e} with c = a + b and d = b + 1, at a = {a:g}, b = {b:g}\n")
@@ -49,10 +50,9 @@ def script(options: argparse.Namespace) -> int:
     for name, x, y in zip(("e", "de/da", "de/db"), found, numbers, strict=True):
         print(f"{name:6s} {x:.12g}   {who}: {y:.12g}")
     if options.figure is not None:
-        picture = figure((8, 3), options.figure)
+        picture = new_figure((8, 3))
         sweep.draw(picture.add_subplot())
         save_figure(picture, options.figure)
-        print(f"\nfigure: {options.figure}")
     return int(any(differ))
 
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="computational_graph.py", description=__doc__, formatter_class=Help)
     parser.add_argument("-a", type=finite, default=2.0, help="where")
     parser.add_argument("-b", type=finite, default=1.0, help="where")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 import bpjit
 from bpjit import descent
-from script_tools import Help, figure, positive, run, save_figure, table, whole
+from bpjit.plot.canvas import new_figure
+from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table, whole
 
 STARTS = ((0.0, 0.0), (-1.0, 3.0), (-4.0, -1.0), (2.0, -4.0), (-0.2, -1.0), (5.0, 5.0))
 CLIMBS = ((0.0, 0.1), (4.5, 0.1), (0.0, 0.5), (-0.5, 0.9), (0.0, 1.0), (1.9, 1.1))  # start, η
@@ -86,7 +87,7 @@ def how(x: np.ndarray) -> str:
 
 
 def draw(paths: list[descent.Path], climbs: list[descent.Path], path: Path) -> None:
-    picture = figure((12, 6), path)
+    picture = new_figure((12, 6))
     left, right = picture.subplots(1, 2)
     descent.draw(paths[: len(STARTS)], left)
     shown = (0, 1, 3, 5)
@@ -94,12 +95,10 @@ def draw(paths: list[descent.Path], climbs: list[descent.Path], path: Path) -> N
     descent.draw([climbs[k] for k in shown], right, labels=labels)
     right.legend(loc="lower center")
     save_figure(picture, path)
-    print(f"\nfigure: {path}")
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     if options.eta is None and options.rule == "sgd":
         options.eta = 0.01
     paths = descend(options)
@@ -118,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=whole, default=5000, help="at most, of each descent")
     parser.add_argument("--starts", type=whole, default=6, help="random starts besides the fixed ones")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

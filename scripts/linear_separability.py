@@ -16,7 +16,9 @@ import numpy as np
 
 import bpjit
 from bpjit import unit
-from script_tools import Help, figure, positive, run, save_figure, table
+from bpjit.plot.canvas import new_figure
+from bpjit.text_table import text_table
+from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table
 
 CORNERS = np.array(unit.CORNERS, float)
 
@@ -30,7 +32,7 @@ def decide() -> bool:
         found = verdicts[name] = unit.separate(CORNERS, labels)
         answer = f"yes: {found.unit!r}" if found.separable else "no"
         rows.append([name, " ".join(map(str, labels)), answer])
-    print(left_table(("gate", "for 00 01 10 11", "one unit?"), rows))
+    print(text_table(("gate", "for 00 01 10 11", "one unit?"), rows))
     proof = verdicts["XOR"]
     print(f"\nXOR is {proof}.")
     print("With all samples of a class on one side of a line, so are their means: one point cannot be on both sides.")
@@ -47,7 +49,7 @@ def learn(options: argparse.Namespace) -> bool:
         found = bpjit.Unit([0, 0]).learn(CORNERS, labels, eta=options.eta)
         right &= found.converged == unit.separate(CORNERS, labels).separable
         rows.append([name, " ".join(map(str, found.mistakes)), str(found)])
-    print(left_table(("gate", "mistakes in each epoch", ""), rows))
+    print(text_table(("gate", "mistakes in each epoch", ""), rows))
     return right
 
 
@@ -77,15 +79,8 @@ def sigmoid_neuron() -> bool:
     return round(float(y_hat), 2) == 0.87 and round(error, 2) == 0.13
 
 
-def left_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A text table, all columns to the left."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = (header, ["-" * width for width in widths], *rows)
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-
-
 def draw(path: Path) -> None:
-    picture = figure((14, 3.9), path)
+    picture = new_figure((14, 3.9))
     panels = picture.subplots(1, 4)
     for name, ax in zip(("AND", "OR"), panels, strict=False):
         unit.separate(CORNERS, unit.TRUTH_TABLES[name]).draw(ax)
@@ -95,12 +90,10 @@ def draw(path: Path) -> None:
     unit.draw(unit.xor_network(), CORNERS, unit.TRUTH_TABLES["XOR"], panels[3])
     panels[3].set_title("XOR: two lines, two layers")
     save_figure(picture, path)
-    print(f"\nfigure: {path}")
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     right = [decide(), learn(options), two_layers(), sigmoid_neuron()]
     if options.figure is not None:
         draw(options.figure)
@@ -110,7 +103,7 @@ def script(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="linear_separability.py", description=__doc__, formatter_class=Help)
     parser.add_argument("--eta", type=positive, default=1.0, help="learning rate of the perceptron's rule")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 import bpjit
 from bpjit import plot
-from script_tools import Help, figure, positive, run, save_figure, table, whole
+from bpjit.plot.canvas import new_figure
+from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table, whole
 
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([0.0, 1.0, 1.0, 0.0])
@@ -176,20 +177,18 @@ def compare(options: argparse.Namespace) -> None:
 
 def draw(fits: bpjit.Fits, path: Path) -> None:
     """How many starts ended at which error."""
-    picture = figure((7, 4))
+    picture = new_figure((7, 4))
     axes = plot.minima_histogram(fits.error, ax=picture.add_subplot())
     axes.set_title(f"XOR from {len(fits):,} starts")
     save_figure(picture, path)
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     fits = find(options)
     compare(options)
     if options.figure is not None:
         draw(fits, options.figure)
-        print(f"\nfigure: {options.figure}")
     return 0
 
 
@@ -208,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--box", type=positive, default=30.0, help="bounds of the parameters for annealing")
     parser.add_argument("--seed", type=int, default=0, help="of the first start")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the networks")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bpjit import descent
-from script_tools import Help, figure, positive, run, save_figure, table
+from bpjit.plot.canvas import new_figure
+from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table
 
 STARTS = ((5.0, 6.0), (-5.0, -6.0))
 STEP = 0.01
@@ -81,7 +81,7 @@ def words(point: Sequence[float] | np.ndarray) -> str:
 
 
 def draw(options: argparse.Namespace, found: descent.Derivative) -> None:
-    picture = figure((12, 5.6), options.figure)
+    picture = new_figure((12, 5.6))
     left, right = picture.subplots(1, 2)
     neuron = descent.multiplying_neuron
     paths = [descent.nudge(neuron, start, step=options.step, steps=LONG, seed=options.seed) for start in STARTS]
@@ -90,12 +90,10 @@ def draw(options: argparse.Namespace, found: descent.Derivative) -> None:
     left.set_title(f"a b: {LONG} nudges (circle, square), {LONG // 5} steps of ascent", fontsize=10)
     found.draw(right, slope=math.e * STARTS[0][1] / STARTS[0][0])
     save_figure(picture, options.figure)
-    print(f"\nfigure: {options.figure}")
 
 
 def script(options: argparse.Namespace) -> int:
-    if options.figure is not None:
-        figure((1, 1), options.figure)  # before the work: is there anything to draw with, and to?
+    check_figure(options.figure)
     as_told = nudges(options)
     equal = derivatives(options)
     found = limit(options)
@@ -108,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="multiplying_neuron.py", description=__doc__, formatter_class=Help)
     parser.add_argument("--step", type=positive, default=STEP, help="size of a step")
     parser.add_argument("--seed", type=int, default=0, help="of the nudges")
-    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+    add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 
 

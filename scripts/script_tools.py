@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 import bpjit
+from bpjit.plot.canvas import new_figure
+from bpjit.text_table import text_table
 
 
 class BadInput(ValueError):
@@ -69,12 +71,7 @@ def positive(text: str) -> float:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A text table: the first column aligned to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = [
-        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in (header, ["-" * width for width in widths], *rows))
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return text_table(header, rows, left=1)
 
 
 def quartiles(values: Sequence[float], form: str) -> str:
@@ -98,20 +95,27 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
         raise BadInput(f"{path}: {wanted}") from None
 
 
-def figure(inches: tuple[float, float], path: Path | None = None) -> Any:
-    """An empty matplotlib figure that needs no display; ``BadInput`` if there is no matplotlib, or no folder for it."""
-    if path is not None and not path.absolute().parent.is_dir():
+def add_figure(parser: argparse.ArgumentParser) -> None:
+    """The option ``--figure``."""
+    parser.add_argument("--figure", type=Path, help="write a picture to this file (needs matplotlib)")
+
+
+def check_figure(path: Path | None) -> None:
+    """Before the work: is there anything to draw with, and a folder to write to, if a picture is wanted at all?"""
+    if path is None:
+        return
+    if not path.absolute().parent.is_dir():
         raise BadInput(f"--figure: expected a file in a folder that exists, got {path}")
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadInput("--figure needs matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
-    return Figure(inches, layout="constrained")
+        new_figure((1, 1))
+    except ImportError as problem:
+        raise BadInput(f"--figure: {problem}") from None
 
 
 def save_figure(picture: Any, path: Path) -> None:
-    """Write a figure in the format that the file's name ends with."""
+    """Write a figure in the format that the file's name ends with, and say so."""
     try:
         picture.savefig(path, dpi=150)
     except (OSError, ValueError) as problem:
         raise BadInput(f"{path}: {problem}") from None
+    print(f"\nfigure: {path}")

@@ -15,6 +15,7 @@ from .evaluation import as_network
 from .many import Fits, train_many
 from .network import Network
 from .networks import Networks
+from .text_table import aligned
 
 # What may differ from network to network, and so stand in a grid.
 SETTINGS = ("eta", "rule", "lam", "max_epochs", "target_error")
@@ -99,10 +100,7 @@ class Table:
             [*(_word(row[name]) for name in names), *(f"{value:.6g}" for value in values)]
             for row, *values in zip(self.settings, self.mean, self.std, self.training, strict=True)
         ]
-        widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in (header, *rows)
-        )
+        return aligned([header, *rows], left=0)
 
     __repr__ = __str__
 

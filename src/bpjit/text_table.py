@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, aligned to the left, with a line under the header."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+def aligned(lines: Sequence[Sequence[str]], left: int | None = None) -> str:
+    """Cells in columns: the first ``left`` columns aligned to the left, the others to the right; None: all left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    left = len(widths) if left is None else left
+    rows = (
+        (cell.ljust(width) if place < left else cell.rjust(width) for place, (cell, width) in enumerate(pairs))
+        for pairs in (zip(line, widths, strict=True) for line in lines)
     )
+    return "\n".join("  ".join(row).rstrip() for row in rows)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int | None = None) -> str:
+    """Aligned columns with a line under the header."""
+    return aligned([header, ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)], *rows], left)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

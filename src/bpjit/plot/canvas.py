@@ -44,15 +44,26 @@ CHINESE = {
 FAMOUS = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei")
 
 
-def axes(ax: Any, inches: tuple[float, float] = (6.0, 4.0), three_d: bool = False) -> Axes:
-    """The axes to draw into: those given, or those of a new figure that needs no display."""
+def new_figure(inches: tuple[float, float]) -> Any:
+    """An empty figure that needs no display.
+
+    Raises
+    ------
+    ImportError : no matplotlib
+    """
     try:
-        from matplotlib.axes import Axes as AxesClass
         from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("pictures need matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from None
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: python -m pip install 'bpjit[plot]', or matplotlib") from error
+    return Figure(inches, layout="constrained")
+
+
+def axes(ax: Any, inches: tuple[float, float] = (6.0, 4.0), three_d: bool = False) -> Axes:
+    """The axes to draw into: those given, or those of a new figure."""
     if ax is None:
-        return Figure(inches, layout="constrained").add_subplot(projection="3d" if three_d else None)
+        return new_figure(inches).add_subplot(projection="3d" if three_d else None)
+    from matplotlib.axes import Axes as AxesClass
+
     if not isinstance(ax, AxesClass):
         raise TypeError(f"ax: expected matplotlib axes, such as plt.subplots()[1], or None, got {describe(ax)}")
     return ax
