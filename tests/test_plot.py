@@ -400,12 +400,53 @@ def test_a_path_lies_on_the_surface_in_three_dimensions():
     [
         ({"limits": (1, 0, 0, 1)}, "limits: expected"),
         ({"paths": [[[1, 2, 3]]]}, "paths: expected arrays of points"),
-        ({"f": lambda x, y: x / max(x, 0) if x > 0 else np.inf}, "f: expected finite values"),
+        ({"f": lambda x, y: np.inf}, "f: expected finite values within the limits, got none"),
+        ({"f": bpjit.graph.variable("x") ** 2}, "f: expected an expression of two variables, got x"),
     ],
 )
 def test_wrong_arguments_of_a_surface(arguments, message):
     with pytest.raises(ValueError, match=message):
         plot.surface(**{"f": bowl, **arguments})
+
+
+@pytest.mark.parametrize("three_d", [False, True])
+def test_descents_on_their_function_and_on_its_graph(three_d):
+    himmelblau = bpjit.descent.himmelblau
+    x, y = bpjit.graph.variables("x y")
+    expression = (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
+    drawn = []
+    for f in (himmelblau, expression):
+        down = {
+            "short": bpjit.descent.minimise(f, (0, 0), eta=0.01),
+            "long": bpjit.descent.minimise(f, (-4, 4), eta=0.01),
+        }
+        ax = plot.surface(f, down, three_d=three_d)
+        named = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+        assert list(named) == ["short", "long"]
+        for name, path in down.items():
+            if three_d:
+                np.testing.assert_allclose(np.transpose(named[name].get_data_3d()), np.c_[path.points, path.values])
+            else:
+                np.testing.assert_array_equal(named[name].get_xydata(), path.points)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+        drawn.append(ax)
+    if not three_d:
+        np.testing.assert_allclose(*(ax.collections[0].levels for ax in drawn), rtol=1e-12)
+
+
+def test_the_axes_bear_the_names_of_the_variables():
+    ax = plot.surface(bpjit.descent.multiplying_neuron)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "b")
+
+
+@pytest.mark.parametrize("three_d", [False, True])
+@pytest.mark.parametrize("f", [lambda x, y: np.sqrt(x) + y * y, lambda x, y: 1 / int(x > 0) * x + y * y])
+def test_where_a_function_ends_its_surface_does(f, three_d):
+    ax = plot.surface(f, limits=(-2, 2, -1, 1), three_d=three_d)
+    ax.figure.canvas.draw()
+    if not three_d:
+        lowest = min(path.vertices[:, 0].min() for path in ax.collections[0].get_paths() if len(path.vertices))
+        assert 0 <= lowest < 0.05
 
 
 # --- Minima, and classes.

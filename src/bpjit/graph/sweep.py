@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import as_choice, as_integer, describe
 from ..text_table import markdown_table, text_table
-from .drawing import draw_sweep
 from .program import Local, Program
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class Sweep:
         ------
         ValueError : a graph of more than 60 nodes, which no picture can show
         """
+        from .drawing import draw_sweep
+
         return draw_sweep(self, self._program, ax, as_integer("digits", digits, low=1, high=17))
 
     def __str__(self) -> str:

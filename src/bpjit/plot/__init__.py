@@ -10,7 +10,8 @@ English.
 from .classes import confusion_matrix
 from .curves import activations, error_curves, minima_histogram
 from .diagram import network
-from .maps import decision_boundary, surface
+from .maps import decision_boundary
+from .surfaces import surface
 
 __all__ = [
     "activations",

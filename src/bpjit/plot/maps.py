@@ -1,23 +1,19 @@
-"""Pictures over two variables: what a network answers over two of its inputs, and the surface of a function with the
-paths that went down it.
-"""
+"""What a network answers over two of its inputs, as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, as_flag, as_inputs, as_integer, describe
+from ..arguments import as_array, as_inputs, as_integer, describe
 from ..evaluation import as_network
 from ..network import Network
-from .canvas import AREAS, DARK, HATCHES, LIGHT, MARKERS, STYLES, Axes, axes, dress, speaker
+from .canvas import AREAS, DARK, HATCHES, LIGHT, MARKERS, Axes, axes, dress, speaker
 
 FLOAT = np.dtype(np.float64)
 POINTS = 160  # of a grid, along each side
-
-# --- A network over two inputs.
 
 
 def decision_boundary(
@@ -155,107 +151,3 @@ def _samples(ax: Axes, places: np.ndarray, targets: np.ndarray | None, labels: S
             marker = MARKERS[number % len(MARKERS)]
             ax.scatter(*places[classes == number].T, c=face, marker=marker, label=labels[number], **dots)
         ax.legend(loc="best", framealpha=0.9)
-
-
-# --- A function of two variables.
-
-
-def surface(
-    f: Callable[[float, float], float],
-    paths: Any = (),
-    *,
-    limits: Sequence[float] = (-5.0, 5.0, -5.0, 5.0),
-    three_d: bool = False,
-    language: str = "en",
-    ax: Any = None,
-) -> Axes:
-    """The surface of a function of two variables, as level lines or in three dimensions, with paths on it.
-
-    Levels lie closer where the function is small, so that minima show.
-
-    Parameters
-    ----------
-    f : takes two numbers and returns one
-    paths : one path or several: arrays of points, [shape: (n, 2)], or records that have such ``points``; a dictionary
-        gives their names. A circle is the start of a path, a star its end
-    limits : (left, right, bottom, top)
-    three_d : draw in three dimensions; ``ax`` decides where it is given
-    language : "en" or "zh"
-    ax : matplotlib axes to draw into, perhaps with ``projection="3d"``; None makes a figure
-
-    Raises
-    ------
-    ValueError, TypeError : limits or paths of another form, or values of f that are not finite
-
-    Notes
-    -----
-    Source: the text on neurons, layers and networks, which shows gradient descent on Himmelblau's function.
-
-    Examples
-    --------
-    >>> import bpjit.plot
-    >>> ax = bpjit.plot.surface(lambda x, y: x**2 + 3 * y**2, [[[4, 3], [2, 1], [0, 0]]])
-    >>> ax.lines[0].get_xdata().tolist()
-    [4.0, 2.0, 0.0]
-    """
-    if not callable(f):
-        raise TypeError(f"f: expected a function of two numbers, got {describe(f)}")
-    box = as_array("limits", limits, FLOAT, "(left, right, bottom, top)").ravel()
-    if box.shape != (4,) or box[0] >= box[1] or box[2] >= box[3]:
-        raise ValueError(
-            f"limits: expected (left, right, bottom, top) with left < right and bottom < top, got {limits}"
-        )
-    routes, three_d, say = as_paths(paths), as_flag("three_d", three_d), speaker(language)
-    ax = axes(ax, (6.0, 5.0), three_d)
-    x, y = np.linspace(box[0], box[1], POINTS), np.linspace(box[2], box[3], POINTS)
-    values = np.array([[float(f(float(a), float(b))) for a in x] for b in y])
-    if not np.isfinite(values).all():
-        raise ValueError("f: expected finite values within the limits, got NaN or infinity; give other limits")
-    if ax.name == "3d":
-        ax.plot_surface(*np.meshgrid(x, y), values, cmap="Greys", alpha=0.55, rcount=50, ccount=50, linewidth=0)
-    else:
-        levels = np.unique(np.quantile(values, np.linspace(0, 1, 24) ** 2))
-        if len(levels) > 2:
-            ax.contourf(x, y, values, levels, cmap="Greys", alpha=0.5)
-            ax.contour(x, y, values, levels[1:-1], colors="0.45", linewidths=0.6)
-        ax.set(xlim=box[:2], ylim=box[2:])
-    for place, (name, points) in enumerate(routes):
-        _path(ax, f, points, place, name or (say("path") if len(routes) == 1 else f"{say('path')} {place + 1}"))
-    ax.set(xlabel="x", ylabel="y")
-    if routes:
-        ax.legend(loc="upper right")
-    return dress(ax)
-
-
-def as_paths(paths: Any) -> list[tuple[str, np.ndarray]]:
-    """Names and points, [shape: (n, 2)], of one path or several."""
-    if isinstance(paths, Mapping):
-        given = [(str(name), path) for name, path in paths.items()]
-    elif hasattr(paths, "points") or (isinstance(paths, np.ndarray) and paths.ndim == 2):
-        given = [("", paths)]
-    else:
-        given = [("", path) for path in paths]
-    found = []
-    for name, path in given:
-        expected = "arrays of points, each of shape (n, 2), or records that have such points"
-        points = as_array("paths", getattr(path, "points", path), FLOAT, expected)
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(f"paths: expected {expected}, got shape {points.shape}")
-        found.append((name, points))
-    return found
-
-
-def _path(ax: Axes, f: Callable[[float, float], float], points: np.ndarray, place: int, name: str) -> None:
-    """One path, from a circle to a star."""
-    corners = [points[:, 0], points[:, 1]]
-    over = {}
-    if ax.name == "3d":
-        corners.append(np.array([float(f(float(a), float(b))) for a, b in points]))
-        over = {"zorder": 10}
-    color = (LIGHT, DARK, "black", "#4f8a4c", "#8256a0")[place % 5]
-    marker = MARKERS[1 + place % (len(MARKERS) - 2)]
-    look = {"color": color, "linestyle": STYLES[place % len(STYLES)], **over}
-    ax.plot(*corners, marker=marker, markersize=4, markevery=max(1, len(points) // 15), label=name, **look)
-    ends = {"color": color, "markeredgecolor": "black", "linestyle": "none", **over}
-    ax.plot(*[corner[:1] for corner in corners], "o", markersize=9, **ends)
-    ax.plot(*[corner[-1:] for corner in corners], "*", markersize=14, **ends)
