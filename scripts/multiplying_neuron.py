@@ -86,8 +86,9 @@ def draw(options: argparse.Namespace, found: descent.Derivative) -> None:
     neuron = descent.multiplying_neuron
     paths = [descent.nudge(neuron, start, step=options.step, steps=LONG, seed=options.seed) for start in STARTS]
     paths += [descent.maximise(neuron, start, eta=options.step, steps=LONG // 5) for start in STARTS]
-    descent.draw(paths, left, limits=[(-10, 10), (-10, 10)])
-    left.set_title(f"a b: {LONG} nudges (circle, square), {LONG // 5} steps of ascent", fontsize=10)
+    labels = [f"{path.steps} {'nudges' if path.goal == 'nudge' else 'steps of ascent'}" for path in paths]
+    descent.draw(paths, left, limits=[(-10, 10), (-10, 10)], labels=labels)
+    left.set_title("a b", fontsize=10)
     found.draw(right, slope=math.e * STARTS[0][1] / STARTS[0][0])
     save_figure(picture, options.figure)
 
