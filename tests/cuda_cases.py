@@ -114,6 +114,20 @@ def training() -> Iterator[tuple[str, Work]]:
 
     yield "resumed", resumed
 
+    def already_there(target: str) -> dict[str, np.ndarray]:
+        data: tuple = (X, Y)
+        if target == "cuda":
+            from bpjit.kernels import cuda
+
+            data = tuple(cuda.to_device(array) for array in data)
+        fit = bpjit.train(net, *data, target=target, updates=4, stop=2)
+        y_hat = fit.network.predict(data[0], target=target)
+        fits = bpjit.train_many(bpjit.Networks.of([net, net]), *data, target=target, threads=1, stop=1)
+        many = {f"many {key}": array for key, array in of_fits(fits).items()}
+        return of_fit(fit) | {"y_hat": y_hat.copy_to_host() if target == "cuda" else y_hat} | many
+
+    yield "data on the device", already_there
+
 
 def many() -> Iterator[tuple[str, Work]]:
     """Many networks: settings, shares of the data, ends and orders of their own."""

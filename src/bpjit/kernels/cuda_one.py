@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,9 @@ class _Trainer:
         self.sizes, self.activations, self.rule, self.size = tuple(sizes), tuple(activations), rule, size
         self.dtype = np.dtype(dtype)
         self._sent: dict[int, Any] = {}
+        self._in_order: Any = None
+        self._ahead: Any = None  # the orders being made, and for which epochs
+        self._maker = ThreadPoolExecutor(1, "bpjit")
 
     def there(self, array: Any) -> Any:
         """An array on the device; what was sent once stays."""
@@ -63,12 +67,20 @@ class _Trainer:
         return self._sent[id(array)][1]
 
     def orders(self, task: Task, first: int, count: int) -> Any:
-        """The orders of some epochs, on the device."""
-        if task.shuffle and count > 0:
-            return to_device(shared_orders(task.order_key, first, count, task.D.numbers).view(np.uint64))
-        if "in order" not in self.__dict__:
-            self.__dict__["in order"] = to_device(np.arange(len(task.D.X), dtype=np.uint64)[None])
-        return self.__dict__["in order"]
+        """The orders of some epochs, on the device. Meanwhile those of the next are made, by a thread of their own."""
+        if not task.shuffle or count == 0:
+            if self._in_order is None:
+                self._in_order = to_device(np.arange(len(task.D.X), dtype=np.uint64)[None])
+            return self._in_order
+        key, numbers = task.order_key, task.D.numbers
+        made = np.empty((0, len(numbers)), np.int64)
+        if self._ahead is not None and self._ahead[0] == (key, first):
+            made = self._ahead[1].result()[:count]
+        if len(made) < count:
+            made = np.concatenate([made, shared_orders(key, first + len(made), count - len(made), numbers)])
+        following = key, first + count
+        self._ahead = following, self._maker.submit(shared_orders, *following, count, numbers)
+        return to_device(made.view(np.uint64))
 
     def __call__(
         self,
