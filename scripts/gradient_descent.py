@@ -22,6 +22,16 @@ from script_tools import Help, add_figure, check_figure, positive, run, save_fig
 STARTS = ((0.0, 0.0), (-1.0, 3.0), (-4.0, -1.0), (2.0, -4.0), (-0.2, -1.0), (5.0, 5.0))
 CLIMBS = ((0.0, 0.1), (4.5, 0.1), (0.0, 0.5), (-0.5, 0.9), (0.0, 1.0), (1.9, 1.1))  # start, η
 NEAR = 1e-4
+# On Himmelblau's function, whose slopes are steep.
+ETAS = {
+    "sgd": 0.01,
+    "momentum": 0.001,
+    "nesterov": 0.001,
+    "quickprop": 0.001,
+    "adagrad": 1.0,
+    "rmsprop": 0.01,
+    "adam": 0.05,
+}
 
 
 def minimum_of(path: descent.Path) -> int | None:
@@ -99,8 +109,8 @@ def draw(paths: list[descent.Path], climbs: list[descent.Path], path: Path) -> N
 
 def script(options: argparse.Namespace) -> int:
     check_figure(options.figure)
-    if options.eta is None and options.rule == "sgd":
-        options.eta = 0.01
+    if options.eta is None:
+        options.eta = ETAS.get(options.rule)
     paths = descend(options)
     arrived = show_descents(paths, options)
     climbs = show_climbs(10)
@@ -113,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gradient_descent.py", description=__doc__, formatter_class=Help)
     rules = [rule.name for rule in bpjit.rules.RULES.values()]
     parser.add_argument("--rule", choices=rules, default="sgd", help="what turns a gradient into a step")
-    parser.add_argument("--eta", type=positive, help="learning rate (0.01 for sgd, else the rule's default)")
+    parser.add_argument("--eta", type=positive, help="learning rate (one that suits the rule; rmsprop hovers at any)")
     parser.add_argument("--steps", type=whole, default=5000, help="at most, of each descent")
     parser.add_argument("--starts", type=whole, default=6, help="random starts besides the fixed ones")
     parser.add_argument("--seed", type=int, default=0, help="of the random starts")
