@@ -11,11 +11,9 @@ from .bench import Bench
 from .groups import Data, Group
 from .kernels import cuda, cuda_many, packs
 from .kernels.cuda import to_device
-from .kernels.cuda_many import Kind, Table
+from .kernels.cuda_many import Kind
+from .kernels.cuda_table import Table, at_once, by_column
 from .kernels.layers import LOSS_CODES
-from .network import Network
-
-FRACTION = 0.4  # of the memory that is free, for the networks trained at once
 
 
 class CudaBench(Bench):
@@ -30,7 +28,7 @@ class CudaBench(Bench):
         row = cuda_many.places_of(kind).rows * 3 * group.net.dtype.itemsize
         tables = sum(table is not None for data in (group.D, group.V) for table in (data.c, data.row))
         row += group.D.m * 8 * (tables + int(kind.own))
-        return max(1, int(FRACTION * cuda.free_memory() / row))
+        return at_once(row)
 
     # --- Seats.
 
@@ -157,11 +155,6 @@ class CudaBench(Bench):
         return errors.copy_to_host()
 
 
-def by_column(rows: np.ndarray, threads: int) -> Any:
-    """A table with a column for each network, laid out for teams of so many threads, on the device."""
-    return to_device(rows) if threads == 1 else to_device(rows.T).T
-
-
 def kind_of(group: Group) -> Kind:
     """What the kernels for a group are compiled for."""
     net, rule = group.net, group.rules[0]
@@ -184,24 +177,3 @@ def kind_of(group: Group) -> Kind:
         own=group.own_orders and group.shuffle and group.size is not None,
         threads=cuda_many.team_size(net.sizes),
     )
-
-
-def predict_many(net: Network, parameters: np.ndarray, X: np.ndarray, own: bool, y_hat: np.ndarray) -> None:
-    """Outputs of networks like ``net`` with these parameters for samples X, [shape: (m, d)], or (networks · m, d) where
-    each has its own. Writes y_hat, [shape: (networks, m, l)]."""
-    (count, m, l), dtype, n = y_hat.shape, net.dtype, parameters.shape[1]
-    kind = cuda_many.kind_to_visit(net.sizes, (*net.hidden, net.output), dtype, own)
-    there, nothing = to_device(X), cuda.empty((0,), dtype)
-    ones = by_column(np.ones((1, 1), dtype), kind.threads)
-    at_once = max(1, int(FRACTION * cuda.free_memory() / ((m * (l + 1) + n) * 8)))
-    for first in range(0, count, at_once):
-        part = np.arange(first, min(first + at_once, count))
-        table = Table(n, len(part), dtype, kind.threads)
-        table.put(0, parameters[part])
-        row = by_column(
-            (np.arange(m)[:, None] + m * part).astype(np.uint64) if own else np.zeros((1, 1), np.uint64), kind.threads
-        )
-        outputs, launch = cuda.empty((m, l, len(part)), dtype), cuda_many.launch_for(len(part), kind.threads)
-        kernel = cuda_many.visit_kernel(kind)
-        cuda.run(kernel, launch, table.T, there, there, ones, row, m, nothing, nothing, outputs)
-        y_hat[part] = outputs.copy_to_host().transpose(2, 0, 1)

@@ -239,9 +239,9 @@ class Networks:
         m = X.shape[1] if own else len(rows)
         y_hat = np.empty((count, m, l), self.dtype)
         if as_target(target, float(count * m * self._parameters.shape[1])) == "cuda":
-            from .cuda_bench import predict_many
+            from .kernels import cuda_many
 
-            predict_many(self._first, self._parameters, rows, own, y_hat)
+            cuda_many.predict(self._first.sizes, self._first._activations, self._parameters, rows, own, y_hat)
         elif not packs.serves(self._first.sizes):
             for network, vector in enumerate(self._parameters):
                 part = rows[network * m : (network + 1) * m] if own else rows

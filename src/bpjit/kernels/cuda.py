@@ -23,6 +23,7 @@ from .. import formulas
 from . import jit
 
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
+BESIDE = 8 if SIMULATED else 128  # threads in a block of those that work each alone
 ALIGNED = None if SIMULATED else 16  # bytes, for arrays from which several numbers are read at once
 WARP = 4 if SIMULATED else 32  # threads that go together; the simulator's blocks are one warp each
 

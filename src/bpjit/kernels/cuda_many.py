@@ -9,6 +9,7 @@ blocks the table is laid out the other way round. What happens to a sample stand
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from .. import formulas, streams
 from ..formulas import like, select
 from ..rules import RULES
-from .cuda import FORWARDS, SIMULATED, Launch, cuda, each_layer, empty, for_any, kernel, run, to_device
+from .cuda import BESIDE, FORWARDS, SIMULATED, Launch, cuda, each_layer, empty, for_any, kernel, run, to_device
 from .cuda_lines import (
     Net,
     Steps,
@@ -33,6 +34,7 @@ from .cuda_lines import (
     take,
     update_by_rule,
 )
+from .cuda_table import Table, at_once, by_column
 from .jit import formula
 from .lane_epochs import LOW_BITS, add_error
 from .packs import (
@@ -77,7 +79,6 @@ from .packs import (
 
 UNROLLED = 128  # parameters up to which a thread holds a network: beyond, a block does
 MOST_IN_TEAM = 8 if SIMULATED else 512  # threads in a block
-BESIDE = 8 if SIMULATED else 128  # threads in a block of those that hold one network each
 SHARED_BYTES = 40 << 10  # of a block's shared memory, for parameters and gradient
 
 
@@ -553,71 +554,30 @@ def visit_kernel(kind: Kind) -> Any:
     return kernel(visit, f"visit_{'_'.join(map(str, kind.sizes))}", launch_for(1, threads).threads)
 
 
-# --- Tables on the device.
+# --- What Python calls.
 
 
-@functools.cache
-def pick_kernel() -> Any:
-    """The kernel that copies rows of some columns out of a table."""
-
-    def pick(T: Any, first: int, columns: Any, picked: Any) -> None:
-        count = columns.shape[0]
-        for item in range(cuda.grid(1), picked.shape[0] * count, cuda.gridsize(1)):
-            i, t = item // count, item % count
-            picked[i, t] = T[first + i, columns[t]]
-
-    return kernel(pick, "pick", BESIDE)
-
-
-@functools.cache
-def put_kernel() -> Any:
-    """The kernel that writes rows of a table."""
-
-    def put(T: Any, first: int, rows: Any) -> None:
-        count = rows.shape[1]
-        for item in range(cuda.grid(1), rows.shape[0] * count, cuda.gridsize(1)):
-            T[first + item // count, item % count] = rows[item // count, item % count]
-
-    return kernel(put, "put", BESIDE)
-
-
-class Table:
-    """Rows of numbers on the device, a column for each network; laid out for teams of so many threads."""
-
-    def __init__(self, rows: int, columns: int, dtype: Any, threads: int) -> None:
-        self.threads, self.columns = threads, columns
-        self.memory = empty((rows, columns) if threads == 1 else (columns, rows), dtype)
-        self.T = self.memory if threads == 1 else self.memory.T
-
-    def copy(self) -> Table:
-        """The same numbers elsewhere."""
-        copied = Table(*self.T.shape, self.T.dtype, self.threads)
-        copied.memory.copy_to_device(self.memory)
-        return copied
-
-    def of(self, columns: np.ndarray) -> Table:
-        """Some columns."""
-        chosen = Table(self.T.shape[0], len(columns), self.T.dtype, self.threads)
-        run(pick_kernel(), _wide(chosen.memory.size), self.T, 0, to_device(columns.astype(np.int64)), chosen.T)
-        return chosen
-
-    def pick(self, first: int, count: int, columns: np.ndarray) -> Any:
-        """Rows from ``first`` on of some columns, on the device, [shape: (count, columns)]."""
-        picked = empty((count, len(columns)), self.T.dtype)
-        if picked.size:
-            run(pick_kernel(), _wide(picked.size), self.T, first, to_device(columns.astype(np.int64)), picked)
-        return picked
-
-    def get(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
-        """The same, a row for each column, [shape: (columns, count)]."""
-        return np.ascontiguousarray(self.pick(first, count, columns).copy_to_host().T)
-
-    def put(self, first: int, rows: np.ndarray) -> None:
-        """Write rows from ``first`` on, given a row for each column, [shape: (columns, count)]."""
-        if rows.size:
-            run(put_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
-
-
-def _wide(count: int) -> Launch:
-    """A launch for so many independent numbers."""
-    return Launch(max(1, min(1024, -(-count // BESIDE))), BESIDE)
+def predict(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    parameters: np.ndarray,
+    X: np.ndarray,
+    own: bool,
+    y_hat: np.ndarray,
+) -> None:
+    """Outputs of networks with these parameters for samples X, [shape: (m, d)], or (networks · m, d) where each has its
+    own. Writes y_hat, [shape: (networks, m, l)]."""
+    (count, m, l), dtype, n = y_hat.shape, parameters.dtype, parameters.shape[1]
+    kind = kind_to_visit(tuple(sizes), tuple(activations), dtype, own)
+    there, nothing = to_device(X), empty((0,), dtype)
+    ones = by_column(np.ones((1, 1), dtype), kind.threads)
+    most = at_once((m * (l + 1) + n) * 8)
+    for first in range(0, count, most):
+        part = np.arange(first, min(first + most, count))
+        table = Table(n, len(part), dtype, kind.threads)
+        table.put(0, parameters[part])
+        numbers = np.arange(m)[:, None] + m * part if own else np.zeros((1, 1))
+        row, outputs = by_column(numbers.astype(np.uint64), kind.threads), empty((m, l, len(part)), dtype)
+        launch = launch_for(len(part), kind.threads)
+        run(visit_kernel(kind), launch, table.T, there, there, ones, row, m, nothing, nothing, outputs)
+        y_hat[part] = outputs.copy_to_host().transpose(2, 0, 1)

@@ -18,6 +18,7 @@ from . import batch, cuda, cuda_batch, cuda_many, packs
 from .batch import BEST, BEST_EPOCH, EPOCH, ERROR, POSITION, UPDATES, VISITED, Memory, Task
 from .cuda import Launch, empty, to_device
 from .cuda_batch import SIDE, THREADS
+from .cuda_table import Table
 from .lane_epochs import shared_orders
 from .online import Samples
 
@@ -151,7 +152,7 @@ class StochasticTrainer(_Trainer):
             threads=cuda_many.team_size(self.sizes),
         )
         at, n = cuda_many.places_of(kind), len(memory.p)
-        table = cuda_many.Table(at.rows, 1, dtype, kind.threads)
+        table = Table(at.rows, 1, dtype, kind.threads)
         column = self.column(at, memory, steps, task)
         table.memory.copy_to_device(column.reshape(table.memory.shape))
         mask = np.ones(1, dtype) if steps is None or steps.mask is None else steps.mask
@@ -173,7 +174,7 @@ class StochasticTrainer(_Trainer):
             *rows[1],
             self.orders(task, int(memory.counters[EPOCH]), going.epochs),
             to_device(numbers),
-            cuda_many.Table(1, 1, np.uint64, kind.threads).T,
+            Table(1, 1, np.uint64, kind.threads).T,
             to_device(numbers),
             to_device(etas[:, None] if len(etas) else np.zeros((1, 1), dtype)),
             to_device(limits),
