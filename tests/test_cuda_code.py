@@ -143,8 +143,10 @@ MANY = [
 ]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize(("sizes", "rule", "dtype", "spilled", "more"), MANY)
+@pytest.mark.parametrize(
+    ("sizes", "rule", "dtype", "spilled", "more", "generation"),
+    [(*kind, GENERATIONS[1]) for kind in MANY] + [(*kind, GENERATIONS[0]) for kind in MANY[1::3]],
+)
 def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation, tmp_path):
     from bpjit.kernels import cuda_many
 
@@ -184,8 +186,10 @@ BATCHES = [
 ]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize(("sizes", "rule", "dtype", "wide", "shares"), BATCHES)
+@pytest.mark.parametrize(
+    ("sizes", "rule", "dtype", "wide", "shares", "generation"),
+    [(*kind, GENERATIONS[k % 2]) for k, kind in enumerate(BATCHES)],
+)
 def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_path):
     from numba import types
 
