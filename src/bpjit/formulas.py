@@ -245,4 +245,24 @@ def regularised_objective(error: Number, sum_of_squares: Number, lam: Number, re
 
 UPDATES = (weight_update, threshold_update, regularised_descent, regularised_objective)
 
-ALL = ACTIVATIONS + LOSSES + GRADIENT_TERMS + UPDATES
+# --- When to stop early (Prechelt), and when to take back an epoch (exercise 5.6).
+
+
+def generalization_loss(error: Number, best: Number) -> Number:
+    """GL = 100 (E_va/E_opt − 1): by how many per cent the validation error exceeds the smallest so far."""
+    return like(error, 100) * (error / best - like(error, 1))
+
+
+def training_progress(mean: Number, least: Number) -> Number:
+    """P = 1000 (mean/min − 1) of the training errors of the last epochs: by how much they still fall."""
+    return like(mean, 1000) * (mean / least - like(mean, 1))
+
+
+def rose_too_far(now: Number, before: Number, tolerance: Number) -> Any:
+    """Whether the objective rose by more than a share ``tolerance``: then the epoch is taken back."""
+    return now > before * (like(now, 1) + tolerance)
+
+
+ENDINGS = (generalization_loss, training_progress, rose_too_far)
+
+ALL = ACTIVATIONS + LOSSES + GRADIENT_TERMS + UPDATES + ENDINGS

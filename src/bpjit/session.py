@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import streams
+from . import formulas, streams
 from .evaluation import gradient_of, measure, no_samples, objective_of
 from .kernels import batch, epochs, machine
 from .kernels.batch import BEST_EPOCH, EPOCH, POSITION, UPDATES, VISITED, Memory, Task
@@ -305,7 +305,7 @@ class Session:
         assert rate is not None
         assert start is not None
         objective, before = self.objective(), rate.objective
-        if objective > before * (1.0 + schedule.tolerance):
+        if formulas.rose_too_far(objective, before, schedule.tolerance):
             self._undo(start)
             rate.eta *= schedule.shrink
             return

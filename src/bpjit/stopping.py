@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from .arguments import as_integer, as_real, describe, keep
+from .formulas import generalization_loss, training_progress
 
 DEFAULT_EPOCHS = 1000
 
@@ -201,11 +202,12 @@ class EarlyStopping(Condition):
             fires |= (epochs >= self.patience) & (best[before] <= best[epochs])
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.generalization_loss is not None:
-                loss = 100.0 * (history.validation_errors[epochs] / best[epochs] - 1.0)
-                fires |= loss > self.generalization_loss
+                pairs = zip(history.validation_errors[epochs], best[epochs], strict=True)
+                values = [generalization_loss(error, smallest) for error, smallest in pairs]
+                fires |= np.array(values, float) > self.generalization_loss
             if self.progress is not None:
                 strips = [history.errors[max(0, t + 1 - self.every) : t + 1] for t in epochs]
-                values = [1000.0 * (strip.mean() / strip.min() - 1.0) for strip in strips]
+                values = [training_progress(strip.mean(), strip.min()) for strip in strips]
                 fires |= np.array(values, float) < self.progress
         return epochs[fires] + 1
 

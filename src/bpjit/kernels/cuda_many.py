@@ -240,7 +240,7 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
     ``now`` is the objective of the network as it stands. Writes p and T."""
     planes = at.planes
     before, rate = T[planes + OBJECTIVE, t], T[planes + RATE, t]
-    risen = now > before * (like(now, 1) + T[planes + TOLERANCE, t])
+    risen = formulas.rose_too_far(now, before, T[planes + TOLERANCE, t])
     if risen:
         rate *= T[planes + SHRINK, t]
     elif now < before:
@@ -267,13 +267,12 @@ def keep_best(
     """Keep the network if its validation error is the smallest yet. Writes T; returns whether to stop early."""
     planes, one = at.planes, like(validated, 1)
     best, since = T[planes + BEST, t], T[planes + SINCE, t] + like(one, every)
-    strip = T[planes + STRIP_SUM, t] / like(one, every) / T[planes + STRIP_LEAST, t]
+    mean, least = T[planes + STRIP_SUM, t] / like(one, every), T[planes + STRIP_LEAST, t]
     if validated < best:
         best, since = validated, like(one, 0)
         for i in range(team.rank, n, team.size):
             T[at.best + i, t] = net.p[i]
-    loss_now = like(one, 100) * (validated / best - one)
-    progress = like(one, 1000) * (strip - one)
+    loss_now, progress = formulas.generalization_loss(validated, best), formulas.training_progress(mean, least)
     barrier(team)
     if team.rank == 0:
         T[planes + BEST, t], T[planes + SINCE, t] = best, since

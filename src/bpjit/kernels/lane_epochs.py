@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from .. import streams
+from .. import formulas, streams
 from ..formulas import like, select
 from . import simd_functions  # noqa: F401  (brings exp and its kin for vectors)
 from .epochs import epoch_order
@@ -231,7 +231,7 @@ def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, err
 
 def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
     now, before, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
-    risen = now > before * (like(now, 1) + at(planes, TOLERANCE))
+    risen = formulas.rose_too_far(now, before, at(planes, TOLERANCE))
     changed = select(now < before, rate * at(planes, GROW), rate)
     write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
     write(planes, OBJECTIVE, select(risen, before, now))
@@ -297,9 +297,9 @@ def end_of_epoch(
         since = select(better, zero, select(alive, since + like(error, watch.every), since))
         write(planes, BEST, best)
         write(planes, SINCE, since)
-        loss_now = like(error, 100) * (validated / best - one)
-        strip = at(planes, STRIP_SUM) / like(error, watch.every) / at(planes, STRIP_LEAST)
-        progress = like(error, 1000) * (strip - one)
+        loss_now = formulas.generalization_loss(validated, best)
+        mean = at(planes, STRIP_SUM) / like(error, watch.every)
+        progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
         over = since >= like(error, watch.limits[PATIENCE])
         over = over | (loss_now > like(error, watch.limits[GENERALIZATION_LOSS]))
         over = over | (progress < like(error, watch.limits[PROGRESS]))
