@@ -2,8 +2,10 @@
 
 import builtins
 import importlib.util
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +166,13 @@ def test_the_function_and_the_module_of_its_name_are_one():
     code = "import bpjit, bpjit.cuda_info; print(bpjit.cuda_info().usable)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() in ("True", "False"), done.stderr
+
+
+def test_one_module_alone_imports_numba_cuda():
+    package = Path(bpjit.__file__).parent
+    found = [
+        path.name
+        for path in package.rglob("*.py")
+        if re.search(r"numba\.cuda|from numba import .*\bcuda\b", path.read_text())
+    ]
+    assert set(found) - {"targets.py"} == {"cuda.py"}  # targets.py says how to install it

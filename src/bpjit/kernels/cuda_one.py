@@ -112,7 +112,8 @@ class _Trainer:
             errors[:done], validation_errors[:done] = found[0, :done], found[1, :done]
             for t in np.flatnonzero(np.isfinite(found[1, :done])):
                 if found[1, t] < best:
-                    scalars[BEST], counters[BEST_EPOCH] = best, _ = found[1, t], epoch + t + 1
+                    best = scalars[BEST] = found[1, t]
+                    counters[BEST_EPOCH] = epoch + t + 1
             if done:
                 scalars[ERROR] = errors[done - 1]
         else:
