@@ -1,5 +1,9 @@
 """train_many against train, network by network, and what its bits must not depend on."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -397,3 +401,24 @@ def test_bad_input_is_named(error, words, change):
         bpjit.train_many(**settings)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_without_the_jit_networks_train_one_by_one():
+    program = """if True:
+        import bpjit
+        X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        fits = bpjit.train_many(bpjit.Networks.random((2, 2, 1), 3), X, Y, stop=3, threads=1)
+        print(repr(float(fits.networks.predict(X).sum())))
+    """
+    sums = []
+    for setting in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env=os.environ | {"NUMBA_DISABLE_JIT": setting},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        sums.append(float(done.stdout))
+    assert sums[0] == pytest.approx(sums[1], rel=1e-12)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from .jit import by_type, unless_none
@@ -73,8 +73,10 @@ class Layer(NamedTuple):
 
 
 def serves(sizes: Sequence[int]) -> bool:
-    """Whether networks of these sizes train in lanes: larger ones are faster one by one, along their units."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes)) <= MOST
+    """Whether networks of these sizes train in lanes: larger ones are faster one by one, along their units, and without
+    the JIT there are no lanes."""
+    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    return n <= MOST and not config.DISABLE_JIT
 
 
 def into_lanes(rows: np.ndarray, width: int) -> np.ndarray:
