@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import bench, many
+from bpjit import bench
 from bpjit.kernels import packs
 from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
@@ -307,7 +307,7 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     whole = bpjit.train_many(nets, *XOR, eta=eta, threads=1, **settings)
     assert len(set(whole.epochs)) > 20
     shuffled = np.random.default_rng(0).permutation(300)
-    monkeypatch.setattr(many, "AT_ONCE", 1)
+    monkeypatch.setattr(bench, "AT_ONCE", 1)
     monkeypatch.setattr(bench, "SHORT_CALL_SECONDS", 0.0)
     monkeypatch.setattr(bench, "CALL_SECONDS", 1e-5)
     mixed = bpjit.train_many(nets[shuffled], *XOR, eta=eta[shuffled], threads=3, **settings)

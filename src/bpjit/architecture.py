@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import as_choice, as_integer, describe
-from .kernels.layers import ACTIVATION_CODES
+from .kernels.layers import ACTIVATION_CODES, number_of_parameters
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
 OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
@@ -27,11 +27,6 @@ def as_sizes(sizes: Any) -> tuple[int, ...]:
     if number_of_parameters(values) > MOST_PARAMETERS:
         raise ValueError(f"sizes: expected at most {MOST_PARAMETERS} parameters, got {number_of_parameters(values)}")
     return values
-
-
-def number_of_parameters(sizes: Sequence[int]) -> int:
-    """How many weights and thresholds a network of these sizes has."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ FIRST_CALL_SECONDS = 0.0002
 SHORT_CALL_SECONDS = 0.0005  # worth its overhead
 MOST_ORDERS = 1 << 18  # numbers in the orders of one call
 MOST_EPOCHS = 1 << 16  # in one call
+AT_ONCE = 64  # packs that a thread takes at a time, at most
+EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
 FLAGS = {  # in lanes, of each condition
     MaxEpochs: packs.MAX_EPOCHS,
     TargetError: packs.TARGET_ERROR,
@@ -94,9 +96,18 @@ class Bench:
             self._set(self.state, packs.OBJECTIVE, now)
 
     @staticmethod
-    def at_once(group: Group) -> int:
-        """How many networks of a group may train at once."""
-        return len(group)
+    def serves(group: Group) -> bool:
+        """Whether a group trains here: a matter of its architecture alone, or bits would change."""
+        return packs.serves(group.net.sizes)
+
+    @staticmethod
+    def portions(group: Group, threads: int) -> list[np.ndarray]:
+        """Members of a group to be trained at once, portion after portion, by so many threads."""
+        width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)
+        at_once = max(1, min(AT_ONCE, EPOCH_OF_MANY // (work * width)))
+        most = width * max(1, min(at_once, -(-len(group) // (threads * width))))
+        parts = min(-(-len(group) // most // threads) * threads, -(-len(group) // width))
+        return [np.arange(part, len(group), parts) for part in range(parts)]  # long and short ones to all alike
 
     # --- What it is made of.
 

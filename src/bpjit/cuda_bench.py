@@ -22,19 +22,23 @@ class CudaBench(Bench):
     _FEWER = 0.75  # of the networks: they sit together anew when no more are left
 
     @staticmethod
-    def at_once(group: Group) -> int:
-        """How many networks of a group fit onto the device together."""
+    def serves(group: Group) -> bool:
+        return True
+
+    @staticmethod
+    def portions(group: Group, threads: int) -> list[np.ndarray]:
         kind = kind_of(group)
         row = cuda_many.places_of(kind).rows * 3 * group.net.dtype.itemsize
         tables = sum(table is not None for data in (group.D, group.V) for table in (data.c, data.row))
         row += group.D.m * 8 * (tables + int(kind.own))
-        return at_once(row)
+        most = at_once(row)
+        return [np.arange(first, min(first + most, len(group))) for first in range(0, len(group), most)]
 
     # --- Seats.
 
     def _seat(self, rows: dict[str, np.ndarray]) -> None:
         self.kernel_kind = kind = kind_of(self.group)
-        places, n = cuda_many.places_of(kind), self.n
+        places = cuda_many.places_of(kind)
         self.threads, self.width = kind.threads, 1
         self.firsts = {
             "P": 0,
@@ -54,7 +58,6 @@ class CudaBench(Bench):
         self._mask = to_device(mask)
         self._every = np.arange(len(self.members))
         self._limits_there = to_device(self.watch.limits)
-        assert n == places.final
 
     def _by_lane(self, values: np.ndarray, dtype: Any = None) -> Any:
         return (values[self.members] if len(values) > 1 else values).astype(dtype or self.dtype)

@@ -14,7 +14,7 @@ from .kernels import batch, machine
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .network import Network
-from .targets import lies_on_gpu, need_cuda
+from .targets import need_cuda
 
 LOSSES = tuple(LOSS_CODES)
 
@@ -58,7 +58,7 @@ def as_samples(
 ) -> Samples:
     """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers. What lies
     on a GPU stays there."""
-    if lies_on_gpu(X):
+    if machine.lies_on_gpu(X):
         return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
     X = net._scaled_inputs(names[0], X)
     m = len(X)
@@ -92,7 +92,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
         (names[0], X, net.sizes[0], -np.inf, np.inf),
         (names[1], Y, net.sizes[-1], 0.0 if probabilities else -np.inf, 1.0 if probabilities else np.inf),
     ):
-        if lies_on_gpu(array):
+        if machine.lies_on_gpu(array):
             array = cuda.to_device(array)
             if array.dtype != net.dtype or array.shape != (m, columns) or not m:
                 raise ValueError(

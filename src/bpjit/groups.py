@@ -11,7 +11,6 @@ import numpy as np
 
 from .arguments import as_array, as_integer, as_real, as_seed, describe
 from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers, weights_of_mean_one
-from .kernels import packs
 from .kernels.online import Samples
 from .network import Network
 from .networks import Networks, same_kind
@@ -437,8 +436,3 @@ def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:
         for alike in by_shape.values()
         for first, numbers in alike
     ]
-
-
-def in_lanes(group: Group) -> bool:
-    """Whether a group trains in lanes: a matter of its architecture alone, or bits would change."""
-    return packs.serves(group.net.sizes)

@@ -21,16 +21,13 @@ from .bench import Bench, Results, by_member
 from .console import ctrl_c, progress_bar, share_ctrl_c
 from .evaluation import error
 from .fit import Fit
-from .groups import Given, Group, in_lanes, of
+from .groups import Given, Group, of
 from .kernels import machine, packs
 from .network import Network
 from .networks import Networks, same_kind
 from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
 from .targets import as_target, target_of_data
 from .training import train
-
-AT_ONCE = 64  # packs that a thread takes at a time, at most
-EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,8 +229,7 @@ def train_many(
     results = [Results(group) for group in groups]
     with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
         bench = bench_on(target)
-        at_once = [group for group in groups if target == "cuda" or in_lanes(group)]
-        compile_seconds = sum(_compile(group, bench) for group in at_once)
+        compile_seconds = sum(_compile(group, bench) for group in groups if bench.serves(group))
         deadline = time.perf_counter() + min(limits, default=np.inf)
         work = _Work(1 if target == "cuda" else threads, interrupted, deadline, show, bench)
         for group, result in zip(groups, results, strict=True):
@@ -272,7 +268,7 @@ def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any
         history=False,
     )
     for group in given.groups():
-        if in_lanes(group):
+        if Bench.serves(group):
             _compile(group, Bench)
 
 
@@ -341,17 +337,8 @@ class _Work:
 
     def add(self, group: Group, results: Results) -> None:
         """Train a group; where there is one thread, now."""
-        if self.bench is not Bench:
-            at_once = self.bench.at_once(group)
-            for first in range(0, len(group), at_once):
-                self._train_some(group, np.arange(first, min(first + at_once, len(group))), results)
-        elif in_lanes(group):
-            width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)
-            at_once = max(1, min(AT_ONCE, EPOCH_OF_MANY // (work * width)))
-            most = width * max(1, min(at_once, -(-len(group) // (self.threads * width))))
-            parts = min(-(-len(group) // most // self.threads) * self.threads, -(-len(group) // width))
-            for part in range(parts):  # long and short ones to all alike
-                members = np.arange(part, len(group), parts)
+        if self.bench.serves(group):
+            for members in self.bench.portions(group, self.threads):
                 self._do(self._train_some, group, members, results)
         else:
             for member in range(len(group)):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import streams
-from .architecture import as_activations, as_sizes, number_of_parameters, views
+from .architecture import as_activations, as_sizes, views
 from .arguments import (
     as_array,
     as_choice,
@@ -28,10 +28,10 @@ from .arguments import (
 )
 from .files import read, write
 from .kernels import machine
-from .kernels.layers import Units, lay_out
+from .kernels.layers import Units, lay_out, number_of_parameters
 from .kernels.online import Samples
 from .scale import ARRAYS, Scale, as_fitting, as_scale
-from .targets import as_target, lies_on_gpu, need_cuda
+from .targets import as_target, need_cuda
 
 INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
@@ -263,7 +263,7 @@ class Network:
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
-        if target != "cpu" or lies_on_gpu(X):
+        if target != "cpu" or machine.lies_on_gpu(X):
             return self._predict_on(target, X)
         X, single = self._as_inputs(X, finite=self._scale is not None)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
@@ -276,7 +276,7 @@ class Network:
 
     def _predict_on(self, target: str, X: Any) -> np.ndarray:
         """``predict`` where it may be the GPU."""
-        if lies_on_gpu(X):
+        if machine.lies_on_gpu(X):
             return self._predict_there(X)
         inputs, single = self._as_inputs(X, finite=True)
         if as_target(target, float(len(inputs) * len(self._vector))) == "cpu":

@@ -9,10 +9,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from .architecture import as_sizes, number_of_parameters, views
+from .architecture import as_sizes, views
 from .arguments import as_array, as_dtype, as_integer, as_numbers, as_seed, describe
 from .files import read, write
 from .kernels import lane_epochs, machine, packs
+from .kernels.layers import number_of_parameters
 from .kernels.online import Samples
 from .network import Network, initial_parameters
 from .scale import ARRAYS, Scale

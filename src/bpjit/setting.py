@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .architecture import views
-from .arguments import as_choice, as_integer, describe
+from .arguments import as_choice, as_flag, as_integer, as_seed, describe
+from .evaluation import as_lam, as_loss
 from .network import Network
-from .rules import Rule
-from .schedules import Schedule
+from .rules import Rule, as_rule
+from .schedules import Schedule, as_schedule, check_penalty
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,36 @@ class Setting:
                 )
         if not np.array_equal(self.trainable, then.trainable):
             raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+
+
+def as_setting(
+    net: Network,
+    *,
+    loss: Any,
+    rule: Any,
+    eta: Any,
+    updates: Any,
+    lam: Any,
+    trainable: Any,
+    train_thresholds: Any,
+    shuffle: Any,
+    seed: Any,
+) -> Setting:
+    """The setting that these arguments of ``train`` stand for."""
+    loss, rule = as_loss(loss, net), as_rule(rule)
+    setting = Setting(
+        loss=loss,
+        rule=rule,
+        schedule=as_schedule(eta, rule.default_eta, rule.name),
+        size=as_batch_size(updates, rule),
+        lam=as_lam(lam),
+        trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),
+        shuffle=as_flag("shuffle", shuffle),
+        seed=as_seed("seed", seed),
+    )
+    if rule.default_eta is not None:
+        check_penalty(setting.schedule.eta, setting.lam[1])
+    return setting
 
 
 def as_batch_size(updates: Any, rule: Rule) -> int | None:

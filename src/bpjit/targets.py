@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .arguments import as_choice
+from .kernels.machine import lies_on_gpu
 
 INSTALL = "python -m pip install 'bpjit[cuda]'"
 WORTH_ASKING = 2e10  # multiply-adds of a training, some seconds on a core, from which "auto" looks for a GPU
@@ -96,13 +97,6 @@ def _look() -> CudaInfo:
     if missing:
         missing += '; without a GPU use target="cpu"'
     return CudaInfo(not missing, missing, **found, **more)
-
-
-def lies_on_gpu(array: Any) -> bool:
-    """Whether an array of any library lies on a GPU."""
-    if type(array).__module__.startswith("numpy") or isinstance(array, (list, tuple)):
-        return False
-    return hasattr(array, "__cuda_array_interface__") or hasattr(array, "copy_to_host")
 
 
 def target_of_data(target: str, *arrays: Any) -> str:

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from . import compiled
-from .arguments import as_flag, as_integer, as_seed, describe
+from .arguments import as_flag, as_integer, describe
 from .console import ctrl_c, progress_bar
 from .evaluation import (
     as_lam,
-    as_loss,
     as_network,
     as_samples,
     gradient_of,
@@ -35,9 +34,9 @@ from .kernels.online import Samples
 from .network import Network
 from .online_learner import OnlineLearner
 from .rules import Rule, as_rule
-from .schedules import Constant, Schedule, as_schedule, check_penalty
+from .schedules import Constant, Schedule
 from .session import Mark, Origin, Session
-from .setting import Setting, as_batch_size, as_trainable
+from .setting import Setting, as_batch_size, as_setting, as_trainable
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 from .targets import as_target, target_of_data
 
@@ -130,26 +129,25 @@ def train(
     started = time.perf_counter()
     net = as_network(net)
     as_target(target)
-    loss = as_loss(loss, net)
-    rule = as_rule(rule)
-    setting = Setting(
+    setting = as_setting(
+        net,
         loss=loss,
         rule=rule,
-        schedule=as_schedule(eta, rule.default_eta, rule.name),
-        size=as_batch_size(updates, rule),
-        lam=as_lam(lam),
-        trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),
-        shuffle=as_flag("shuffle", shuffle),
-        seed=as_seed("seed", seed),
+        eta=eta,
+        updates=updates,
+        lam=lam,
+        trainable=trainable,
+        train_thresholds=train_thresholds,
+        shuffle=shuffle,
+        seed=seed,
     )
-    if rule.default_eta is not None:
-        check_penalty(setting.schedule.eta, setting.lam[1])
     conditions = as_conditions(stop)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: expected a function, got {describe(callback)}")
     if progress is not None:
         as_flag("progress", progress)
     target = target_of_data(target, X)
+    loss = setting.loss
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]

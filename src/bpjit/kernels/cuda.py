@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 from .. import formulas
 from . import jit
+from .machine import lies_on_gpu
 
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 BESIDE = 8 if SIMULATED else 128  # threads in a block of those that work each alone
@@ -112,17 +113,10 @@ def _configured(kernel: Any, launch: Launch) -> Any:
 
 def to_device(array: np.ndarray) -> Any:
     """A copy on the device; what is there already stays where it is."""
-    if is_on_device(array):
+    if lies_on_gpu(array):
         return array if hasattr(array, "copy_to_host") else cuda.as_cuda_array(array)
     with in_our_words():
         return cuda.to_device(np.ascontiguousarray(array))
-
-
-def is_on_device(array: Any) -> bool:
-    """Whether an array of any library lies on the device."""
-    return not isinstance(array, np.ndarray) and hasattr(
-        array, "__cuda_array_interface__" if not SIMULATED else "copy_to_host"
-    )
 
 
 def count_outside(array: Any, low: float, high: float) -> int:

@@ -35,13 +35,12 @@ from .cuda_lines import (
     forward,
     lay_out,
     output_terms,
-    parameters,
     softmax,
     step_parameter,
 )
 from .jit import formula
 from .lane_epochs import add_error
-from .layers import SOFTMAX, activate
+from .layers import SOFTMAX, activate, number_of_parameters
 
 SIDE = 2 if SIMULATED else 16  # threads along each side of a tile
 THREADS = SIDE * SIDE
@@ -319,7 +318,7 @@ def add_errors(scalars: Any, place: int, E: Any, count: int, room: Any, fresh: b
 def flags_of(kind: Kind) -> tuple[Any, ...]:
     """What the kernels of this kind have as constants."""
     layers, upper = parts_of(kind)
-    return layers, upper, parameters(kind.sizes), np.dtype(kind.dtype).type, RULES[kind.rule]
+    return layers, upper, number_of_parameters(kind.sizes), np.dtype(kind.dtype).type, RULES[kind.rule]
 
 
 @functools.cache

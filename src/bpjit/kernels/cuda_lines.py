@@ -7,7 +7,6 @@ letters: h unit below, j unit here, i parameter.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -81,11 +80,6 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> t
         layers.append(Layer(fan_in, fan_out, unit, here, parameter, thresholds, code, parts, level))
         unit, parameter = here, thresholds + fan_out
     return tuple(layers)
-
-
-def parameters(sizes: Sequence[int]) -> int:
-    """How many a network of these sizes has."""
-    return sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
 
 
 @formula

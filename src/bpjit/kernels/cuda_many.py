@@ -29,7 +29,6 @@ from .cuda_lines import (
     learn,
     look_ahead,
     output_terms,
-    parameters,
     sum_of_squares,
     take,
     update_by_rule,
@@ -37,6 +36,7 @@ from .cuda_lines import (
 from .cuda_table import Table, at_once, by_column
 from .jit import formula
 from .lane_epochs import LOW_BITS, add_error
+from .layers import number_of_parameters
 from .packs import (
     ALIVE,
     BEST,
@@ -117,7 +117,7 @@ class Places(NamedTuple):
 
 def team_size(sizes: tuple[int, ...]) -> int:
     """Threads for a network: a matter of its architecture alone, or bits would change."""
-    n = parameters(sizes)
+    n = number_of_parameters(sizes)
     if n <= UNROLLED:
         return 1
     return min(MOST_IN_TEAM, max(32, 1 << (n // 16).bit_length()))
@@ -138,7 +138,7 @@ def launch_for(count: int, threads: int) -> Launch:
 
 def places_of(kind: Kind) -> Places:
     """What a column of T holds."""
-    n, slots = parameters(kind.sizes), 0 if kind.rule is None else RULES[kind.rule].slots
+    n, slots = number_of_parameters(kind.sizes), 0 if kind.rule is None else RULES[kind.rule].slots
     sizes = (
         n,
         n,
@@ -332,7 +332,7 @@ def copy_in(team: Team, T: Any, t: int, first: int, numbers: Any, n: int) -> Non
 def train_kernel(kind: Kind) -> Any:
     """The kernel that trains networks of this kind."""
     layers = lay_out(kind.sizes, kind.activations, kind.threads)
-    at, n, units, threads = places_of(kind), parameters(kind.sizes), sum(kind.sizes), kind.threads
+    at, n, units, threads = places_of(kind), number_of_parameters(kind.sizes), sum(kind.sizes), kind.threads
     loss, dtype, standard = kind.loss, np.dtype(kind.dtype).type, kind.rule is None
     rule = RULES[kind.rule or "sgd"]
     code, slots, nesterov = rule.code, 0 if standard else rule.slots, kind.rule == "nesterov"
@@ -511,7 +511,7 @@ def train_kernel(kind: Kind) -> Any:
 def visit_kernel(kind: Kind) -> Any:
     """The kernel that takes samples through networks of this kind, for their errors or their outputs."""
     layers = lay_out(kind.sizes, kind.activations, kind.threads)
-    n, units, threads, l = parameters(kind.sizes), sum(kind.sizes), kind.threads, kind.sizes[-1]
+    n, units, threads, l = number_of_parameters(kind.sizes), sum(kind.sizes), kind.threads, kind.sizes[-1]
     loss, dtype, first_output = kind.loss, np.dtype(kind.dtype).type, sum(kind.sizes[:-1])
     weighted, rowed, in_shared = kind.weighted[0], kind.rowed[0], fits_into_shared(n, dtype)
 

@@ -7,6 +7,7 @@ arrays too: the inputs first, then layer after layer. A ``Layer`` record says wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,11 @@ CROSS_ENTROPY = len(formulas.LOSSES)
 LOSS_CODES = {function.__name__: code for code, function in enumerate(formulas.LOSSES)} | {
     "cross_entropy": CROSS_ENTROPY
 }
+
+
+def number_of_parameters(sizes: Sequence[int]) -> int:
+    """How many weights and thresholds a network of these sizes has."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
 def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:

@@ -62,6 +62,13 @@ def trainer(
     return blocks.train_block, steps, blocks.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
 
 
+def lies_on_gpu(array: Any) -> bool:
+    """Whether an array of any library lies on a GPU."""
+    if type(array).__module__.startswith("numpy") or isinstance(array, (list, tuple)):
+        return False
+    return hasattr(array, "__cuda_array_interface__") or hasattr(array, "copy_to_host")
+
+
 def on_gpu(D: Samples) -> Samples:
     """The same samples, on the GPU."""
     from . import cuda_one

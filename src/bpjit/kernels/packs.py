@@ -9,7 +9,6 @@ loops, and keeps in registers what fits there.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from .jit import by_type, unless_none
-from .layers import ACTIVATION_CODES
+from .layers import ACTIVATION_CODES, number_of_parameters
 from .simd import VECTOR_BYTES, Simd
 
 REGISTERS = 4  # in a vector: enough independent work that none waits for another
@@ -75,8 +74,7 @@ class Layer(NamedTuple):
 def serves(sizes: Sequence[int]) -> bool:
     """Whether networks of these sizes train in lanes: larger ones are faster one by one, along their units, and without
     the JIT there are no lanes."""
-    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
-    return n <= MOST and not config.DISABLE_JIT
+    return number_of_parameters(sizes) <= MOST and not config.DISABLE_JIT
 
 
 def into_lanes(rows: np.ndarray, width: int) -> np.ndarray:
@@ -105,8 +103,7 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
 
 def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: int) -> tuple[tuple[int, ...], ...] | None:
     """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
-    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
-    if len(sizes) != 3 or n > TYPED:
+    if len(sizes) != 3 or number_of_parameters(sizes) > TYPED:
         return None
     return tuple((0,) * length for length in (*sizes, *(ACTIVATION_CODES[name] for name in activations), loss))
 
@@ -195,7 +192,7 @@ class Room(NamedTuple):
 def make_room(sizes: Sequence[int], dtype: Any, registers: int = REGISTERS) -> Room:
     """Work space for a pack."""
     lanes, units = width(dtype, registers), sum(sizes[1:])
-    n = sum((fan_in + 1) * fan_out for fan_in, fan_out in itertools.pairwise(sizes))
+    n = number_of_parameters(sizes)
     z, b, slope, g = (np.zeros(units * lanes, dtype) for _ in range(4))
     return Room(
         np.zeros(n * lanes, dtype), z, b, slope, g, np.zeros((sizes[0] + sizes[-1]) * lanes, dtype), (0,) * registers

@@ -14,18 +14,18 @@ import numpy as np
 
 from .. import rules
 from ..architecture import views
-from ..arguments import as_flag, as_integer, as_seed
-from ..evaluation import as_lam, as_loss, as_network, as_samples, measure, no_samples, objective_of
+from ..arguments import as_integer
+from ..evaluation import as_loss, as_network, as_samples, measure, no_samples, objective_of
 from ..fit import Fit
 from ..kernels import terms
 from ..kernels.batch import NESTEROV, TOTAL, UPDATES, Steps
 from ..kernels.layers import LOSS_CODES, SOFTMAX, Units
 from ..kernels.online import Samples
 from ..network import Network
-from ..rules import Rule, as_rule
-from ..schedules import AdaptiveRate, Schedule, as_schedule, check_penalty
+from ..rules import Rule
+from ..schedules import AdaptiveRate, Schedule
 from ..session import Session
-from ..setting import Setting, as_batch_size, as_trainable
+from ..setting import as_setting
 from ..training import take_up
 from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace
 from .stepping import Update, updates_of
@@ -202,24 +202,23 @@ def trace(
     net = as_network(net)
     if steps is not None and epochs is not None:
         raise ValueError(f"epochs: expected steps or epochs, not both, got steps={steps} and epochs={epochs}")
-    loss, rule = as_loss(loss, net), as_rule(rule)
     if isinstance(eta, AdaptiveRate):
         raise ValueError("eta: AdaptiveRate takes epochs back, which a trace does not show; expected another schedule")
-    setting = Setting(
+    setting = as_setting(
+        net,
         loss=loss,
         rule=rule,
-        schedule=as_schedule(eta, rule.default_eta, rule.name),
-        size=as_batch_size(updates, rule),
-        lam=as_lam(lam),
-        trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),
-        shuffle=as_flag("shuffle", shuffle),
-        seed=as_seed("seed", seed),
+        eta=eta,
+        updates=updates,
+        lam=lam,
+        trainable=trainable,
+        train_thresholds=train_thresholds,
+        shuffle=shuffle,
+        seed=seed,
     )
-    if rule.default_eta is not None:
-        check_penalty(setting.schedule.eta, setting.lam[1])
     if np.ndim(X) == 1:
         X, Y = [X], [Y]
-    D = as_samples(net, X, Y, loss)
+    D = as_samples(net, X, Y, setting.loss)
     session = Session(net, D, no_samples(D), 1, setting)
     if resume is not None:
         take_up(session, resume, net)
