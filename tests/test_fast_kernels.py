@@ -209,18 +209,17 @@ def test_bits_do_not_depend_on_the_number_of_threads(updates, rule):
 
 def test_threads_do_share_the_work(monkeypatch):
     """Whoever is present takes a part: the first thread alone would leave the others nothing."""
-    shares = []
+    teams = []
 
-    class Watched(Session):
-        def _call_kernel(self, until):
-            super()._call_kernel(until)
-            shares.append(int(self.work.team[team.PARTS]))
+    def watched():
+        teams.append(team.make_team())
+        return teams[-1]
 
-    monkeypatch.setattr("bpjit.training.Session", Watched)
+    monkeypatch.setattr("bpjit.session.make_team", watched)
     net = bpjit.Network.random((31, 64, 5), output="softmax", seed=1)
     X, Y = digits(6000, 31, 5, "float64")
     bpjit.train(net, X, Y, updates=128, eta=0.01, stop=20, threads=2)
-    assert max(shares) == 2
+    assert max(places[team.ARRIVED] for places in teams) == 1
 
 
 def test_trainings_with_threads_side_by_side():

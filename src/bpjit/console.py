@@ -8,15 +8,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
 
-_shared: ContextVar[threading.Event | None] = ContextVar("ctrl_c", default=None)
+
+class Pressed(Protocol):
+    """An event, or what can tell as it does whether all must end."""
+
+    def is_set(self) -> bool: ...
+
+
+_shared: ContextVar[Pressed | None] = ContextVar("ctrl_c", default=None)
 
 
 @contextlib.contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
+def ctrl_c() -> Iterator[Pressed]:
     """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual."""
     shared = _shared.get()
     if shared is not None:
@@ -70,7 +77,7 @@ def _show_nothing(done: int, error: float | None = None) -> None:
 
 
 @contextlib.contextmanager
-def share_ctrl_c(pressed: threading.Event) -> Iterator[None]:
+def share_ctrl_c(pressed: Pressed) -> Iterator[None]:
     """Let all that runs in this thread meanwhile look at ``pressed`` for Ctrl-C: the main thread alone sees signals."""
     token = _shared.set(pressed)
     try:

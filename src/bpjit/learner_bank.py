@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Hashable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .arguments import as_integer, describe
+from .arguments import describe
+from .crew import Access, as_threads, ask_for_help
 from .evaluation import as_samples
 from .files import read, write
-from .kernels import machine
-from .kernels.bank import COUNTERS, LEARN_RECORDS, make_bank, predict_records, starting_state
+from .kernels.bank import COUNTERS, LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
 from .network import Network
 from .networks import Networks, same_kind
 from .online_learner import OnlineLearner
@@ -28,6 +28,8 @@ LEAST = 256  # multiply-adds that take as long as what a record costs beside the
 WORTH_SHARING = 1 << 17  # multiply-adds for each thread, some 50 µs
 PARTS = 4  # of a block for each thread, so that a helper that comes late finds some left
 CALL = 1 << 25  # multiply-adds of one kernel call, some ms
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +81,9 @@ class LearnerBank:
     Notes
     -----
     Fastest are blocks of a thousand records or more, in contiguous arrays of the networks' dtype. Networks with a
-    ``scale`` take and give the user's units. One thread at a time may use a bank. When Ctrl-C interrupts ``learn``,
-    part of the block is learnt: keep a ``snapshot`` where that matters.
+    ``scale`` take and give the user's units. Several threads may predict at the same time; while one learns, the others
+    are refused with a RuntimeError. When Ctrl-C or another signal interrupts ``learn``, all of the block is learnt or
+    nothing.
 
     Examples
     --------
@@ -114,7 +117,7 @@ class LearnerBank:
             raise ValueError('networks: the activation "step" has no slope, so they can predict but not learn')
         self._start, self._net = networks, networks._first
         self._keys = _Keys(keys, len(networks))
-        self._threads = machine.cores() if threads is None else as_integer("threads", threads, low=1)
+        self._threads = as_threads(threads)
         model = OnlineLearner(
             self._net,
             eta=eta,
@@ -134,9 +137,11 @@ class LearnerBank:
             "seed": model._seed,
         }
         self._rule, self._loss = model._rule, model._loss
-        self._bank = make_bank(model._state.data, model._place, self._rule.slots, len(networks), self._threads)
+        self._bank = make_bank(model._state.data, model._place, self._rule.slots, len(networks))
         self._parameters = self._bank.places[: self._start.parameters.shape[1]]  # where they stand in a row
-        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._access = Access("LearnerBank")
+        self._desks: list[Desk] = []  # that no thread uses
+        self._before: tuple[Any, np.ndarray] | None = None  # what to put back, if a change was cut off
         self.reset()
 
     # --- What they are.
@@ -149,12 +154,12 @@ class LearnerBank:
     @property
     def networks(self) -> Networks:
         """The networks as they are now, in the order of ``keys``."""
-        return Networks._like(self._net, self._bank.rows.take(self._parameters, axis=1))
+        return Networks._like(self._net, self._read(lambda rows: rows.take(self._parameters, axis=1)))
 
     def __getitem__(self, key: Hashable) -> Network:
         """The network of a key as it is now; KeyError if there is none."""
         (row,) = self._keys.rows("key", [key])
-        return self._net.with_parameters(self._bank.rows[row, self._parameters])
+        return self._net.with_parameters(self._read(lambda rows: rows[row, self._parameters]))
 
     def __len__(self) -> int:
         return len(self._start)
@@ -184,13 +189,17 @@ class LearnerBank:
         KeyError : a key that no network has, naming it and the record
         ValueError, TypeError : naming the argument, what was expected and what came, and the record and its key where
             it is a record that is wrong
+        RuntimeError : another thread is using the bank
 
         After an error the whole bank is as it was before.
         """
         rows = self._keys.rows("ids", ids)
         X, Y = self._as_data(rows, X, Y)
         E = np.empty(len(rows), self._net.dtype)
-        self._run(LEARN_RECORDS[self._rule.code], rows, X, Y, E)
+        several = len(rows) > self._records_of_call  # then an interrupt may fall between two calls
+        self._change(
+            np.unique(rows) if several else None, lambda: self._run(LEARN_RECORDS[self._rule.code], rows, X, Y, E)
+        )
         return E
 
     def predict(self, ids: Any, X: Any) -> np.ndarray:
@@ -205,12 +214,12 @@ class LearnerBank:
         -------
         (m, l) outputs in the networks' dtype
 
-        Raises KeyError, ValueError and TypeError as ``learn``.
+        Raises KeyError, ValueError and TypeError as ``learn``, and RuntimeError while another thread learns.
         """
         rows = self._keys.rows("ids", ids)
         (X,) = self._as_data(rows, X)
         y_hat = np.empty((len(rows), self._net.sizes[-1]), self._net.dtype)
-        self._run(predict_records, rows, X, y_hat)
+        self._read(lambda _: self._run(predict_records, rows, X, y_hat))
         return y_hat if self._net.scale is None else self._net.scale.unscale_targets(y_hat)
 
     def reset(self, keys: Iterable[Hashable] | None = None) -> None:
@@ -223,7 +232,7 @@ class LearnerBank:
 
     def snapshot(self) -> Snapshot:
         """What the learners know now, the state of the rule included; ``restore`` brings it back to the last bit."""
-        state = self._bank.rows.take(self._bank.places, axis=1)
+        state = self._read(lambda rows: rows.take(self._bank.places, axis=1))
         state.flags.writeable = False
         return Snapshot(self._net, self.keys, self._rule, state)
 
@@ -269,7 +278,7 @@ class LearnerBank:
             raise TypeError(
                 "keys: a file holds strings, numbers, True, False, None and tuples of these, got other keys"
             )
-        tensors = {"start": self._start.parameters, "state": self._bank.rows.take(self._bank.places, axis=1)}
+        tensors = {"start": self._start.parameters, "state": self.snapshot().state}
         if self._net.scale is not None:
             tensors |= {f"scale.{name}": array for name, array in self._net.scale.arrays.items()}
         words |= {
@@ -336,7 +345,41 @@ class LearnerBank:
 
     def _put(self, rows: Any, state: np.ndarray) -> None:
         numbers = np.arange(len(self))[rows]
-        self._bank.rows[numbers[:, None], self._bank.places] = state
+
+        def put() -> None:
+            self._bank.rows[numbers[:, None], self._bank.places] = state
+
+        self._change(None, put)
+
+    # --- Who may do what, and what an interrupt leaves.
+
+    def _read(self, work: Callable[[np.ndarray], T]) -> T:
+        """Do what only reads the rows of the learners."""
+        if self._before is not None:
+            self._access.change(self._put_back)
+        return self._access.read(lambda: work(self._bank.rows))
+
+    def _change(self, rows: np.ndarray | None, work: Callable[[], None]) -> None:
+        """Do what changes these rows, or, for None, what changes them in one step. If something is raised meanwhile,
+        at whatever moment, they are as they were before."""
+
+        def change() -> None:
+            self._put_back()
+            if rows is not None:
+                self._before = rows, self._bank.rows[rows]
+            try:
+                work()
+                self._before = None
+            finally:
+                self._put_back()
+
+        self._access.change(change)
+
+    def _put_back(self) -> None:
+        if self._before is not None:
+            rows, values = self._before
+            self._bank.rows[rows] = values
+            self._before = None
 
     # --- Records.
 
@@ -376,24 +419,41 @@ class LearnerBank:
         d, l = self._net.sizes[0], self._net.sizes[-1]
         return [(m, d), (m, l)] + ([(m,)] if l == 1 or self._net.output == "softmax" else [])
 
+    @property
+    def _work(self) -> int:
+        """Multiply-adds of a record, about."""
+        return LEAST + self._start.parameters.shape[1]
+
+    @property
+    def _records_of_call(self) -> int:
+        """How many records one kernel call takes at most."""
+        return max(1, CALL // self._work)
+
     def _run(self, kernel: Any, rows: np.ndarray, *arrays: np.ndarray) -> None:
         """Run a kernel on records; where there are many, helpers join in."""
-        m, work = len(rows), LEAST + self._start.parameters.shape[1]
-        size, threads = max(1, CALL // work), max(1, min(self._threads, m * work // WORTH_SHARING))
+        m, size = len(rows), self._records_of_call
+        threads = max(1, min(self._threads, m * self._work // WORTH_SHARING))
         parts = 1 if threads == 1 else 1 << (PARTS * threads - 1).bit_length()
         records = np.empty((threads, min(m, size)), np.int64)
+        desks = [self._desk() for _ in range(threads)]
         for first in range(0, m, size):
             counters, of_call = np.zeros(COUNTERS, np.int64), [a[first : first + size] for a in (rows, *arrays)]
-            for number in range(1, threads):
-                desk = self._bank.desks[number]
-                self._helpers().submit(kernel, desk, counters, parts, False, records[number], *of_call)
-            kernel(self._bank.desks[0], counters, parts, True, records[0], *of_call)
+            leading, *helping = (
+                partial(kernel, desk, counters, parts, number == 0, records[number], *of_call)
+                for number, desk in enumerate(desks)
+            )
+            presence = threading.Lock()
+            with presence:
+                ask_for_help(presence, helping)
+                leading()
+        self._desks += desks
 
-    def _helpers(self) -> ThreadPoolExecutor:
-        """The threads beside the caller's; a forked process starts its own."""
-        if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor(self._threads - 1, "bpjit-bank")
-        return self._pool[1]
+    def _desk(self) -> Desk:
+        """A place for one thread."""
+        try:
+            return self._desks.pop()
+        except IndexError:
+            return self._bank.new_desk()
 
 
 class _Keys:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import formulas
-from .arguments import as_flag, as_integer
+from .arguments import as_flag
 from .bench import Bench, Results, by_member
-from .console import ctrl_c, progress_bar, share_ctrl_c
+from .console import Pressed, ctrl_c, progress_bar, share_ctrl_c
+from .crew import Share, as_threads
 from .evaluation import error
 from .fit import Fit
 from .groups import Given, Group, of
-from .kernels import machine, packs
+from .kernels import packs
 from .network import Network
 from .networks import Networks, same_kind
 from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
@@ -222,7 +223,7 @@ def train_many(
         history=as_flag("history", history),
     )
     as_flag("best_first", best_first)
-    threads = machine.cores() if threads is None else as_integer("threads", threads, low=1)
+    wanted = as_threads(threads)
     limits = [condition.seconds for condition in given.conditions if isinstance(condition, TimeLimit)]
     groups = given.groups()
     target = as_target(target, sum(work_of(group) for group in groups))
@@ -231,10 +232,10 @@ def train_many(
         bench = bench_on(target)
         compile_seconds = sum(_compile(group, bench) for group in groups if bench.serves(group))
         deadline = time.perf_counter() + min(limits, default=np.inf)
-        work = _Work(1 if target == "cuda" else threads, interrupted, deadline, show, bench)
+        work = _Work(1 if target == "cuda" else wanted, interrupted, deadline, show, bench)
         for group, result in zip(groups, results, strict=True):
             work.add(group, result)
-        work.finish()
+        work.run(must=threads is not None)
     seconds = time.perf_counter() - started - compile_seconds
     fits = _gather(groups, results, given.count, seconds, compile_seconds, target)
     return fits.best_first() if best_first else fits
@@ -310,21 +311,23 @@ class _Work:
     def __init__(
         self,
         threads: int,
-        interrupted: threading.Event,
+        interrupted: Pressed,
         deadline: float,
         show: Callable[..., None],
         bench: type[Bench],
     ) -> None:
         self.bench = bench
         self.threads, self.interrupted, self.deadline, self.show = threads, interrupted, deadline, show
-        self.failed = threading.Event()
-        self.pool = ThreadPoolExecutor(threads, "bpjit") if threads > 1 else None
-        self.jobs: list[Any] = []
+        self.share, self.jobs, self.leader = Share(), list[Callable[[], None]](), threading.current_thread()
         self.done, self.lock = 0, threading.Lock()
+
+    def is_set(self) -> bool:
+        """Whether all that trains here must end soon: an event for ``train``, too."""
+        return self.interrupted.is_set() or self.share.over
 
     def reason_to_end(self) -> str | None:
         """Why networks that have not stopped should."""
-        if self.interrupted.is_set() or self.failed.is_set():
+        if self.is_set():
             return "interrupted"
         return "TimeLimit" if time.perf_counter() >= self.deadline else None
 
@@ -332,41 +335,21 @@ class _Work:
         """So many networks more are done."""
         with self.lock:
             self.done += stopped
-        if self.pool is None:
+        if threading.current_thread() is self.leader:
             self.show(self.done)
 
     def add(self, group: Group, results: Results) -> None:
-        """Train a group; where there is one thread, now."""
+        """Have a group trained."""
         if self.bench.serves(group):
             for members in self.bench.portions(group, self.threads):
-                self._do(self._train_some, group, members, results)
+                self.jobs.append(partial(self._train_some, group, members, results))
         else:
             for member in range(len(group)):
-                self._do(self._train_alone, group, member, results)
+                self.jobs.append(partial(self._train_alone, group, member, results))
 
-    def _do(self, job: Callable[..., None], *arguments: Any) -> None:
-        if self.pool is None:
-            job(*arguments)
-        else:
-            self.jobs.append(self.pool.submit(job, *arguments))
-
-    def finish(self) -> None:
-        """Wait for all; what a thread raises, this does."""
-        if self.pool is None:
-            return
-        with self.pool:
-            try:
-                waiting = set(self.jobs)
-                while waiting:
-                    finished, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
-                    self.show(self.done)
-                    for job in finished:
-                        job.result()
-            except BaseException:
-                self.failed.set()
-                for job in self.jobs:
-                    job.cancel()
-                raise
+    def run(self, must: bool) -> None:
+        """Do all that was added; with so many threads if they ``must``, else with those that can be had."""
+        self.share.run(self.jobs, self.threads, must, lambda: self.show(self.done))
 
     def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
         """Train some networks of a group at once."""
@@ -378,7 +361,7 @@ class _Work:
         if reason is not None:
             results.stopped_by[member] = reason
             return
-        with share_ctrl_c(self.interrupted):
+        with share_ctrl_c(self):
             fit = train_one(group, member, self.deadline - time.perf_counter())
         results.keep(member, fit)
         if group.V.m > 0:

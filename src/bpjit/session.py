@@ -7,22 +7,22 @@ histories and the adaptive rate is all it takes to return to a moment exactly.
 from __future__ import annotations
 
 import copy
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from . import formulas, streams
+from .crew import ask_for_help
 from .evaluation import gradient_of, measure, no_samples, objective_of
 from .kernels import batch, epochs, machine
 from .kernels.batch import BEST_EPOCH, EPOCH, POSITION, UPDATES, VISITED, Memory, Task
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
-from .kernels.team import CLOSED
+from .kernels.team import make_team
 from .network import Network
 from .schedules import AdaptiveRate
 from .setting import Setting
@@ -142,8 +142,7 @@ class Session:
             readable,
             threads,
         )
-        self._helpers = ThreadPoolExecutor(threads - 1, "bpjit") if threads > 1 else None
-        self._threads = threads
+        self._helpers = threads - 1
         self.order = epochs.Order.of(m, len(V.X))
         self.memory.scalars[[batch.LAST_OBJECTIVE, batch.BEST]] = np.inf
         self.errors, self.validation_errors = Record(), Record()
@@ -222,22 +221,20 @@ class Session:
         per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every
         count = min(until - first, max(1, self._budget // per_epoch), MOST_EPOCHS)
         ahead = np.arange(first, first + count)
-        etas = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
+        rates = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
+        etas = rates.astype(self.net.dtype)
         errors, validation_errors = np.empty(count, self.net.dtype), np.empty(count, self.net.dtype)
         visited = int(self.memory.counters[VISITED])
         started = time.perf_counter()
-        with self._helped():
-            self.finite = self.kernel(
-                self.task,
-                self.steps,
-                self.memory,
-                self.work,
-                self.order,
-                etas.astype(self.net.dtype),
-                self._budget,
-                errors,
-                validation_errors,
-            )
+        work = self.work if self._helpers == 0 else self.work._replace(team=make_team())
+        arguments = self.task, self.steps, self.memory, work, self.order
+        presence = threading.Lock()
+        with presence:
+            if self._helpers > 0:
+                nothing = etas[:0]
+                helping: Any = partial(self.kernel, *arguments, nothing, 1, nothing, nothing)
+                ask_for_help(presence, [helping] * self._helpers)
+            self.finite = self.kernel(*arguments, etas, self._budget, errors, validation_errors)
         elapsed = time.perf_counter() - started
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
@@ -246,36 +243,6 @@ class Session:
         done = self.epoch - first
         self.errors.extend(errors[:done])
         self.validation_errors.extend(validation_errors[:done])
-
-    @contextmanager
-    def _helped(self) -> Iterator[None]:
-        """Other threads help the kernel called meanwhile."""
-        if self._helpers is None:
-            yield
-            return
-        team, nothing = self.work.team, np.empty(0, self.net.dtype)
-        team[:] = 0
-        memory = self.memory._replace(  # what a helper may look at while the others write theirs
-            scalars=np.zeros(batch.SCALARS, self.net.dtype), counters=np.zeros(batch.COUNTERS, np.int64)
-        )
-        arguments: Any = (
-            self.task,
-            self.steps,
-            memory,
-            self.work._replace(part=1),
-            self.order,
-            nothing,
-            1,
-            nothing,
-            nothing,
-        )
-        helping = [self._helpers.submit(lambda: self.kernel(*arguments)) for _ in range(self._threads - 1)]
-        try:
-            yield
-        finally:
-            team[CLOSED] = 1
-            for helper in helping:
-                helper.result()
 
     def mark(self) -> Mark:
         """Remember this moment."""

@@ -6,7 +6,6 @@ random streams make a replay exact) and ask them there; if none fires, go on.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import compiled
-from .arguments import as_flag, as_integer, describe
-from .console import ctrl_c, progress_bar
+from .arguments import as_flag, describe
+from .console import Pressed, ctrl_c, progress_bar
+from .crew import as_threads
 from .evaluation import (
     as_lam,
     as_network,
@@ -154,10 +154,10 @@ def train(
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
-    if threads is None:
-        threads = machine.useful_threads(len(net.parameters), setting.size, len(D.X))
-    else:
-        threads = as_integer("threads", threads, low=1) if setting.size != 1 and not machine.READABLE else 1
+    useful = machine.useful_threads(len(net.parameters), setting.size, len(D.X))
+    threads = useful if threads is None else as_threads(threads)
+    if setting.size == 1 or machine.READABLE:
+        threads = 1
     if target == "cuda":
         D, V, threads = machine.on_gpu(D), machine.on_gpu(V), 1
     session = Session(net, D, V, early[0].every if early else 1, setting, threads)
@@ -267,7 +267,7 @@ class _Loop:
         conditions: list[Condition],
         callback: Callable[[Progress], Any] | None,
         show: Callable[[int, float], None],
-        interrupted: threading.Event,
+        interrupted: Pressed,
         started: float,
     ) -> None:
         self.session, self.conditions, self.callback, self.show = session, conditions, callback, show

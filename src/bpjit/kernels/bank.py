@@ -6,7 +6,7 @@ takes the next learner by pointing its desk's header to another row: what runs t
 
 A block of records is cut into parts by the numbers of their rows, and whichever thread is free takes the next part, all
 records of it in their order: results do not depend on the number of threads. A helper that comes late finds less to do,
-or nothing, and is not waited for.
+or nothing, and is not waited for; one that comes before the leader is in compiled code begins nothing.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .jit import inline, kernel
 from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, N, P, S, learn_one, predict_one
 from .packed import aligned_zeros
 from .simd import item, pointer, put
-from .team import SPINS, add, give_way, read
+from .team import PATIENCE, SPINS, add, give_way, read, write
 
 AHEAD = 4  # records from the fetching of a row to its use
 LINE = 64  # bytes of a cache line
-TAKEN, DONE = 0, 8  # places among the counters of parts, in cache lines of their own
-COUNTERS = 16
+BEGUN, TAKEN, DONE = 0, 8, 16  # places among the counters of a block, in cache lines of their own
+COUNTERS = 24
 
 
 class Desk(NamedTuple):
@@ -44,28 +44,29 @@ class Desk(NamedTuple):
 
 
 class Bank(NamedTuple):
-    desks: list[Desk]
+    shared: np.ndarray  # what a desk begins as
     rows: np.ndarray  # [shape: (learners, width)], each beginning at a cache line
     places: np.ndarray  # where in a row stand the numbers that learning changes; the parameters come first
 
+    def new_desk(self) -> Desk:
+        """A place for one thread more. It is good as long as the bank is there."""
+        data = aligned_zeros(len(self.shared), self.shared.dtype)
+        data[:] = self.shared
+        first = (self.rows.ctypes.data - data.ctypes.data) // data.itemsize
+        return Desk(data, data.view(np.int64)[:HEADER], first, self.rows.shape[1])
 
-def make_bank(data: np.ndarray, place: np.ndarray, slots: int, count: int, desks: int) -> Bank:
-    """A bank of ``count`` learners like the one that ``make_state`` made, for so many threads."""
+
+def make_bank(data: np.ndarray, place: np.ndarray, slots: int, count: int) -> Bank:
+    """A bank of ``count`` learners like the one that ``make_state`` made."""
     header = data.view(np.int64)[:HEADER]
     own, width = int(header[P]), len(data) - int(header[P])
     starts = [own] if header[A] == own else [own, int(header[A])]
     starts += [int(header[S] + slot * header[N]) for slot in range(slots)]
     settings = int(header[SETTINGS]) + np.arange(LARGEST, CORRECTION2 + 1)
     places = np.concatenate([*(start + place - own for start in starts), settings]) - own
-    everything = aligned_zeros(desks * own + count * width, data.dtype)
-    rows = everything[desks * own :].reshape(count, width)
+    rows = aligned_zeros(count * width, data.dtype).reshape(count, width)
     rows[:] = data[own:]
-    made = []
-    for number in range(desks):
-        desk = everything[number * own :][:own]
-        desk[:] = data[:own]
-        made.append(Desk(desk, desk.view(np.int64)[:HEADER], (desks - number) * own, width))
-    return Bank(made, rows, places)
+    return Bank(data[:own].copy(), rows, places)
 
 
 def starting_state(parameters: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
@@ -127,6 +128,19 @@ def choose(rows: np.ndarray, part: int, parts: int, records: np.ndarray) -> int:
 
 
 @inline
+def begin(counters: np.ndarray, lead: bool) -> bool:
+    """The thread that leads begins; the others see whether it has, and wait for it for some spins."""
+    spins = 0
+    if lead:
+        write(counters, BEGUN, 1)
+    while spins < PATIENCE and read(counters, BEGUN) == 0:
+        spins += 1
+        if spins > SPINS:
+            give_way()
+    return read(counters, BEGUN) == 1
+
+
+@inline
 def finish(counters: np.ndarray, parts: int, lead: bool) -> None:
     """The thread that leads waits until all parts are done."""
     spins = 0
@@ -146,9 +160,11 @@ def predict_records(
     rows: np.ndarray,
     X: np.ndarray,
     y_hat: np.ndarray,
-) -> None:
-    """ŷ of the learners of ``rows`` for each record. Writes y_hat."""
+) -> bool:
+    """ŷ of the learners of ``rows`` for each record. Writes y_hat. False in a helper whose leader has not begun."""
     d, l = X.shape[1], y_hat.shape[1]
+    if not begin(counters, lead):
+        return False
     part = add(counters, TAKEN, 1)
     while part < parts:
         count = choose(rows, part, parts, records)
@@ -162,6 +178,7 @@ def predict_records(
         add(counters, DONE, 1)
         part = add(counters, TAKEN, 1)
     finish(counters, parts, lead)
+    return True
 
 
 def _make_learn_records(code: int) -> Any:
@@ -177,10 +194,12 @@ def _make_learn_records(code: int) -> Any:
         X: np.ndarray,
         Y: np.ndarray,
         E: np.ndarray,
-    ) -> None:
+    ) -> bool:
         """One update of the learner of ``rows`` for each record, as ``learn_one``. Writes E_k from before it, or NaN
-        where nothing was learnt."""
+        where nothing was learnt. False in a helper whose leader has not begun."""
         d, l = X.shape[1], Y.shape[1]
+        if not begin(counters, lead):
+            return False
         part = add(counters, TAKEN, 1)
         while part < parts:
             count = choose(rows, part, parts, records)
@@ -194,6 +213,7 @@ def _make_learn_records(code: int) -> Any:
             add(counters, DONE, 1)
             part = add(counters, TAKEN, 1)
         finish(counters, parts, lead)
+        return True
 
     return kernel(learn_records, f"learn_records{code}")
 

@@ -39,17 +39,21 @@ from .simd import item, lane_sum, pointer, put, vectors
 from .stream import activate_layer, exponentials, load, load_first, normalise, output_terms, store
 from .team import (
     ARRIVED,
+    CLOSED,
     FIRST,
-    GENERATION,
     LEARN,
+    NOT_OPEN,
     NUMBER,
-    PARTS,
+    PARTS_OF_WORD,
+    PATIENCE,
     PHASE,
-    PRESENT,
     add,
     announce,
+    close_team,
     gather_all,
+    join,
     make_team,
+    open_team,
     read,
     wait_for_more,
     write,
@@ -267,7 +271,7 @@ def chunk_of(task: Task, work: Any, epoch: Order, t: int, n: int, learn: bool, p
     )
 
 
-@inline
+@formula
 def do_part(
     task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool, part: int, parts: int
 ) -> None:
@@ -305,34 +309,35 @@ def is_fused(steps: Any, work: Any) -> bool:
     return is_plain(steps) and steps.size <= work.room
 
 
-@formula
-def do_together(
-    task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool, part: int
-) -> None:
-    """A phase of a chunk, by all threads present; or, as thread ``part`` > 0, all phases until the work is done."""
+@inline
+def do_together(task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool) -> None:
+    """A phase of a chunk, by all threads that have joined."""
     team = work.team
-    parts, seen = 1, read(team, GENERATION)
-    if part == 0:
-        write(team, FIRST, t)
-        write(team, NUMBER, n)
-        write(team, LEARN, learn)
-        parts = announce(team, phase)
-    else:
-        part = add(team, PRESENT, 1) + 1
-    while True:
-        if part > 0:
-            seen = wait_for_more(team, seen)
-            if seen < 0:
-                break
-            parts, phase = read(team, PARTS), read(team, PHASE)
-            t, n, learn = read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1
-        if part < parts:
-            do_part(task, steps, work, epoch, phase, t, n, learn, part, parts)
-            if part > 0:
-                add(team, ARRIVED, 1)
-        if part == 0:
-            gather_all(team, parts)
-            break
+    write(team, FIRST, t)
+    write(team, NUMBER, n)
+    write(team, LEARN, learn)
+    parts = announce(team, phase)
+    do_part(task, steps, work, epoch, phase, t, n, learn, 0, parts)
+    gather_all(team, parts)
+
+
+@formula
+def help_leader(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
+    """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened it
+    yet."""
+    team = work.team
+    word = wait_for_more(team, NOT_OPEN, PATIENCE)
+    if word == NOT_OPEN:
+        return False
+    part = join(team)
+    while word != CLOSED:
+        word = wait_for_more(team, word, 0)
+        parts = word & PARTS_OF_WORD
+        if word != CLOSED and part < parts:
+            phase, t, n = read(team, PHASE), read(team, FIRST), read(team, NUMBER)
+            do_part(task, steps, work, epoch, phase, t, n, read(team, LEARN) == 1, part, parts)
+            add(team, ARRIVED, 1)
+    return True
 
 
 @inline
@@ -341,23 +346,21 @@ def advance(
 ) -> None:
     """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set.
 
-    Writes the packed network and memory. Without a position to go to, it helps another thread that does.
+    Writes the packed network and memory.
     """
     scalars, numbers, room, m, one = memory.scalars, work.numbers, work.room, len(task.D.X), like(eta, 1)
     fused = is_fused(steps, work)
-    t, then, part, phase, n, size = first, first, work.part, UP, 0, 1
-    while t < last or part > 0:
+    t, then, phase, n, size = first, first, UP, 0, 1
+    while t < last:
         # One call for all phases, so that their code is there once.
-        if phase == UP and part == 0:
+        if phase == UP:
             n = min(room, last - t)
             if learn:
                 n = min(n, steps.size - t % steps.size)
             then = t + n
             size = (then - 1) % steps.size + 1
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-        do_together(task, steps, work, epoch, phase, t, n, learn, part)
-        if part > 0:
-            break
+        do_together(task, steps, work, epoch, phase, t, n, learn)
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
@@ -386,6 +389,12 @@ def border(steps: Steps, position: int, until: int, m: int) -> int:
 @formula
 def prepare(steps: Steps, work: Any) -> None:
     look_ahead(steps, work.packed)
+    open_team(work.team)
+
+
+@formula
+def finish(steps: Steps, work: Any) -> None:
+    close_team(work.team)
 
 
 class BlockWork(NamedTuple):
@@ -404,7 +413,6 @@ class BlockWork(NamedTuple):
     numbers: np.ndarray  # what all threads must know of a phase, [shape: (5,)]
     team: np.ndarray
     turned_size: int  # of the part of ``turned`` that belongs to one thread
-    part: int  # 0, or > 0 in a thread that helps
     room: int  # samples in a chunk
 
 
@@ -492,9 +500,8 @@ def make_block_work(
         np.zeros(5, dtype),
         make_team(),
         turned,
-        0,
         room,
     )
 
 
-train_block = make_train_block("blocks", prepare, border, advance)
+train_block = make_train_block("blocks", prepare, border, advance, finish, help_leader)

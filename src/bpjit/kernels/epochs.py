@@ -129,16 +129,28 @@ def nothing(steps: Any, work: Any) -> None:
 
 
 @formula
+def help_nobody(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
+    """One thread trains alone."""
+    return True
+
+
+@formula
 def anywhere(steps: Any, position: int, until: int, m: int) -> int:
     """A call may end after any sample."""
     return until
 
 
 def make_train_block(
-    name: str, prepare: Callable[..., Any], border: Callable[..., Any], advance: Callable[..., Any]
+    name: str,
+    prepare: Callable[..., Any],
+    border: Callable[..., Any],
+    advance: Callable[..., Any],
+    finish: Callable[..., Any] = nothing,
+    help_leader: Callable[..., Any] = help_nobody,
 ) -> Callable[..., Any]:
     """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
-    may end, ``advance`` trains, or adds up validation errors.
+    may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it; ``help_leader`` helps another
+    thread that trains with the same work space.
 
     Its work space, a tuple, begins with ``place, P, S, G``: where each parameter stands there, the parameters, the
     state of the rule and the gradient. These are copied there at the start of a call, and back at its end.
@@ -160,19 +172,21 @@ def make_train_block(
         Without ``steps`` it is standard BP, where gradient and update are one; the compiler drops the other branch.
 
         Writes memory, and errors and validation_errors for each epoch that it completes, [shape: (len(etas),)].
-        Without epochs, and with a budget, it helps another thread that trains with the same work space.
         Returns False if the error or a parameter is no longer finite; the epoch at fault then does not count.
+        Without epochs, and with a budget, it helps another thread that trains with the same work space, and returns
+        False if that has not begun yet.
         """
         counters, scalars = memory.counters, memory.scalars
         m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
-        finite, helping, t = True, len(etas) == 0, 0
-        if not helping:
-            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
-            prepare(steps, work)
-        while finite and budget > 0 and (t < len(etas) or helping):
-            eta, position = like(scalars[0], 0) if helping else etas[t], counters[POSITION]
+        finite, t = True, 0
+        if len(etas) == 0 and budget > 0:
+            return help_leader(task, steps, work, epoch)
+        exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
+        prepare(steps, work)
+        while finite and budget > 0 and t < len(etas):
+            eta, position = etas[t], counters[POSITION]
             validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-            if task.shuffle and epoch.ordered[0] != counters[EPOCH] and position < m and not helping:
+            if task.shuffle and epoch.ordered[0] != counters[EPOCH] and position < m:
                 epoch.ordered[0] = counters[EPOCH]
                 epoch_order(task.order_key, counters[EPOCH], task.D.numbers, epoch.keys, epoch.ends, epoch.order)
             while finite and position < (end if validated else m) and budget > 0:
@@ -181,11 +195,7 @@ def make_train_block(
                 until = min(last, position + budget)
                 if learn:
                     until = border(steps, position, until, m)
-                if helping:  # an empty stretch
-                    until = position
                 advance(task, steps, memory, work, epoch, position - first, until - first, eta, learn)
-                if helping:
-                    return True
                 budget -= until - position
                 counters[VISITED] += until - position
                 counters[POSITION] = position = until
@@ -202,8 +212,8 @@ def make_train_block(
                 counters[EPOCH] += 1
                 counters[POSITION] = 0
                 t += 1
-        if not helping:
-            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)
+        finish(steps, work)
+        exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)
         return finite
 
     return kernel(train_block, f"train_block_{name}")

@@ -1,8 +1,10 @@
 """Threads that meet inside compiled code: handing a task to a Python thread and waiting costs more than a mini-batch.
 
-A team shares one array of whole numbers. The first thread announces each phase of the work and in how many parts it is
-cut; whoever is present by then does the part of its number and says when it is done. Nobody waits for a thread that
-came late, or never, and results must not depend on how many there are.
+A team shares one array of whole numbers. Its leader opens it and closes it within one kernel call, where nothing can be
+raised. It announces each phase of the work and in how many parts that is cut, both in one number; whoever has joined by
+then does the part of its number and says when it is done. Nobody waits for a thread that came late, or never, and
+results must not depend on how many there are. A helper joins an open team only: from then on the leader is sure to come
+to its end, and the helper with it.
 """
 
 from __future__ import annotations
@@ -19,9 +21,15 @@ from numba.extending import intrinsic
 from .jit import inline
 
 # Places in the array, each in a cache line of its own.
-PRESENT, GENERATION, ARRIVED, CLOSED, PHASE, PARTS, FIRST, NUMBER, LEARN = range(0, 72, 8)
-PLACES = 72
+PRESENT, WORD, ARRIVED, PHASE, FIRST, NUMBER, LEARN = range(0, 56, 8)
+PLACES = 56
+# WORD is how often the leader has announced something, and in the lower bits in how many parts; or one of these.
+NOT_OPEN, CLOSED = 0, -1
+PARTS_BITS = 16
+PARTS_OF_WORD = (1 << PARTS_BITS) - 1
+MOST = 1024  # threads in a team
 SPINS = 2000  # before a waiting thread lets others run
+PATIENCE = 20_000  # spins before a helper asks Python whether there is still a leader to come, some ms
 
 
 def make_team() -> np.ndarray:
@@ -77,14 +85,25 @@ def give_way(typing_context: Any) -> Any:
 
 
 @inline
+def open_team(team: np.ndarray) -> None:
+    """The leader is there: helpers may join."""
+    write(team, WORD, 1 << PARTS_BITS)
+
+
+@inline
+def close_team(team: np.ndarray) -> None:
+    """Let all helpers go."""
+    write(team, WORD, CLOSED)
+
+
+@inline
 def announce(team: np.ndarray, phase: int) -> int:
     """Begin a phase; returns the number of its parts. The caller does part 0."""
     parts = 1 + read(team, PRESENT)
     if parts > 1:
         write(team, PHASE, phase)
-        write(team, PARTS, parts)
         write(team, ARRIVED, 0)
-        add(team, GENERATION, 1)
+        write(team, WORD, ((read(team, WORD) >> PARTS_BITS) + 1) << PARTS_BITS | parts)
     return parts
 
 
@@ -99,15 +118,18 @@ def gather_all(team: np.ndarray, parts: int) -> None:
 
 
 @inline
-def wait_for_more(team: np.ndarray, seen: int) -> int:
-    """The generation that follows the one seen, or -1 where the work is at its end."""
-    spins = 0
-    while True:
-        now = read(team, GENERATION)
-        if now != seen:
-            return now
-        if read(team, CLOSED):
-            return -1
+def wait_for_more(team: np.ndarray, seen: int, patience: int) -> int:
+    """The word that follows the one seen; or the same again, where ``patience`` > 0 spins have changed nothing."""
+    spins, word = 0, seen
+    while word == seen and (patience <= 0 or spins < patience):
+        word = read(team, WORD)
         spins += 1
         if spins > SPINS:
             give_way()
+    return word
+
+
+@inline
+def join(team: np.ndarray) -> int:
+    """The number of the part that the caller will do of each phase announced from now on."""
+    return add(team, PRESENT, 1) + 1
