@@ -198,14 +198,17 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
     bank.learn(*block), twin.learn(*block)
     before, calls = bank.snapshot().state, []
 
-    def cut(presence, jobs):
-        calls.append(1)
-        ask_for_help(presence, jobs)
-        if len(calls) == cut_at:
-            time.sleep(0.01)
-            raise Cut
+    kernels = learner_bank.LEARN_RECORDS
 
-    monkeypatch.setattr(learner_bank, "ask_for_help", cut)
+    def cut(desk, counters, parts, lead, *others):
+        if lead:
+            calls.append(1)
+            if len(calls) == cut_at:
+                time.sleep(0.01)  # its helpers are there and wait
+                raise Cut
+        return kernels[bank._rule.code](desk, counters, parts, lead, *others)
+
+    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [cut] * len(kernels))
     with pytest.raises(Cut):
         bank.learn(*block)
     assert len(calls) == cut_at
@@ -230,14 +233,18 @@ def test_an_undoing_that_is_interrupted_itself_is_done_by_the_next_call(monkeypa
             raise Cut
         put_back(self)
 
-    def late(presence, jobs):
-        if bank._before is not None and not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1]):
+    kernels = learner_bank.LEARN_RECORDS
+
+    def late(*arguments):
+        if not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1]):
             raise Cut
+        return kernels[bank._rule.code](*arguments)
 
     monkeypatch.setattr(learner_bank.LearnerBank, "_put_back", cut)
-    monkeypatch.setattr(learner_bank, "ask_for_help", late)
+    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [late] * len(kernels))
     with pytest.raises(Cut):
         bank.learn(*block)
+    assert not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1])
     monkeypatch.undo()
     np.testing.assert_array_equal(bank.snapshot().state, before)
 

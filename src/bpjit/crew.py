@@ -162,7 +162,8 @@ class Access:
         """Do what changes the object. RuntimeError if another thread uses it."""
         if not self.changing.locked():
             with self.changing:
-                self.readers = {reader for reader in self.readers if reader.locked()}
+                if self.readers:  # one that was cut off has left its lock here, but does not hold it
+                    self.readers = {reader for reader in self.readers if reader.locked()}
                 if not self.readers:
                     return work()
         raise self._refused()

@@ -139,6 +139,8 @@ class LearnerBank:
         self._rule, self._loss = model._rule, model._loss
         self._bank = make_bank(model._state.data, model._place, self._rule.slots, len(networks))
         self._parameters = self._bank.places[: self._start.parameters.shape[1]]  # where they stand in a row
+        self._work = LEAST + self._start.parameters.shape[1]  # multiply-adds of a record, about
+        self._most_records = max(1, CALL // self._work)  # of one kernel call
         self._access = Access("LearnerBank")
         self._desks: list[Desk] = []  # that no thread uses
         self._before: tuple[Any, np.ndarray] | None = None  # what to put back, if a change was cut off
@@ -196,7 +198,7 @@ class LearnerBank:
         rows = self._keys.rows("ids", ids)
         X, Y = self._as_data(rows, X, Y)
         E = np.empty(len(rows), self._net.dtype)
-        several = len(rows) > self._records_of_call  # then an interrupt may fall between two calls
+        several = len(rows) > self._most_records  # then an interrupt may fall between two calls
         self._change(
             np.unique(rows) if several else None, lambda: self._run(LEARN_RECORDS[self._rule.code], rows, X, Y, E)
         )
@@ -365,8 +367,10 @@ class LearnerBank:
 
         def change() -> None:
             self._put_back()
-            if rows is not None:
-                self._before = rows, self._bank.rows[rows]
+            if rows is None:
+                work()
+                return
+            self._before = rows, self._bank.rows[rows]
             try:
                 work()
                 self._before = None
@@ -419,33 +423,24 @@ class LearnerBank:
         d, l = self._net.sizes[0], self._net.sizes[-1]
         return [(m, d), (m, l)] + ([(m,)] if l == 1 or self._net.output == "softmax" else [])
 
-    @property
-    def _work(self) -> int:
-        """Multiply-adds of a record, about."""
-        return LEAST + self._start.parameters.shape[1]
-
-    @property
-    def _records_of_call(self) -> int:
-        """How many records one kernel call takes at most."""
-        return max(1, CALL // self._work)
-
     def _run(self, kernel: Any, rows: np.ndarray, *arrays: np.ndarray) -> None:
         """Run a kernel on records; where there are many, helpers join in."""
-        m, size = len(rows), self._records_of_call
+        m, size = len(rows), self._most_records
         threads = max(1, min(self._threads, m * self._work // WORTH_SHARING))
         parts = 1 if threads == 1 else 1 << (PARTS * threads - 1).bit_length()
-        records = np.empty((threads, min(m, size)), np.int64)
         desks = [self._desk() for _ in range(threads)]
+        records = np.empty((threads, min(m, size)), np.int64)
         for first in range(0, m, size):
-            counters, of_call = np.zeros(COUNTERS, np.int64), [a[first : first + size] for a in (rows, *arrays)]
-            leading, *helping = (
-                partial(kernel, desk, counters, parts, number == 0, records[number], *of_call)
-                for number, desk in enumerate(desks)
-            )
+            counters, of_call = np.zeros(COUNTERS, np.int64), (rows, *arrays)
+            if m > size:
+                of_call = tuple(array[first : first + size] for array in of_call)
             presence = threading.Lock()
             with presence:
-                ask_for_help(presence, helping)
-                leading()
+                if threads > 1:
+                    helpers = zip(desks[1:], records[1:], strict=True)
+                    jobs = [partial(kernel, desk, counters, parts, False, mine, *of_call) for desk, mine in helpers]
+                    ask_for_help(presence, jobs)
+                kernel(desks[0], counters, parts, True, records[0], *of_call)
         self._desks += desks
 
     def _desk(self) -> Desk:
