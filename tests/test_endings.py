@@ -397,8 +397,8 @@ while True:
 """
 
 
-def try_signals(seed, tries):
-    """How many of so many trainings were cut off; the process that ran them ends by SIGTERM within 2 s."""
+def try_signals(seed, tries, within):
+    """How many of so many trainings were cut off; the process that ran them ends by SIGTERM within some seconds."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PROGRAM, str(seed), str(tries)],
         stdout=subprocess.PIPE,
@@ -418,7 +418,7 @@ def try_signals(seed, tries):
         process.send_signal(signal.SIGTERM)
         started = time.monotonic()
         code = process.wait(20)
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < within
         assert code == 7, process.stderr.read()
         return int(line)
     finally:
@@ -428,11 +428,11 @@ def try_signals(seed, tries):
 
 @posix
 def test_signals_at_random_moments():
-    assert try_signals(0, 25) > 2
+    assert try_signals(0, 25, within=10.0) > 2  # other tests may run beside it
 
 
 @posix
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 26))
 def test_signals_at_many_random_moments(seed):
-    assert try_signals(seed, 40) > 5
+    assert try_signals(seed, 40, within=2.0) > 5
