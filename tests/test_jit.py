@@ -99,19 +99,6 @@ def test_compile_leaves_nothing_to_compile_later(dtype, rule):
     subprocess.run([sys.executable, "-W", "error", "-c", COMPILE, dtype, rule], check=True)
 
 
-def test_a_damaged_cache_costs_a_compilation(copy):
-    expected = copy.run()[2]
-    files = sorted(copy.cache.rglob("*.nb?"))
-    assert files
-    for file in files:
-        file.write_bytes(file.read_bytes()[:100])
-    assert copy.run()[2] == expected
-    for file in copy.cache.rglob("*.nb?"):
-        file.write_bytes(b"")
-    assert copy.run()[2] == expected
-    assert copy.run()[0] == 2  # mended
-
-
 def test_a_cache_folder_that_vanishes(copy):
     expected = copy.run()[2]
     shutil.rmtree(copy.cache)

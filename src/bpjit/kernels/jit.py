@@ -1,5 +1,4 @@
-"""Numba on the CPU: how formulas and kernels are compiled here, what a formula's helpers mean for jitted floats,
-and a disk cache that never serves stale code.
+"""Numba on the CPU: how formulas and kernels are compiled here, and what a formula's helpers mean for jitted floats.
 
 ``formula`` makes a plain Python function callable from kernels, ``strict`` the same without any reordering of
 sums, ``kernel`` compiles a function that Python calls.
@@ -7,25 +6,21 @@ sums, ``kernel`` compiles a function that Python calls.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
-import hashlib
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
-import llvmlite
-import numba
-from numba import njit, types
+from numba import types
 from numba.core import config
-from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import lower_builtin, overload, register_jitable, type_callable
 
 from .. import formulas, rules, streams
+from .compiling import Kernel
+from .disk_cache import SOURCES, DiskCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,42 +140,6 @@ def unless_none(function: F) -> F:
     return helper  # type: ignore[return-value]
 
 
-def _hash_of_sources() -> str:
-    """A fingerprint of every source file of bpjit, and of the compiler."""
-    digest = hashlib.blake2b(f"{numba.__version__} {llvmlite.__version__}".encode(), digest_size=16)
-    package = Path(__file__).resolve().parent.parent
-    for path in sorted(package.rglob("*.py")):
-        digest.update(str(path.relative_to(package)).encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-class _Cache(FunctionCache):
-    """Numba's disk cache, keyed by all our sources: numba's own looks at the one file that a kernel stands in, and
-    would go on with old machine code after an edit of a formula elsewhere. A damaged or unwritable cache costs a
-    compilation, never a run."""
-
-    sources = ""
-
-    def _index_key(self, sig: Any, codegen: Any) -> Any:
-        # Numba adds a hash of what closures hold: here SIMD loads and stores, which differ from process to process.
-        return sig, codegen.magic_tuple(), self.sources
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # whatever a damaged file makes of itself
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except Exception:  # a damaged index: start it anew; or a full disk: do without
-            with contextlib.suppress(Exception):
-                self.flush()
-                super().save_overload(sig, data)
-
-
 def kernel(function: Callable[..., Any], name: str | None = None) -> Any:
     """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk.
 
@@ -191,12 +150,10 @@ def kernel(function: Callable[..., Any], name: str | None = None) -> Any:
     assert "<locals>" not in function.__qualname__
     if config.DISABLE_JIT:
         return function
-    dispatcher = njit(fastmath=FASTMATH, nogil=True, pipeline_class=_KernelCompiler, **OPTIONS)(function)
-    try:
-        _Cache.sources = _Cache.sources or _hash_of_sources()
-        dispatcher._cache = _Cache(function)
-    except (RuntimeError, OSError):
-        pass  # no place to keep machine code, or no sources to name it by: compile in every process
+    options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, "nogil": True, **OPTIONS}  # as njit has it
+    dispatcher = Kernel(function, targetoptions=options, pipeline_class=_KernelCompiler)
+    if SOURCES:  # else there is nothing to name machine code by: compile in every process
+        dispatcher._cache = DiskCache(function)
     return dispatcher
 
 

@@ -1,0 +1,123 @@
+"""Compilation that nothing can cut in two.
+
+While Numba compiles, its tables are half made. An exception that comes in between, be it Ctrl-C or whatever else a
+signal handler raises, would leave them so, and nothing that needs them could be compiled any more. Signals reach the
+main thread alone. So a call that finds no machine code has it made, or loaded, in a thread of its own, and waits: what
+is raised meanwhile goes to the caller at once, the compilation goes on to its end, and Numba's lock makes the next call
+that needs it wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
+
+STACK = 16 << 20  # bytes: some systems, and some programs, give threads too little for a compiler
+LOOK = 0.1  # seconds between looks at signals where they do not wake a thread that waits
+
+_starting = allocate_lock()  # the size of stacks is one for all threads
+
+
+class Kernel(CPUDispatcher):
+    """A function that Python calls; a call for which there is machine code costs what it costs with Numba."""
+
+    def _compile_for_args(self, *arguments: Any, **keywords: Any) -> Any:
+        assert not keywords
+        return to_the_end(super()._compile_for_args, *arguments)
+
+
+def to_the_end(function: Callable[..., Any], *arguments: Any) -> Any:
+    """``function(*arguments)``, which is done to its end whatever is raised here meanwhile.
+
+    The interpreter's end waits for it. What a thread needs that compiles already, for a type of its own, say, is
+    compiled in place: else it would wait for itself.
+    """
+    if global_compiler_lock.is_locked() or sys.is_finalizing():  # the former means: by this thread
+        return function(*arguments)
+    process = os.getpid()
+    task = _Task(copy_context().run, function, *arguments)
+    # Starting a Thread takes many steps of Python, between any two of which a signal may come; this is one step.
+    try:
+        start_new_thread(task.start, ())
+    except RuntimeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # by a signal handler
+        return function(*arguments)  # no thread can be started
+    while not task.ended.acquire(timeout=LOOK):
+        if os.getpid() != process:  # forked by a signal handler: the thread is none of ours
+            return function(*arguments)
+    return task.result()
+
+
+class _Task:
+    """What passes between a caller and the thread that works for it. Neither keeps what it holds longer than needed."""
+
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+        self.outcome: tuple[bool, Any] = False, None
+        self.thread: threading.Thread | None = None
+        self.ended = allocate_lock()
+        self.ended.acquire()
+
+    def start(self) -> None:
+        """Start the thread, with a large stack."""
+        try:
+            self.thread = threading.Thread(target=self.work, name="bpjit compiles", daemon=False)
+            with _starting:
+                size = threading.stack_size(STACK)
+                try:
+                    self.thread.start()
+                finally:
+                    threading.stack_size(size)
+        except Exception:  # there is no room for another thread, or for its stack: this one will do
+            self.thread = None
+            self.work()
+
+    def work(self) -> None:
+        function, *arguments = self.call
+        self.call = ()
+        try:
+            self.outcome = True, function(*arguments)
+        except BaseException as error:
+            self.outcome = False, error
+        finally:
+            ended = self.ended
+            del self, arguments  # the traceback of an error has this frame
+            ended.release()
+
+    def result(self) -> Any:
+        """What came out, once the work has ended."""
+        if self.thread is not None:
+            self.thread.join()  # it ends: who forks now is alone
+        (good, result), self.outcome = self.outcome, (False, None)
+        if good:
+            return result
+        try:
+            raise result
+        finally:
+            del result  # its traceback has this frame
+
+
+# A child has but the thread that forked: it must not inherit a compilation, or a lock of one, from another.
+
+
+def _hold() -> None:
+    global_compiler_lock.acquire()
+    _starting.acquire()
+
+
+def _let_go() -> None:
+    _starting.release()
+    global_compiler_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
