@@ -12,6 +12,7 @@ import numpy as np
 
 import bpjit
 import cases
+from bpjit.kernels import packs
 
 X = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32).astype(np.float64)
 Y = np.random.default_rng(1).uniform(0.1, 0.9, size=(9, 2)).astype(np.float32).astype(np.float64)
@@ -155,6 +156,7 @@ def many() -> Iterator[tuple[str, Work]]:
         "adaptive": {"eta": bpjit.AdaptiveRate(30.0), "updates": "accumulated", "rule": "momentum", "stop": 6},
         "schedules": {"eta": [bpjit.Cosine(1.0, 4), 0.5, bpjit.StepDecay(1.0, every=2)], "stop": 4},
         "window": {"eta": 1e-9, "stop": [bpjit.NoImprovement(2, 0.01), bpjit.MaxEpochs(30)]},
+        "stalls": {"eta": np.array([5.0, 1e-9, 5.0]), "stop": [bpjit.NoImprovement(3), bpjit.MaxEpochs(12)], "seed": 3},
         "lengths": {"max_epochs": [3, 6, 9], "history": True},
         "targets": {"target_error": [0.13, 0.125, 0.0], "eta": 5.0, "updates": "accumulated", "stop": 12},
         "diverged": {"eta": np.array([0.1, 1e140, 0.2]), "lam": [0.9999, None, 0.9999], "stop": 3},
@@ -168,6 +170,23 @@ def many() -> Iterator[tuple[str, Work]]:
 
     def own_data(target: str) -> dict[str, np.ndarray]:
         return of_fits(bpjit.train_many(nets, *own, target=target, threads=1, stop=3))
+
+    def blocks_of_samples(target: str) -> dict[str, np.ndarray]:
+        several = bpjit.Networks.random((2, 2, 1), 3, seed=0, dtype="float32")
+        large = bpjit.Networks.random((3, 30, 2), 2, "tanh", "softmax", seed=1, dtype="float32")
+        before, packs.BLOCK = packs.BLOCK, 2  # as if batches were large
+        try:
+            how = {"target": target, "threads": 1, "stop": 2}
+            whole = bpjit.train_many(several, x, y, updates="accumulated", sample_weight=shares, eta=5.0, **how)
+            three = bpjit.train_many(several, *own, updates=3, rule="momentum", seed=[1, 2, 3], eta=0.5, **how)
+            block = bpjit.train_many(large, X, LABELS, updates=5, eta=0.5, **how)
+        finally:
+            packs.BLOCK = before
+        runs = {"whole": whole, "three": three, "block": block}
+        found = {f"{name} {key}": array for name, fits in runs.items() for key, array in of_fits(fits).items()}
+        return found | {"parameters": found["whole parameters"]}
+
+    yield "many, blocks of samples", blocks_of_samples
 
     def block(target: str) -> dict[str, np.ndarray]:
         large = bpjit.Networks.random((3, 12, 6, 2), 2, "tanh", "softmax", seed=1)

@@ -7,14 +7,38 @@ value) that says which argument it was, what was expected and what came. The cal
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 DTYPES = ("float64", "float32")
+F = TypeVar("F", bound=Callable[..., Any])
+MOST = (1 << 62) - 1  # of whole numbers: the sum of two fits 64 bits
+
+
+def quiet(function: F) -> F:
+    """Let a function give the same results whatever ``np.seterr`` says: it looks itself at numbers that overflow, where
+    they matter. Its ``callback``, if it has one, runs under the caller's settings."""
+
+    @functools.wraps(function)
+    def undisturbed(*arguments: Any, **named: Any) -> Any:
+        callback = named.get("callback")
+        if callable(callback):
+            theirs = np.geterr()
+
+            def call_back(*seen: Any) -> Any:
+                with np.errstate(**theirs):
+                    return callback(*seen)
+
+            named["callback"] = call_back
+        with np.errstate(all="ignore"):
+            return function(*arguments, **named)
+
+    return cast(F, undisturbed)
 
 
 def describe(value: Any) -> str:
@@ -65,13 +89,36 @@ def as_real(
     return number
 
 
+def beyond(values: Any, dtype: Any) -> Any:
+    """Which finite numbers a dtype cannot hold: too large for it, or so small that it loses digits, or all."""
+    values, tiny = np.asarray(values, np.float64), np.finfo(dtype).tiny
+    with np.errstate(all="ignore"):
+        held = values.astype(dtype).astype(np.float64)
+    return np.isfinite(values) & (~np.isfinite(held) | ((held != values) & (np.abs(values) < tiny)))
+
+
+def check_held(name: str, value: float, dtype: Any, apart: float | None = None) -> None:
+    """Refuse a setting that means something else in a network's dtype: one beyond it, or one that becomes ``apart``."""
+    if beyond(value, dtype):
+        limits = np.finfo(dtype)
+        expected = f"0 or a number from {limits.tiny:.2g} to {limits.max:.2g} in size, as {dtype} holds them"
+        raise ValueError(f"{name}: expected {expected}, got {describe(value)}; a float64 network can have it")
+    if apart is not None and value != apart and np.dtype(dtype).type(value) == apart:
+        raise ValueError(
+            f"{name}: expected a number that {dtype} can tell from {apart:g}, got {describe(value)}; a float64 network "
+            "can have it"
+        )
+
+
 def as_integer(name: str, value: Any, *, low: int, high: int | None = None) -> int:
-    """A whole number within limits."""
+    """A whole number within limits; without a ``high`` at most ``MOST``."""
     expected = f"a whole number >= {low}" + ("" if high is None else f" and <= {high}")
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
+    if high is None and value > MOST:
+        raise ValueError(f"{name}: expected {expected} and <= {MOST}, got {describe(value)}")
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
     return int(value)
@@ -151,7 +198,7 @@ def as_array(name: str, value: Any, dtype: np.dtype, expected: str, finite: bool
     array = as_numbers(name, value, expected)
     if array.size == 0:
         raise ValueError(f"{name}: expected {expected}, got an empty array of shape {array.shape}")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         ready = np.require(array, dtype, ["C", "A", "W"])
     if not finite:
         return ready

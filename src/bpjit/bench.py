@@ -48,9 +48,10 @@ class Results:
     def __init__(self, group: Group) -> None:
         n = len(group)
         self.parameters = group.start.copy()
-        self.epochs = np.zeros(n, np.int64)
+        self.epochs, self.updates = np.zeros(n, np.int64), np.zeros(n, np.int64)
         self.best_epochs = np.zeros(n, np.int64)  # 0: no validation was the best
-        self.stopped_by = np.full(n, "", dtype="<U13")
+        self.least_epochs = np.zeros(n, np.int64)  # the same for errors, where NoImprovement asks
+        self.stopped_by = np.full(n, "", object)
         self.errors = np.full(n, np.nan)
         self.validation_errors = np.full(n, np.nan)
         self.history: list[list[np.ndarray]] = [[] for _ in range(n if group.history else 0)]
@@ -59,7 +60,8 @@ class Results:
     def keep(self, member: int, fit: Fit) -> None:
         """What became of a network that trained alone."""
         self.parameters[member], self.errors[member] = fit.network.parameters, fit.error
-        self.epochs[member], self.best_epochs[member] = fit.epochs, fit.best_epoch or 0
+        self.epochs[member], self.updates[member] = fit.epochs, fit.updates
+        self.best_epochs[member] = fit.best_epoch or 0
         self.stopped_by[member] = fit.stopped_by
         if self.history:
             self.history[member].append(fit.errors)
@@ -82,9 +84,9 @@ class Bench:
         self.kind = None if standard else (0,) * rule.code
         self.size = m if group.size is None else min(group.size, m)
         self.shuffled = group.shuffle and group.size is not None
-        every, window = (group.early.every if group.early else 1), (group.window.patience if group.window else 0)
-        self.watch = packs.Watch(every, self._limits(), window)
-        self.epoch = 0
+        self.block = packs.block_of(self.dtype)
+        self.watch = packs.Watch(group.early.every if group.early else 1, self._limits(), group.stalls, group.ring)
+        self.epoch, self._position = 0, 0  # complete epochs, and samples of the next
         self._budget = FIRST_CALL_SECONDS
         self._seconds_of_epoch = 20 * m * (1e-10 * self.n + 2e-9)  # of one pack; a guess before the first call
         self._sit_down(members, self._start(members))
@@ -92,7 +94,8 @@ class Bench:
             errors = self._measure(self.state, self.data[0], packs.PRESENT)
             squares = np.square(group.start[members]).sum(axis=1)
             lam = by_member(group.lam, members).astype(self.dtype)
-            now = formulas.regularised_objective(errors, squares, lam, 1 - lam)
+            rest = (1.0 - by_member(group.lam, members)).astype(self.dtype)
+            now = formulas.regularised_objective(errors, squares, lam, rest)
             self._set(self.state, packs.OBJECTIVE, now)
 
     @staticmethod
@@ -112,13 +115,15 @@ class Bench:
     # --- What it is made of.
 
     def _limits(self) -> np.ndarray:
-        early, limits = self.group.early, np.full(4, np.inf)
+        early, limits = self.group.early, np.full(5, np.inf)
         limits[packs.PROGRESS] = -np.inf
         if early is not None:
-            places = packs.PATIENCE, packs.GENERALIZATION_LOSS, packs.PROGRESS
-            for place, value in zip(places, (early.patience, early.generalization_loss, early.progress), strict=True):
+            places = packs.GENERALIZATION_LOSS, packs.PROGRESS
+            for place, value in zip(places, (early.generalization_loss, early.progress), strict=True):
                 limits[place] = limits[place] if value is None else value
+        limits[packs.PATIENCE] = min(self.group.patience, packs.NEVER)
         if self.group.window:
+            limits[packs.WINDOW_PATIENCE] = min(self.group.window.patience, packs.NEVER)
             limits[packs.WINDOW_TOLERANCE] = self.group.window.tolerance
         return limits.astype(self.dtype)
 
@@ -129,12 +134,14 @@ class Bench:
         state = {"P": start, "S": self._slots(members), "final": start, "planes": self._planes(members)}
         if group.size != 1:
             state["G"] = np.zeros((count, self.n), self.dtype)
+            if self.size > self.block:
+                state["sums"] = np.zeros((count, 2 * self.n), self.dtype)
         if group.validates:
             state["best"] = start
         if group.adaptive:
             state["undo"] = np.zeros((count, (1 + slots) * self.n + 3), self.dtype)
-        if group.window:
-            state["ring"] = np.zeros((count, group.window.patience), self.dtype)
+        if group.ring:
+            state["ring"] = np.zeros((count, group.ring), self.dtype)
         return state
 
     def _slots(self, members: np.ndarray) -> np.ndarray:
@@ -156,12 +163,10 @@ class Bench:
         planes[:, packs.LAM] = lam = by_member(group.lam, members)
         planes[:, packs.REST] = 1.0 - lam
         planes[:, packs.TARGET] = by_member(group.targets, members)
-        planes[:, packs.PRESENT] = present = group.D.present(members)
+        planes[:, packs.PRESENT] = group.D.present(members)
         planes[:, packs.VALIDATING] = np.maximum(1, group.V.present(members))
-        planes[:, packs.SIZE] = present if group.size is None else np.minimum(group.size, present)
         for plane in (packs.LAST_OBJECTIVE, packs.BEST, packs.STRIP_LEAST, packs.LEAST):
             planes[:, plane] = np.inf
-        planes[:, packs.SINCE] = -1.0
         planes[:, packs.ALIVE] = 1.0
         if group.adaptive:
             settings: Any = [(s.eta, s.grow, s.shrink, s.tolerance) for s in group.schedules]  # type: ignore[attr-defined]
@@ -192,10 +197,10 @@ class Bench:
         state: Any = {name: into_lanes(array, width) for name, array in rows.items()}
         count = len(state["P"])
         nothing = np.zeros((count, 0), dtype)
-        state = {"S": nothing, "G": None, "undo": None, "best": nothing, "ring": nothing, **state}
+        state = {"S": nothing, "G": None, "sums": nothing, "undo": None, "best": nothing, "ring": nothing, **state}
         self.state: Any = packs.Packs(**{name: state[name] for name in packs.Packs._fields})
         gaps = np.arange(count * width).reshape(count, width) >= len(members)
-        for plane in (packs.PRESENT, packs.VALIDATING, packs.SIZE):  # by which something is divided
+        for plane in (packs.PRESENT, packs.VALIDATING):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
 
     def _by_lane(self, values: np.ndarray, dtype: Any = None) -> Any:
@@ -222,9 +227,9 @@ class Bench:
         )
         return packs.Orders(shared, keys, places, table, np.zeros(0, np.uint64), np.zeros(0, np.int64), group.D.numbers)
 
-    def _shared_orders(self, count: int) -> np.ndarray:
-        """Orders for the next ``count`` epochs, where networks share them, [shape: (count, m)]."""
-        key = streams.base(self.group.seeds[:1], streams.ORDER)[0]
+    def _shared_orders(self, count: int, member: int = 0) -> np.ndarray:
+        """Orders for the next ``count`` epochs of a network, or of all that share them, [shape: (count, m)]."""
+        key = streams.base(of(self.group.seeds, member), streams.ORDER)[0]
         return lane_epochs.shared_orders(key, self.epoch, count, self.group.D.numbers)
 
     def _plane(self, state: packs.Packs, plane: int) -> np.ndarray:
@@ -296,7 +301,7 @@ class Bench:
 
     def _task(self, watch: packs.Watch | None = None) -> packs.Task:
         D, V = self.data
-        settings = self.kind, self.penalty, self._mask, self.size, watch or self.watch
+        settings = self.kind, self.penalty, self._mask, self.size, self.block, watch or self.watch
         return packs.Task(self.shape, self.layers, D, V, self.loss, *settings)
 
     def _measure(self, state: Any, rows: Any, count: int) -> np.ndarray:
@@ -364,7 +369,9 @@ class Bench:
         """Run so many epochs; returns how many networks stopped meanwhile, or None if there was a reason to end."""
         group, state = self.group, self.state
         left = by_member(group.epochs, self.members) - self.epoch
-        self._set(state, packs.LEFT, np.minimum(left, 1 << 20))
+        self._set(state, packs.LEFT, np.minimum(left, packs.NEVER))
+        for record in self._records():
+            self._begin_counting(*record)
         if self.shuffled:
             self.orders = self._orders(count)
         before, etas = self._copy(state), self._etas(count)
@@ -373,11 +380,14 @@ class Bench:
         step = m if count > 1 else max(1, min(m, int(m * CALL_SECONDS / cost)))
         for first in range(0, m, step):
             if first > 0 and reason_to_end() is not None:
+                self._position = first
                 return None
             recorded = self._train(state, etas, count, (first, min(first + step, m)), record=group.history)
         elapsed = time.perf_counter() - started
         self._seconds_of_epoch = max(1e-9, elapsed / (count * self._lots()))
         self._budget = min(CALL_SECONDS, 20 * self._budget)
+        for record in self._records():
+            self._count(*record)
         alive = self._still_alive()
         gone = np.flatnonzero(self.alive & ~alive)
         if group.history:
@@ -390,6 +400,28 @@ class Bench:
         if still and self._sits_better(still):
             self._close_gaps()
         return len(gone)
+
+    def _records(self) -> list[tuple[int, int, int, np.ndarray]]:
+        """What networks must improve on: planes with the epoch when they last did and with that until which they may do
+        without, how many these are, and the epochs of all networks of the group."""
+        group, results, records = self.group, self.results, []
+        if group.validates:
+            records.append((packs.BEST_AT, packs.BEST_UNTIL, group.patience, results.best_epochs))
+        if group.stalls:
+            assert group.window is not None
+            records.append((packs.LEAST_AT, packs.LEAST_UNTIL, group.window.patience, results.least_epochs))
+        return records
+
+    def _begin_counting(self, place: int, until: int, patience: int, epochs: np.ndarray) -> None:
+        """Planes count epochs from the start of a call: so even float32 does not lose one."""
+        last = epochs[self.members]
+        self._set(self.state, place, np.zeros(len(last)))
+        self._set(self.state, until, np.minimum(last + (last == 0) + patience - self.epoch, packs.NEVER))
+
+    def _count(self, place: int, until: int, patience: int, epochs: np.ndarray) -> None:
+        """Note when networks last improved, if they did in this call."""
+        last = self._get(place).astype(np.int64)
+        epochs[self.members] = np.where(last > 0, self.epoch + last, epochs[self.members])
 
     def _still_alive(self) -> np.ndarray:
         """Which networks have not stopped. The kernel looks at errors only; here parameters are, and a network that
@@ -426,15 +458,23 @@ class Bench:
 
     def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
         group, results, members = self.group, self.results, self.members[slots]
-        if group.validates:
-            best, since = (self._get(plane)[slots] for plane in (packs.BEST, packs.SINCE))
-            found = np.isfinite(best)
-            validated = ended // self.watch.every * self.watch.every
-            results.best_epochs[members] = np.where(found, validated - since.astype(np.int64), 0)
-            if group.early:
-                vectors = np.where(found[:, None], self._vectors(self.state, "best", slots), vectors)
+        if group.validates and group.early:
+            found = results.best_epochs[members] > 0
+            vectors = np.where(found[:, None], self._vectors(self.state, "best", slots), vectors)
         results.parameters[members], results.epochs[members] = vectors, ended
+        results.updates[members] = ended * group.batches(members) + self._updates_inside(members)
         results.stopped_by[members] = reasons
+
+    def _updates_inside(self, members: np.ndarray) -> np.ndarray:
+        """How many updates networks have made in an epoch begun."""
+        group, visited = self.group, np.full(len(members), self._position)
+        if group.D.c is not None and self._position > 0:
+            order = np.arange(group.D.m)
+            for place, member in enumerate(members):
+                if self.shuffled and (place == 0 or group.own_orders):
+                    order = self._shared_orders(1, int(member))[0]
+                visited[place] = np.count_nonzero(group.D.c[member, order[: self._position]])
+        return visited // self.size
 
     def _last_finite(
         self, slots: np.ndarray, done: np.ndarray, before: Any, etas: Any, count: int
@@ -444,7 +484,7 @@ class Bench:
         every = np.arange(len(self.members))
         first = self._vectors(before, "P", every)
         vectors, done, open_ = first[slots], done.copy(), np.ones(len(slots), bool)
-        watch = self.watch._replace(every=1 << 62, window=0)
+        watch = self.watch._replace(every=1 << 62, stalls=False, window=0)
         while open_.any():
             again = self._copy(before)
             alive, left = np.zeros(len(first)), np.zeros(len(first))

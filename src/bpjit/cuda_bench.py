@@ -46,6 +46,7 @@ class CudaBench(Bench):
             "best": places.best,
             "S": places.slots,
             "G": places.gradient,
+            "sums": places.sums,
             "undo": places.undo,
             "ring": places.ring,
             "planes": places.planes,
@@ -131,10 +132,11 @@ class CudaBench(Bench):
         (D, m), (V, m_of_V) = self.data
         shape = (count if record else 0, len(self.members))
         errors, validation_errors = (to_device(np.full(shape, np.nan, self.dtype)) for _ in range(2))
-        sizes = m, m_of_V, (watch or self.watch).every
+        sizes = m, m_of_V, (watch or self.watch).every, self.size, self.block
         epochs, stretch = (self.epoch, count), stretch or (0, m)
         launch = cuda_many.launch_for(len(self.members), self.threads)
-        kernel = cuda_many.train_kernel(self.kernel_kind._replace(window=0) if watch else self.kernel_kind)
+        kind = self.kernel_kind
+        kernel = cuda_many.train_kernel(kind._replace(stalls=False, window=0) if watch else kind)
         arrays = self._mask, *D, *V, *self.orders, self._there(etas), self._limits_there, errors, validation_errors
         cuda.run(kernel, launch, state.T, *arrays, sizes, epochs, stretch)
         return errors.copy_to_host().T, validation_errors.copy_to_host().T
@@ -173,7 +175,9 @@ def kind_of(group: Group) -> Kind:
         penalty=penalty,
         masked=masked,
         adaptive=group.adaptive,
-        window=group.window.patience if group.window else 0,
+        blocks=min(group.size or group.D.m, group.D.m) > packs.block_of(net.dtype),
+        stalls=group.stalls,
+        window=group.ring,
         validated=group.validates,
         weighted=(sets[0].c is not None, sets[1].c is not None),
         rowed=(sets[0].row is not None, sets[1].row is not None),

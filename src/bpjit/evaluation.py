@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import formulas
-from .arguments import as_choice, as_real, as_weights, class_weights, describe
+from .arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
 from .kernels import batch, machine
 from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
@@ -46,6 +46,7 @@ def as_lam(lam: Any) -> tuple[float, float]:
     return value, 1.0 - value
 
 
+@quiet
 def as_samples(
     net: Network,
     X: Any,
@@ -73,7 +74,7 @@ def as_samples(
             None if class_weight is None else class_numbers(targets)
         )  # in the user's units, as classify reads outputs
         given = c if sample_weight is None else sample_weight
-        c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]))
+        c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]), net.dtype)
         if not present.all():
             X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
     return Samples(X, Y, c.astype(net.dtype), numbers)
@@ -113,10 +114,11 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
 
 
 def weights_of_mean_one(
-    name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int
+    name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int, dtype: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of m samples, of mean 1 over those that are not absent; and which these are. With a ``class_weight`` the
-    class of each sample is in ``labels``, one of l."""
+    """Weights of m samples, of mean 1 over those that are not absent; and which these are. A sample is absent if its
+    weight, beside the largest, is 0 or too small for the network's dtype. With a ``class_weight`` the class of each
+    sample is in ``labels``, one of l."""
     c = as_weights(name, weights, m).copy()
     present = c > 0
     if labels is not None:
@@ -125,6 +127,8 @@ def weights_of_mean_one(
         if not present.any():
             raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
     c /= c.max()
+    present = c >= np.finfo(dtype).tiny
+    c[~present] = 0.0
     return c / c[present].mean(), present
 
 
@@ -180,6 +184,7 @@ def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tu
 # --- For users.
 
 
+@quiet
 def error(
     net: Network,
     X: Any,
@@ -223,6 +228,7 @@ def error(
     return objective_of(value, net._vector, lams)
 
 
+@quiet
 def gradient(
     net: Network,
     X: Any,
@@ -250,6 +256,7 @@ def gradient(
     return gradient_of(net, net._vector, D, loss, lams)
 
 
+@quiet
 def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     """The slopes of all outputs ŷ_j, for each sample.
 

@@ -9,23 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_array, as_integer, as_real, as_seed, describe
+from .arguments import MOST, as_array, as_integer, as_real, as_seed, beyond, check_held, describe
 from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers, weights_of_mean_one
 from .kernels.online import Samples
 from .network import Network
 from .networks import Networks, same_kind
 from .rules import Rule, as_rule
 from .schedules import AdaptiveRate, Constant, Schedule, as_schedule, check_penalty
-from .setting import as_batch_size, as_trainable
+from .setting import as_batch_size, as_trainable, check_numbers
 from .stopping import (
     Condition,
     EarlyStopping,
-    GradientNorm,
     MaxEpochs,
     NoImprovement,
     TargetError,
+    TimeLimit,
     as_conditions,
 )
+
+KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit)  # conditions that lanes look at
+MOST_IN_RING = 1 << 20  # epochs whose smallest errors are kept for each network
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,28 @@ class Group:
     @property
     def early(self) -> EarlyStopping | None:
         return next((item for item in self.conditions if isinstance(item, EarlyStopping)), None)
+
+    @property
+    def patience(self) -> int:
+        """Epochs that EarlyStopping waits for a new smallest validation error."""
+        return MOST if self.early is None or self.early.patience is None else self.early.patience
+
+    @property
+    def stalls(self) -> bool:
+        """Whether NoImprovement asks for a new smallest error, however small the step, before the last epoch."""
+        return self.window is not None and self.window.tolerance == 0 and self.window.patience < self.epochs.max()
+
+    @property
+    def ring(self) -> int:
+        """Of how many epochs each network keeps the smallest error: NoImprovement asks for a step of some size."""
+        if self.window is None or self.window.tolerance == 0 or self.window.patience >= self.epochs.max():
+            return 0
+        return self.window.patience
+
+    def batches(self, members: np.ndarray) -> np.ndarray:
+        """Updates of each of these networks in an epoch."""
+        present = self.D.present(members)
+        return -(-present // (present if self.size is None else self.size))
 
     @property
     def window(self) -> NoImprovement | None:
@@ -236,8 +261,10 @@ class Given:
         for kind in (EarlyStopping, NoImprovement):
             if sum(isinstance(item, kind) for item in conditions) > 1:
                 raise ValueError(f"stop: expected one {kind.__name__} at most")
-        if any(isinstance(item, GradientNorm) for item in conditions):
-            raise ValueError("stop: train_many has no GradientNorm; train has")
+        for item in conditions:
+            if type(item) not in KNOWN:  # nor one derived from these: its own methods would not be asked
+                names = ", ".join(kind.__name__ for kind in KNOWN)
+                raise ValueError(f"stop: train_many has no {type(item).__name__}; expected {names}; train has others")
         own: list[tuple[str, Any, type[Condition]]] = [
             ("max_epochs", max_epochs, MaxEpochs),
             ("target_error", target_error, TargetError),
@@ -247,7 +274,7 @@ class Given:
                 raise ValueError(f"{name}: expected None, or no {condition.__name__} in stop")
         most = [item.epochs for item in conditions if isinstance(item, MaxEpochs)]
         targets = [item.error for item in conditions if isinstance(item, TargetError)]
-        self.epochs = np.array([min(most, default=1 << 62)])
+        self.epochs = np.array([min(most, default=MOST)])
         self.targets = np.array([max(targets, default=-np.inf)])
         if max_epochs is not None:
             self.epochs = np.array(each("max_epochs", max_epochs, count, lambda v: as_integer("max_epochs", v, low=1)))
@@ -257,6 +284,10 @@ class Given:
             self.targets = np.array(each("target_error", target_error, count, as_target))
             conditions = [*conditions, TargetError(0.0)]
         self.conditions = conditions
+        for item in conditions:
+            if isinstance(item, NoImprovement) and item.tolerance > 0 and self.epochs.max() > item.patience:
+                name = "patience of NoImprovement with a tolerance, in train_many"  # a ring of so many errors each
+                as_integer(name, item.patience, low=1, high=MOST_IN_RING)
 
     def _as_validation(self, validation: Any) -> tuple[Any, Any, Any] | None:
         if validation is None:
@@ -281,6 +312,7 @@ class Given:
         """All networks, each in one group."""
         groups = []
         for members, net, parameters in self.kinds:
+            self._check_numbers(net.dtype, members)
             loss, local = as_loss(self.loss, net), np.arange(len(members))
             mask = as_trainable(self.trainable, net, self.train_thresholds)
             D = self._data(net, members, self.X, self.Y, self.sample_weight, loss, ("X", "Y", "sample_weight"))
@@ -314,6 +346,25 @@ class Given:
                     )
                 )
         return groups
+
+    def _check_numbers(self, dtype: np.dtype, members: np.ndarray) -> None:
+        """Refuse settings that the dtype of these networks cannot hold, naming the network where it has its own."""
+        check_numbers(dtype, conditions=self.conditions)
+        numbers: list[tuple[str, Any]] = [("eta", self.etas), ("lam", self.lam), ("target_error", self.targets)]
+        for name, values in numbers:
+            mine = some(values, members)
+            for place in np.flatnonzero(beyond(mine, dtype))[:1].tolist():
+                with concerning(int(members[place])) if len(values) > 1 else contextlib.nullcontext():
+                    check_held(name, float(mine[place]), dtype)
+        checked: set[int] = set()
+        for records in (self.rules, self.schedules):
+            for index in members.tolist() if len(records) > 1 else [0] * len(records):
+                record: Any = records[index]
+                if id(record) not in checked:
+                    with concerning(index) if len(records) > 1 else contextlib.nullcontext():
+                        for name, value, apart in record.held():
+                            check_held(name, value, dtype, apart)
+                    checked.add(id(record))
 
     def _alike(self, members: np.ndarray) -> list[np.ndarray]:
         """Those of these networks, by their places, that differ in numbers only: not in the class of rule, in whether
@@ -352,7 +403,7 @@ class Given:
         for place, member in enumerate(members):
             with concerning(int(member)):
                 c[place], _ = weights_of_mean_one(
-                    names[2], table[member], len(D.X), class_weight, labels, max(2, D.Y.shape[1])
+                    names[2], table[member], len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
                 )
         return Data(D.X, D.Y, c, None, D.numbers)
 
@@ -393,7 +444,7 @@ def _own_data(
                     raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
                 labels = None if class_weight is None else class_numbers(net._targets(names[1], Y[member], len(D.X)))
                 c[place, : len(D.X)], _ = weights_of_mean_one(
-                    names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1])
+                    names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
                 )
     return Data(
         np.concatenate([D.X for D in sets]),

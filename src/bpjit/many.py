@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from . import formulas
-from .arguments import as_flag
+from .arguments import as_flag, quiet
 from .bench import Bench, Results, by_member
 from .console import Pressed, ctrl_c, progress_bar, share_ctrl_c
 from .crew import Share, as_threads
 from .evaluation import error
 from .fit import Fit
-from .groups import Given, Group, of
+from .groups import Data, Given, Group, of
 from .kernels import packs
 from .network import Network
 from .networks import Networks, same_kind
@@ -113,6 +113,7 @@ class Fits:
 _ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_epoch", "stopped_by", "order")
 
 
+@quiet
 def train_many(
     nets: Networks | Sequence[Network],
     X: Any,
@@ -351,30 +352,46 @@ class _Work:
         """Do all that was added; with so many threads if they ``must``, else with those that can be had."""
         self.share.run(self.jobs, self.threads, must, lambda: self.show(self.done))
 
+    @quiet
     def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
         """Train some networks of a group at once."""
         self.bench(group, members, results).run(self.reason_to_end, self.report)
 
+    @quiet
     def _train_alone(self, group: Group, member: int, results: Results) -> None:
         """Train a network too large for lanes, by ``train``."""
         reason = self.reason_to_end()
-        if reason is not None:
+        if reason is None:
+            with share_ctrl_c(self):
+                results.keep(member, train_one(group, member, self.deadline - time.perf_counter()))
+        else:
             results.stopped_by[member] = reason
-            return
-        with share_ctrl_c(self):
-            fit = train_one(group, member, self.deadline - time.perf_counter())
-        results.keep(member, fit)
+            results.errors[member] = error_of(group, group.D, member, results)
         if group.V.m > 0:
-            X, Y, c = group.V.of(member)
-            there = slice(None) if c is None else c > 0
-            results.validation_errors[member] = error(fit.network, X[there], Y[there], loss=group.loss)
-        self.report(1)
+            results.validation_errors[member] = error_of(group, group.V, member, results)
+        if reason is None:
+            self.report(1)
+
+
+def network_of(group: Group, vector: np.ndarray) -> Network:
+    """A network of a group, in the units of its data."""
+    net = group.net
+    return Network(net.sizes, vector, hidden=net.hidden, output=net.output, dtype=net.dtype)
+
+
+def error_of(group: Group, data: Data, member: int, results: Results) -> float:
+    """E of a network as it is returned, on its own data."""
+    X, Y, c = data.of(member)
+    there = slice(None) if c is None else c > 0
+    weights = None if c is None else c[there]
+    return error(
+        network_of(group, results.parameters[member]), X[there], Y[there], loss=group.loss, sample_weight=weights
+    )
 
 
 def train_one(group: Group, member: int, seconds: float) -> Fit:
     """``train`` for one network of a group, in the network's own units; ``seconds`` are left."""
     net, rule = group.net, of(group.rules, member)
-    like = Network(net.sizes, group.start[member], hidden=net.hidden, output=net.output, dtype=net.dtype)
     X, Y, c = group.D.of(member)
     numbers = group.D.numbers.astype(np.int64)  # absent samples may have been left out: they keep their numbers
     whole = [np.zeros((numbers[-1] + 1, *array.shape[1:]), net.dtype) for array in (X, Y, numbers)]
@@ -399,7 +416,7 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
     eta = of(group.schedules, member) if group.schedules else float(of(group.etas, member))
     lam = float(of(group.lam, member))
     return train(
-        like,
+        network_of(group, group.start[member]),
         whole[0],
         whole[1],
         eta=None if rule.default_eta is None else eta,
@@ -413,6 +430,7 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
         trainable=group.trainable,
         shuffle=group.shuffle,
         seed=int(of(group.seeds, member)),
+        target="cpu",
         threads=1,
         progress=False,
     )
@@ -434,14 +452,12 @@ def _gather(
         penalised = lam < 1.0
         objective = result.errors.copy()
         objective[penalised] = formulas.regularised_objective(result.errors, squares, lam, 1.0 - lam)[penalised]
-        present = group.D.present(every)
-        batches = -(-present // (present if group.size is None else group.size))
         found = {
             "error": result.errors,
             "objective": objective,
             "validation_error": result.validation_errors,
             "epochs": result.epochs,
-            "updates": result.epochs * batches,
+            "updates": result.updates,
             "best_epoch": result.best_epochs,
             "stopped_by": result.stopped_by,
         }
@@ -456,6 +472,7 @@ def _gather(
             for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
                 for member, pieces in zip(members, history, strict=True):
                     lists[name][member] = np.concatenate([np.empty(0), *pieces])
+    columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
     return Fits(
         networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
         **columns,

@@ -29,7 +29,7 @@ from typing import ClassVar
 import numpy as np
 
 from . import streams
-from .arguments import as_choice, as_real, keep
+from .arguments import as_choice, as_real, describe, keep
 from .formulas import Number, like, select, sqrt
 
 # --- The formulas.
@@ -155,6 +155,11 @@ class Rule:
         """The settings in the order in which the kernels read them."""
         return ()
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        """The settings that kernels hold as numbers of the network's dtype: name, value, and what that must not become
+        there. A β near 1 is none: they hold 1 − β."""
+        return []
+
     def start(self, n: int, seed: int) -> np.ndarray:
         """The state before the first update, [shape: (SLOTS, n)]."""
         return np.zeros((SLOTS, n))
@@ -184,6 +189,9 @@ class Momentum(Rule):
 
     def constants(self) -> tuple[float, ...]:
         return (self.mu,)
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [("mu", self.mu, 1.0)]
 
 
 @dataclass(frozen=True)
@@ -241,6 +249,12 @@ class Rprop(Rule):
             self.VARIANTS.index(self.variant),
         )
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        first = self.delta0 if isinstance(self.delta0, tuple) else (self.delta0,)
+        factors = [("eta_plus", self.eta_plus, 1.0), ("eta_minus", self.eta_minus, 1.0)]
+        steps = [("delta_max", self.delta_max), ("delta_min", self.delta_min), *(("delta0", delta) for delta in first)]
+        return [*factors, *((name, step, None) for name, step in steps)]
+
     def start(self, n: int, seed: int) -> np.ndarray:
         state = super().start(n, seed)
         if isinstance(self.delta0, tuple):
@@ -268,6 +282,9 @@ class Quickprop(Rule):
     def constants(self) -> tuple[float, ...]:
         return (self.mu,)
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [("mu", self.mu, None)]
+
 
 @dataclass(frozen=True)
 class Adagrad(Rule):
@@ -284,6 +301,9 @@ class Adagrad(Rule):
 
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon,)
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [("epsilon", self.epsilon, None)]
 
 
 @dataclass(frozen=True)
@@ -303,6 +323,9 @@ class RMSProp(Rule):
 
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon, 1.0 - self.rho)
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [("epsilon", self.epsilon, None)]
 
 
 @dataclass(frozen=True)
@@ -325,6 +348,9 @@ class Adam(Rule):
     def constants(self) -> tuple[float, ...]:
         return (self.epsilon, 1.0 - self.beta1, 1.0 - self.beta2)
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [("epsilon", self.epsilon, None)]
+
 
 RULES: dict[str, type[Rule]] = {
     rule.name: rule for rule in (SGD, Momentum, Nesterov, Rprop, Quickprop, Adagrad, RMSProp, Adam)
@@ -334,6 +360,12 @@ RULES: dict[str, type[Rule]] = {
 def as_rule(rule: str | Rule) -> Rule:
     """The rule that ``rule`` names, with its default settings, or ``rule`` itself."""
     if isinstance(rule, Rule):
+        known = RULES.get(getattr(rule, "name", ""))
+        if known is None or not isinstance(rule, known) or rule.code != known.code:
+            raise TypeError(
+                f"rule: expected one of {', '.join(RULES)}, or one of bpjit's rules with other settings, got "
+                f"{describe(rule)}; kernels know no rule of one's own"
+            )
         return rule
     if isinstance(rule, type) and issubclass(rule, Rule):
         raise TypeError(f"rule: expected a name or an instance, got the class; write {rule.__name__}()")

@@ -78,7 +78,7 @@ class Scale:
             A = A.reshape(-1, 1) if A.ndim == 1 and name == "Y" else A
             if A.ndim != 2:
                 raise ValueError(f"{name}: expected finite numbers, one sample a row, got shape {A.shape}")
-            with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 offset, factor = columns(A)
             if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
                 raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
@@ -87,12 +87,12 @@ class Scale:
 
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """X in the network's units."""
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             return ((X - self._arrays["input_offset"]) / self._arrays["input_factor"]).astype(dtype)
 
     def scale_targets(self, Y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Y in the network's units."""
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             if "target_offset" in self._arrays:
                 Y = (Y - self._arrays["target_offset"]) / self._arrays["target_factor"]
             return Y.astype(dtype)
@@ -101,7 +101,8 @@ class Scale:
         """Outputs of the network in the user's units, in the dtype they came in."""
         if "target_offset" in self._arrays:
             dtype = y_hat.dtype
-            y_hat = (y_hat * self._arrays["target_factor"] + self._arrays["target_offset"]).astype(dtype)
+            with np.errstate(all="ignore"):
+                y_hat = (y_hat * self._arrays["target_factor"] + self._arrays["target_offset"]).astype(dtype)
         return y_hat
 
     def unscale_slopes(self, J: np.ndarray, by_inputs: bool) -> np.ndarray:

@@ -23,6 +23,11 @@ class Schedule:
         """η of each of these epochs."""
         return np.full(len(epochs), float(self.eta))
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        """What the network's dtype must hold, as for ``Rule.held``: rates known at the start. That a rate falls to 0 in
+        the end is what schedules are for."""
+        return [("eta", self.eta, None)]
+
 
 @dataclass(frozen=True)
 class Constant(Schedule):
@@ -44,6 +49,9 @@ class StepDecay(Schedule):
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         return self.eta * self.factor ** (epochs // self.every)
 
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [*super().held(), ("eta*factor", self.eta * self.factor, None)]
+
 
 @dataclass(frozen=True)
 class InverseTime(Schedule):
@@ -57,6 +65,9 @@ class InverseTime(Schedule):
 
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         return self.eta / (1.0 + self.decay * epochs)
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [*super().held(), ("eta/(1 + decay)", self.eta / (1.0 + self.decay), None)]
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,9 @@ class Cosine(Schedule):
     def rates(self, epochs: np.ndarray) -> np.ndarray:
         share = np.minimum(epochs / self.epochs, 1.0)
         return self.minimum + 0.5 * (self.eta - self.minimum) * (1.0 + np.cos(np.pi * share))
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        return [*super().held(), ("minimum", self.minimum, None)]
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,10 @@ class AdaptiveRate(Schedule):
         keep(self, "grow", as_real("grow", self.grow, low=1))
         keep(self, "shrink", as_real("shrink", self.shrink, above=0, below=1))
         keep(self, "tolerance", as_real("tolerance", self.tolerance, low=0))
+
+    def held(self) -> list[tuple[str, float, float | None]]:
+        factors = [("grow", self.grow, 1.0), ("shrink", self.shrink, 1.0)]
+        return [*super().held(), *factors, ("tolerance", self.tolerance, None)]
 
 
 def as_schedule(eta: Any, default: float | None, rule: str) -> Schedule:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .architecture import views
-from .arguments import as_choice, as_flag, as_integer, as_seed, describe
+from .arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe
 from .evaluation import as_lam, as_loss
 from .network import Network
 from .rules import Rule, as_rule
 from .schedules import Schedule, as_schedule, check_penalty
+from .stopping import Condition, EarlyStopping, GradientNorm, NoImprovement, TargetError
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,35 @@ def as_setting(
     )
     if rule.default_eta is not None:
         check_penalty(setting.schedule.eta, setting.lam[1])
+    check_numbers(net.dtype, rule, setting.schedule, setting.lam)
     return setting
+
+
+def check_numbers(
+    dtype: Any,
+    rule: Rule | None = None,
+    schedule: Schedule | None = None,
+    lam: tuple[float, float] = (1.0, 0.0),
+    conditions: Iterable[Condition] = (),
+) -> None:
+    """Refuse settings that a network's dtype cannot hold: an η that is 0 there trains nothing, a β that is 1 forgets
+    nothing. λ may be 1 there, for kernels hold 1 − λ beside it."""
+    held = [("lam", lam[0], None), *(rule.held() if rule else ()), *(schedule.held() if schedule else ())]
+    for item in conditions:
+        for name in HELD.get(type(item), ()):
+            value = getattr(item, name)
+            if value is not None:
+                held.append((f"{type(item).__name__}'s {name}", value, None))
+    for name, value, apart in held:
+        check_held(name, value, dtype, apart)
+
+
+HELD: dict[type[Condition], tuple[str, ...]] = {  # what conditions compare with numbers of the network's dtype
+    TargetError: ("error",),
+    NoImprovement: ("tolerance",),
+    EarlyStopping: ("generalization_loss", "progress"),
+    GradientNorm: ("norm",),
+}
 
 
 def as_batch_size(updates: Any, rule: Rule) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import compiled
-from .arguments import as_flag, describe
+from .arguments import as_flag, describe, quiet
 from .console import Pressed, ctrl_c, progress_bar
 from .crew import as_threads
 from .evaluation import (
@@ -36,13 +36,14 @@ from .online_learner import OnlineLearner
 from .rules import Rule, as_rule
 from .schedules import Constant, Schedule
 from .session import Mark, Origin, Session
-from .setting import Setting, as_batch_size, as_setting, as_trainable
+from .setting import Setting, as_batch_size, as_setting, as_trainable, check_numbers
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 from .targets import as_target, target_of_data
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
 
 
+@quiet
 def train(
     net: Network,
     X: Any,
@@ -142,6 +143,7 @@ def train(
         seed=seed,
     )
     conditions = as_conditions(stop)
+    check_numbers(net.dtype, conditions=conditions)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: expected a function, got {describe(callback)}")
     if progress is not None:
@@ -198,6 +200,7 @@ def train(
     )
 
 
+@quiet
 def compile(
     net: Network,
     *,
@@ -237,6 +240,7 @@ def compile(
     mask = as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds))
     size = as_batch_size(updates, rule)
     setting = Setting("squared", rule, Constant(1.0), size, as_lam(lam), mask, shuffle=True, seed=0)
+    check_numbers(net.dtype, rule, lam=setting.lam)
     X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
     Session(net, D, no_samples(D), 1, setting).compile()

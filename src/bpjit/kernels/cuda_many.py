@@ -35,11 +35,15 @@ from .cuda_lines import (
 )
 from .cuda_table import Table, at_once, by_column
 from .jit import formula
-from .lane_epochs import LOW_BITS, add_error
+from .lane_epochs import LOW_BITS
+from .lanes import add_error
 from .layers import number_of_parameters
 from .packs import (
     ALIVE,
     BEST,
+    BEST_AT,
+    BEST_UNTIL,
+    BLOCKS,
     CARRY,
     CORRECTION1,
     CORRECTION2,
@@ -48,10 +52,12 @@ from .packs import (
     ENDED,
     GENERALIZATION_LOSS,
     GROW,
-    IN_BATCH,
+    IN_BLOCK,
     LAM,
     LAST_OBJECTIVE,
     LEAST,
+    LEAST_AT,
+    LEAST_UNTIL,
     LEFT,
     MAX_EPOCHS,
     NO_IMPROVEMENT,
@@ -63,10 +69,8 @@ from .packs import (
     RATE,
     REASON,
     REST,
-    SEEN,
     SHRINK,
-    SINCE,
-    SIZE,
+    STRIP_CARRY,
     STRIP_LEAST,
     STRIP_SUM,
     TARGET,
@@ -74,6 +78,7 @@ from .packs import (
     TOLERANCE,
     TOTAL,
     VALIDATING,
+    WINDOW_PATIENCE,
     WINDOW_TOLERANCE,
 )
 
@@ -93,6 +98,8 @@ class Kind(NamedTuple):
     penalty: bool
     masked: bool
     adaptive: bool
+    blocks: bool  # whether a batch has several
+    stalls: bool
     window: int
     validated: bool
     weighted: tuple[bool, bool]  # whether samples have weights: in D, in V
@@ -108,6 +115,7 @@ class Places(NamedTuple):
     best: int
     slots: int
     gradient: int
+    sums: int
     undo: int
     ring: int
     ahead: int
@@ -127,7 +135,22 @@ def kind_to_visit(sizes: tuple[int, ...], activations: tuple[str, ...], dtype: A
     """To predict only; with rows of each network's own, or not."""
     no, rows = (False, False), (own, own)
     return Kind(
-        sizes, activations, 0, str(dtype), None, False, False, False, 0, False, no, rows, False, team_size(sizes)
+        sizes=sizes,
+        activations=activations,
+        loss=0,
+        dtype=str(dtype),
+        rule=None,
+        penalty=False,
+        masked=False,
+        adaptive=False,
+        blocks=False,
+        stalls=False,
+        window=0,
+        validated=False,
+        weighted=no,
+        rowed=rows,
+        own=False,
+        threads=team_size(sizes),
     )
 
 
@@ -145,6 +168,7 @@ def places_of(kind: Kind) -> Places:
         n if kind.validated else 0,
         slots * n,
         0 if kind.rule is None else n,
+        2 * n if kind.blocks else 0,
         (1 + slots) * n + 3 if kind.adaptive else 0,
         kind.window,
         n if kind.rule == "nesterov" else 0,
@@ -262,23 +286,25 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
 
 @formula
 def keep_best(
-    net: Net, team: Team, T: Any, t: int, at: Places, n: int, limits: Any, every: int, validated: Any
+    net: Net, team: Team, T: Any, t: int, at: Places, n: int, limits: Any, every: int, done: int, validated: Any
 ) -> bool:
     """Keep the network if its validation error is the smallest yet. Writes T; returns whether to stop early."""
-    planes, one = at.planes, like(validated, 1)
-    best, since = T[planes + BEST, t], T[planes + SINCE, t] + like(one, every)
-    mean, least = T[planes + STRIP_SUM, t] / like(one, every), T[planes + STRIP_LEAST, t]
+    planes, zero = at.planes, like(validated, 0)
+    best, now = T[planes + BEST, t], like(zero, done)
+    place, until = T[planes + BEST_AT, t], T[planes + BEST_UNTIL, t]
+    mean, least = T[planes + STRIP_SUM, t] / like(zero, every), T[planes + STRIP_LEAST, t]
     if validated < best:
-        best, since = validated, like(one, 0)
+        best, place, until = validated, now, now + limits[PATIENCE]
         for i in range(team.rank, n, team.size):
             T[at.best + i, t] = net.p[i]
     loss_now, progress = formulas.generalization_loss(validated, best), formulas.training_progress(mean, least)
     barrier(team)
     if team.rank == 0:
-        T[planes + BEST, t], T[planes + SINCE, t] = best, since
-        T[planes + STRIP_SUM, t], T[planes + STRIP_LEAST, t] = like(one, 0), like(one, np.inf)
+        T[planes + BEST, t], T[planes + BEST_AT, t], T[planes + BEST_UNTIL, t] = best, place, until
+        T[planes + STRIP_SUM, t], T[planes + STRIP_CARRY, t] = zero, zero
+        T[planes + STRIP_LEAST, t] = like(zero, np.inf)
     barrier(team)
-    return since >= limits[PATIENCE] or loss_now > limits[GENERALIZATION_LOSS] or progress < limits[PROGRESS]
+    return now >= until or loss_now > limits[GENERALIZATION_LOSS] or progress < limits[PROGRESS]
 
 
 @formula
@@ -292,6 +318,40 @@ def still(team: Team, T: Any, t: int, at: Places, epoch: int, window: int, toler
         T[place, t] = T[at.planes + LEAST, t] = least
     barrier(team)
     return epoch >= window and then - least <= tolerance
+
+
+@formula
+def stalled(team: Team, T: Any, t: int, at: Places, done: int, patience: Any, error: Any) -> bool:
+    """Whether ``patience`` epochs brought no new smallest error. Writes T."""
+    planes, now = at.planes, like(error, done)
+    least, place, until = T[planes + LEAST, t], T[planes + LEAST_AT, t], T[planes + LEAST_UNTIL, t]
+    if error < least:
+        least, place, until = error, now, now + patience
+    barrier(team)
+    if team.rank == 0:
+        T[planes + LEAST, t], T[planes + LEAST_AT, t], T[planes + LEAST_UNTIL, t] = least, place, until
+    barrier(team)
+    return now >= until
+
+
+@formula
+def end_block(net: Net, team: Team, T: Any, t: int, at: Places, n: int) -> None:
+    """Add the gradients of a block to those of the blocks before. Writes G, T."""
+    for i in range(team.rank, n, team.size):
+        total, carry = add_error(T[at.sums + i, t], T[at.sums + n + i, t], net.G[i])
+        T[at.sums + i, t], T[at.sums + n + i, t] = total, carry
+        net.G[i] = like(total, 0)
+    barrier(team)
+
+
+@formula
+def with_blocks_before(net: Net, team: Team, T: Any, t: int, at: Places, n: int) -> None:
+    """Add the gradients of the blocks before to those of a batch's last. Writes G, T."""
+    for i in range(team.rank, n, team.size):
+        zero = like(net.G[i], 0)
+        net.G[i] = T[at.sums + i, t] + (net.G[i] - T[at.sums + n + i, t])
+        T[at.sums + i, t], T[at.sums + n + i, t] = zero, zero
+    barrier(team)
 
 
 @formula
@@ -337,7 +397,8 @@ def train_kernel(kind: Kind) -> Any:
     rule = RULES[kind.rule or "sgd"]
     code, slots, nesterov = rule.code, 0 if standard else rule.slots, kind.rule == "nesterov"
     penalty, masked, adaptive, validates, own = kind.penalty, kind.masked, kind.adaptive, kind.validated, kind.own
-    windowed, window, rprop = kind.window > 0, max(1, kind.window), kind.rule == "rprop"
+    stalls, windowed, window, rprop = kind.stalls, kind.window > 0, max(1, kind.window), kind.rule == "rprop"
+    several = kind.blocks
     weighted, V_weighted = kind.weighted
     rowed, V_rowed = kind.rowed
     apart, collected = n if nesterov else 1, 1 if standard else n
@@ -389,7 +450,7 @@ def train_kernel(kind: Kind) -> Any:
                 ahead = T[at.ahead : at.ahead + n, t]
         if t >= T.shape[1] or T[planes + ALIVE, t] <= 0:
             return
-        m, m_of_V, every = sizes
+        m, m_of_V, every, size, block = sizes
         D, V = Data(X, Y, c, row), Data(VX, VY, Vc, V_row)
         if nesterov:
             net = Net(p, ahead, G, z, b, slope, g, scratch)
@@ -408,7 +469,9 @@ def train_kernel(kind: Kind) -> Any:
             look_ahead(steps, net, team, T, t, at.slots, n)
         zero, one = like(lam, 0), like(lam, 1)
         total, carry, left = T[planes + TOTAL, t], T[planes + CARRY, t], T[planes + LEFT, t]
-        in_batch, seen, size = T[planes + IN_BATCH, t], T[planes + SEEN, t], T[planes + SIZE, t]
+        in_block, blocks = T[planes + IN_BLOCK, t], T[planes + BLOCKS, t]
+        most = like(zero, (size - 1) // block)  # blocks before the last of a batch
+        full, rest_of_batch = like(zero, block), like(zero, size - (size - 1) // block * block)
         first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
         last, present, target = T[planes + LAST_OBJECTIVE, t], T[planes + PRESENT, t], T[planes + TARGET, t]
         flags, ended = 0, 0
@@ -416,10 +479,8 @@ def train_kernel(kind: Kind) -> Any:
             epoch = epochs[0] + e
             begin = stretch[0] if e == 0 else 0
             end = stretch[1] if e == epochs[1] - 1 else m
-            if begin == 0:
-                seen = zero
-                if adaptive:
-                    remember(net, team, T, t, at, n, slots)
+            if begin == 0 and adaptive:
+                remember(net, team, T, t, at, n, slots)
             if own:
                 own_order(keys, table, numbers, epoch, m, t, team)
             eta = T[planes + RATE, t] if adaptive else etas[min(e, etas.shape[0] - 1), min(t, etas.shape[1] - 1)]
@@ -434,17 +495,26 @@ def train_kernel(kind: Kind) -> Any:
                     E_k = learn(layers, loss, net, team, standard, D.Y, here, c_k, eta)
                     total, carry = add_error(total, carry, E_k)
                     if not standard:
-                        in_batch += one
-                        seen += one
-                        if in_batch >= size or seen >= present:
-                            now = zero
-                            if rprop:
-                                now = objective(steps, net, n, total / in_batch)
-                            pair0, pair1, first, second = corrections(steps, first, second, last, now)
-                            last = now
-                            pair, share = (pair0, pair1), one / in_batch
-                            update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, pair)
-                            in_batch = zero
+                        in_block += one
+                if not standard:
+                    ends = in_block + blocks > zero and (
+                        position + 1 == m or (in_block >= rest_of_batch and blocks >= most)
+                    )
+                    if several and not ends and in_block >= full:
+                        end_block(net, team, T, t, at, n)
+                        in_block, blocks = zero, blocks + one
+                    if ends:
+                        in_batch = in_block + blocks * full
+                        if several:
+                            with_blocks_before(net, team, T, t, at, n)
+                        now = zero
+                        if rprop:
+                            now = objective(steps, net, n, total / in_batch)
+                        pair0, pair1, first, second = corrections(steps, first, second, last, now)
+                        last = now
+                        pair, share = (pair0, pair1), one / in_batch
+                        update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, pair)
+                        in_block = blocks = zero
             if end == m:
                 error = total / present
                 total = carry = zero
@@ -467,7 +537,8 @@ def train_kernel(kind: Kind) -> Any:
                     flags = MAX_EPOCHS
                 if validates:
                     if team.rank == 0:
-                        T[planes + STRIP_SUM, t] += error
+                        strip, rounded = add_error(T[planes + STRIP_SUM, t], T[planes + STRIP_CARRY, t], error)
+                        T[planes + STRIP_SUM, t], T[planes + STRIP_CARRY, t] = strip, rounded
                         least = T[planes + STRIP_LEAST, t]
                         T[planes + STRIP_LEAST, t] = select(error < least, error, least)
                     barrier(team)
@@ -476,12 +547,14 @@ def train_kernel(kind: Kind) -> Any:
                         validated = mean_error(layers, loss, as_it_is, team, V, V_weighted, V_rowed, m_of_V, t, count)
                         if e < validation_errors.shape[0] and team.rank == 0:
                             validation_errors[e, t] = validated
-                        if finite and keep_best(net, team, T, t, at, n, limits, every, validated):
+                        if finite and keep_best(net, team, T, t, at, n, limits, every, e + 1, validated):
                             flags += EARLY_STOPPING
                 if finite and error <= target:
                     now = mean_error(layers, loss, as_it_is, team, D, weighted, rowed, m, t, present)
                     if now <= target:
                         flags += TARGET_ERROR
+                if stalls and stalled(team, T, t, at, e + 1, limits[WINDOW_PATIENCE], error):
+                    flags += NO_IMPROVEMENT
                 if windowed and still(team, T, t, at, epoch, window, limits[WINDOW_TOLERANCE], error):
                     flags += NO_IMPROVEMENT
                 ended = e + 1
@@ -497,7 +570,7 @@ def train_kernel(kind: Kind) -> Any:
             copy_out(team, T, t, at.final, p, n)
         if team.rank == 0:
             T[planes + TOTAL, t], T[planes + CARRY, t] = total, carry
-            T[planes + IN_BATCH, t], T[planes + SEEN, t] = in_batch, seen
+            T[planes + IN_BLOCK, t], T[planes + BLOCKS, t] = in_block, blocks
             T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
             T[planes + LAST_OBJECTIVE, t] = last
             T[planes + ENDED, t] = like(zero, ended)

@@ -16,7 +16,9 @@ from . import simd_functions  # noqa: F401  (brings exp and its kin for vectors)
 from .epochs import epoch_order
 from .jit import by_type, formula, inline, kernel, unless_none
 from .lanes import (
+    Batch,
     Net,
+    add_error,
     ahead_of,
     back_and_change,
     end_of_batch,
@@ -34,6 +36,8 @@ from .lanes import (
 from .packs import (
     ALIVE,
     BEST,
+    BEST_AT,
+    BEST_UNTIL,
     CARRY,
     CORRECTION1,
     DIVERGED,
@@ -42,6 +46,8 @@ from .packs import (
     GENERALIZATION_LOSS,
     GROW,
     LEAST,
+    LEAST_AT,
+    LEAST_UNTIL,
     LEFT,
     MAX_EPOCHS,
     NO_IMPROVEMENT,
@@ -51,9 +57,8 @@ from .packs import (
     PROGRESS,
     RATE,
     REASON,
-    SEEN,
     SHRINK,
-    SINCE,
+    STRIP_CARRY,
     STRIP_LEAST,
     STRIP_SUM,
     TARGET,
@@ -61,6 +66,7 @@ from .packs import (
     TOLERANCE,
     TOTAL,
     VALIDATING,
+    WINDOW_PATIENCE,
     WINDOW_TOLERANCE,
     Call,
     Orders,
@@ -83,14 +89,6 @@ from .packs import (
 from .simd import any_lane, item, pointer
 
 LOW_BITS = np.uint64(0xFFFFFFFF)
-
-
-@inline
-def add_error(total: Any, carry: Any, share: Any) -> Any:
-    """As ``online.add_error``: the new total, and what rounding took."""
-    corrected = share - carry
-    new = total + corrected
-    return new, (new - total) - corrected
 
 
 @inline
@@ -258,6 +256,16 @@ by_type(
 )
 
 
+@inline
+def since_when(planes: Any, place: int, until: int, better: Any, now: Any, patience: Any) -> Any:
+    """When patience ends; ``now`` epochs of this call are complete, and brought some networks something ``better``.
+    Writes planes."""
+    write(planes, place, select(better, now, at(planes, place)))
+    ends = select(better, now + like(now, patience), at(planes, until))
+    write(planes, until, ends)
+    return ends
+
+
 @formula
 def end_of_epoch(
     task: Task,
@@ -276,7 +284,7 @@ def end_of_epoch(
     D, V, watch = task.D, task.V, task.watch
     planes, P, S = row(packs.planes, pack, work.wide), row(packs.P, pack, work.wide), row(packs.S, pack, work.wide)
     zero, one = like(error, 0), like(error, 1)
-    alive = at(planes, ALIVE) > zero
+    alive, now_done = at(planes, ALIVE) > zero, like(error, done)
     if is_adaptive(packs.undo):
         now = mean_error(task, D, pack, P, planes, PRESENT, work)
         slots = packs.S.shape[1] // packs.P.shape[1]
@@ -293,40 +301,45 @@ def end_of_epoch(
             for p in range(n):
                 write(kept, p, select(better, at(P, p), at(kept, p)))
         best = select(better, validated, best)
-        since = at(planes, SINCE)
-        since = select(better, zero, select(alive, since + like(error, watch.every), since))
         write(planes, BEST, best)
-        write(planes, SINCE, since)
+        until = since_when(planes, BEST_AT, BEST_UNTIL, better, now_done, watch.limits[PATIENCE])
         loss_now = formulas.generalization_loss(validated, best)
         mean = at(planes, STRIP_SUM) / like(error, watch.every)
         progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
-        over = since >= like(error, watch.limits[PATIENCE])
+        over = now_done >= until
         over = over | (loss_now > like(error, watch.limits[GENERALIZATION_LOSS]))
         over = over | (progress < like(error, watch.limits[PROGRESS]))
         flags += select(over, like(error, EARLY_STOPPING), zero)
         write(planes, STRIP_SUM, zero)
+        write(planes, STRIP_CARRY, zero)
         write(planes, STRIP_LEAST, like(error, np.inf))
     target = at(planes, TARGET)
     if any_lane(alive & finite & (error <= target)):
         now = mean_error(task, D, pack, P, planes, PRESENT, work)
         flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
-    if watch.window > 0:
-        ring, least = row(packs.ring, pack, work.wide), at(planes, LEAST)
-        least = select(error < least, error, least)
-        then = at(ring, epoch % watch.window)
-        if epoch >= watch.window:
-            still = then - least <= like(error, watch.limits[WINDOW_TOLERANCE])
-            flags += select(still, like(error, NO_IMPROVEMENT), zero)
-        write(ring, epoch % watch.window, least)
+    if watch.stalls or watch.window > 0:
+        least = at(planes, LEAST)
+        falls = alive & (error < least)
+        least = select(falls, error, least)
         write(planes, LEAST, least)
+        if watch.stalls:
+            until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now_done, watch.limits[WINDOW_PATIENCE])
+            flags += select(now_done >= until, like(error, NO_IMPROVEMENT), zero)
+        else:
+            ring = row(packs.ring, pack, work.wide)
+            then = at(ring, epoch % watch.window)
+            if epoch >= watch.window:
+                still = then - least <= like(error, watch.limits[WINDOW_TOLERANCE])
+                flags += select(still, like(error, NO_IMPROVEMENT), zero)
+            write(ring, epoch % watch.window, least)
     flags = select(finite, flags, like(error, DIVERGED))
     stopped = alive & (flags > zero)
     if any_lane(stopped):
-        final, ended = row(packs.final, pack, work.wide), like(error, done)
+        final = row(packs.final, pack, work.wide)
         for p in range(n):
             write(final, p, select(stopped, at(P, p), at(final, p)))
         write(planes, REASON, select(stopped, flags, at(planes, REASON)))
-        write(planes, ENDED, select(stopped, select(finite, ended, ended - one), at(planes, ENDED)))
+        write(planes, ENDED, select(stopped, select(finite, now_done, now_done - one), at(planes, ENDED)))
         write(planes, ALIVE, select(stopped, zero, at(planes, ALIVE)))
 
 
@@ -376,6 +389,9 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
     left, target = at(planes, LEFT), at(planes, TARGET)
     mask, count = mask_of(task.mask, work.wide), call.epochs[1]
     steps = steps_of(kind, planes, mask, task.penalty)
+    blocks = (task.size - 1) // task.block
+    rest, sums = task.size - blocks * task.block, row(packs.sums, pack, work.wide)
+    batch = Batch(sums, m, task.size, task.block, blocks, rest)
     own = own_numbers(orders.keys, orders)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
@@ -383,7 +399,6 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
         epoch = call.epochs[0] + e
         first, last = call.stretch[0] if e == 0 else 0, call.stretch[1] if e == count - 1 else m
         if first == 0:
-            write(planes, SEEN, zero)
             remember(undo, P, S, n, slots, planes)
         own_orders(orders.keys, orders, pack, epoch, m)
         eta = rate_of(undo, planes, call.etas, e, pack)
@@ -397,7 +412,7 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
             total, carry = add_error(total, carry, E_k)
             corrections = corrections_of(G, kind, net, total, n)
             back_and_change(net, shape, layers, steps, G, x, eta, corrections)
-            end_of_batch(steps, G, net, c, t, m, task.size, n, eta, total)
+            end_of_batch(steps, G, net, c, t, batch, n, eta, total)
         if last == m:
             error = total / at(planes, PRESENT)
             total = carry = zero
@@ -406,11 +421,15 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
             if errors.shape[1] > 0:
                 write(row(errors, pack, work.wide), e, error)
             if V.m > 0:
-                write(planes, STRIP_SUM, at(planes, STRIP_SUM) + error)
+                strip, rounded = add_error(at(planes, STRIP_SUM), at(planes, STRIP_CARRY), error)
+                write(planes, STRIP_SUM, strip)
+                write(planes, STRIP_CARRY, rounded)
                 least = at(planes, STRIP_LEAST)
                 write(planes, STRIP_LEAST, select(error < least, error, least))
             usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
-            special = is_adaptive(undo) or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
+            special = (
+                is_adaptive(undo) or watch.stalls or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
+            )
             if special or any_lane(~usual):
                 copy_in(shape, P, P_home)
                 write(planes, LEFT, left)

@@ -26,15 +26,13 @@ from .batch import ADAM, RPROP, Steps
 from .jit import by_type, inline, unless_none
 from .layers import CROSS_ENTROPY, SOFTMAX, activate
 from .packs import (
+    BLOCKS,
     CORRECTION1,
     CORRECTION2,
-    IN_BATCH,
+    IN_BLOCK,
     LAM,
     LAST_OBJECTIVE,
-    PRESENT,
     REST,
-    SEEN,
-    SIZE,
     Rows,
     at,
     depth_of,
@@ -406,6 +404,14 @@ def back_and_change(net: Net, shape: Any, layers: Any, steps: Any, G: Any, x: An
 
 
 @inline
+def add_error(total: Any, carry: Any, share: Any) -> Any:
+    """As ``online.add_error``: the new total, and what rounding took."""
+    corrected = share - carry
+    new = total + corrected
+    return new, (new - total) - corrected
+
+
+@inline
 def objective(planes: Any, error: Any, P: Any, n: int) -> Any:
     """The book's objective of each network, where E is ``error``."""
     total = like(error, 0)
@@ -495,28 +501,77 @@ def mask_of(mask: Any, wide: Any) -> Any:
     return vectors_at(mask, 0, wide)
 
 
-def end_of_batch(steps: Any, G: Any, net: Any, c: Any, t: int, m: int, size: int, n: int, eta: Any, total: Any) -> None:
-    """Where a batch ends for some networks, their update. Writes P, G, planes."""
+class Batch(NamedTuple):
+    """How long a batch is, and where sums over its blocks are kept."""
+
+    sums: Any  # gradients of the blocks before, and what rounding took
+    m: int  # samples in an epoch
+    size: int  # samples in a batch
+    block: int  # samples in a block, a power of two
+    blocks: int  # before the last of a batch
+    rest: int  # samples in that
 
 
-def _no_batch(steps: Any, G: Any, net: Any, c: Any, t: int, m: int, size: int, n: int, eta: Any, total: Any) -> None:
+def end_of_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
+    """Where a batch ends for some networks, their update: after ``size`` samples that are not absent, or an epoch.
+    Writes P, G, sums, planes."""
+
+
+def _no_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
     pass
 
 
-def _batch(steps: Any, G: Any, net: Any, c: Any, t: int, m: int, size: int, n: int, eta: Any, total: Any) -> None:
+def _batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
     planes, zero, one = net.c, like(eta, 0), like(eta, 1)
+    size, block, last = batch.size, batch.block, t + 1 == batch.m
     if c is None:
-        if (t + 1) % size == 0 or t + 1 == m:
-            update_by_rule(steps, G, net, None, like(eta, t % size + 1), n, eta, total)
+        count = t % size + 1
+        if count == size or last:
+            if size > block:
+                with_blocks_before(G, batch.sums, None, n)
+            update_by_rule(steps, G, net, None, like(eta, count), n, eta, total)
+        elif count & (block - 1) == 0:
+            end_block(G, batch.sums, None, n)
     else:
-        here = c > zero
-        count = select(here, at(planes, IN_BATCH) + one, at(planes, IN_BATCH))
-        seen = select(here, at(planes, SEEN) + one, at(planes, SEEN))
-        full = here & ((count >= at(planes, SIZE)) | (seen >= at(planes, PRESENT)))
-        if any_lane(full):
-            update_by_rule(steps, G, net, full, select(full, count, one), n, eta, total)
-        write(planes, IN_BATCH, select(full, zero, count))
-        write(planes, SEEN, seen)
+        here, blocks = c > zero, at(planes, BLOCKS)
+        count = select(here, at(planes, IN_BLOCK) + one, at(planes, IN_BLOCK))
+        in_last = blocks >= like(eta, batch.blocks)
+        full = here & (count >= select(in_last, like(eta, batch.rest), like(eta, block)))
+        write(planes, IN_BLOCK, count)
+        if last or any_lane(full):
+            ends = full & in_last
+            if last:
+                ends = (count > zero) | (blocks > zero)
+            block_ends = full & ~ends
+            if size > block:
+                end_block(G, batch.sums, block_ends, n)
+                with_blocks_before(G, batch.sums, ends, n)
+            if any_lane(ends):
+                whole = blocks * like(eta, block) + count
+                update_by_rule(steps, G, net, ends, select(ends, whole, one), n, eta, total)
+            write(planes, IN_BLOCK, select(ends | block_ends, zero, count))
+            write(planes, BLOCKS, select(ends, zero, select(block_ends, blocks + one, blocks)))
+
+
+@inline
+def end_block(G: Any, sums: Any, ends: Any, n: int) -> None:
+    """Add the gradients of a block to those of the blocks before. Writes G, sums."""
+    for p in range(n):
+        collected, total, carry = at(G, p), at(sums, p), at(sums, n + p)
+        more, rounded = add_error(total, carry, collected)
+        write(sums, p, where(ends, more, total))
+        write(sums, n + p, where(ends, rounded, carry))
+        write(G, p, where(ends, like(total, 0), collected))
+
+
+@inline
+def with_blocks_before(G: Any, sums: Any, ends: Any, n: int) -> None:
+    """Add the gradients of the blocks before to those of a batch's last. Writes G, sums."""
+    for p in range(n):
+        collected, total, carry = at(G, p), at(sums, p), at(sums, n + p)
+        write(G, p, where(ends, total + (collected - carry), collected))
+        write(sums, p, where(ends, like(total, 0), total))
+        write(sums, n + p, where(ends, like(total, 0), carry))
 
 
 @inline

@@ -118,7 +118,8 @@ def evaluate(
         y_hat = np.empty((0, sizes[-1]), dtype)
     wishes = errors, gradient is not None, y_hat, total
     if READABLE:
-        plain.evaluate(sizes, activations, p, D, loss, *wishes[:3], total, gradient)
+        with np.errstate(all="ignore"):  # compiled code does not heed it
+            plain.evaluate(sizes, activations, p, D, loss, *wishes[:3], total, gradient)
         return total[0]
     work = blocks.make_block_work(sizes, activations, dtype, max(1, m))
     work.P[work.place] = p

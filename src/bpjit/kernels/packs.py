@@ -28,16 +28,23 @@ TYPED = 128  # parameters up to which a network of one hidden layer has its size
 MOST = 1024  # parameters up to which lanes are faster than one network after the other
 
 # What belongs to each network of a pack, a vector each. First what stays, the rule's constants before all.
-LAM, REST, TARGET, PRESENT, VALIDATING, SIZE, GROW, SHRINK, TOLERANCE = range(5, 14)
-ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BATCH, SEEN, CORRECTION1, CORRECTION2, LAST_OBJECTIVE = range(14, 25)
-BEST, SINCE, STRIP_SUM, STRIP_LEAST, LEAST, RATE, OBJECTIVE = range(25, 32)
-PLANES = 32
+LAM, REST, TARGET, PRESENT, VALIDATING, GROW, SHRINK, TOLERANCE = range(5, 13)
+ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BLOCK, BLOCKS, CORRECTION1, CORRECTION2, LAST_OBJECTIVE = range(13, 24)
+BEST, BEST_AT, BEST_UNTIL, LEAST, LEAST_AT, LEAST_UNTIL, STRIP_SUM, STRIP_CARRY, STRIP_LEAST = range(24, 33)
+RATE, OBJECTIVE = range(33, 35)
+PLANES = 35
+
+# Planes are of the network's dtype, and float32 counts to 2^24. So what is compared is counted in pieces that stay
+# below: epochs from the start of a call (LEFT, ENDED; of the smallest error *_AT, 0 where it came before this call, and
+# *_UNTIL, where its patience ends), samples of a batch in blocks. Only divisors are rounded (PRESENT, VALIDATING).
+NEVER = 1 << 20  # epochs: more than a call has
+BLOCK = 1 << 12  # samples whose gradients float32 adds up to 1e-4 at worst; sums of blocks are added by Kahan's method
 
 # Why a network stopped; where several conditions fire at the same epoch, their sum.
 MAX_EPOCHS, TARGET_ERROR, EARLY_STOPPING, NO_IMPROVEMENT, DIVERGED = 1, 2, 4, 8, 16
 
 # Places in Watch.limits.
-PATIENCE, GENERALIZATION_LOSS, PROGRESS, WINDOW_TOLERANCE = range(4)
+PATIENCE, GENERALIZATION_LOSS, PROGRESS, WINDOW_PATIENCE, WINDOW_TOLERANCE = range(5)
 
 
 def width(dtype: Any, registers: int = REGISTERS) -> int:
@@ -75,6 +82,11 @@ def serves(sizes: Sequence[int]) -> bool:
     """Whether networks of these sizes train in lanes: larger ones are faster one by one, along their units, and without
     the JIT there are no lanes."""
     return number_of_parameters(sizes) <= MOST and not config.DISABLE_JIT
+
+
+def block_of(dtype: Any) -> int:
+    """Samples in a block of a batch: all there can be, where the dtype has digits enough."""
+    return BLOCK if np.dtype(dtype) == np.float32 else 1 << 50
 
 
 def into_lanes(rows: np.ndarray, width: int) -> np.ndarray:
@@ -122,8 +134,9 @@ class Watch(NamedTuple):
     """When networks stop, but for what stands in their planes."""
 
     every: int  # epochs from one validation to the next
-    limits: np.ndarray  # see above, [shape: (4,)]
-    window: int  # epochs without improvement, or 0
+    limits: np.ndarray  # see above, [shape: (5,)]
+    stalls: bool  # whether epochs without a new smallest error end a training
+    window: int  # epochs in which it must fall by more than a tolerance, or 0
 
 
 class Packs(NamedTuple):
@@ -131,7 +144,8 @@ class Packs(NamedTuple):
 
     P: np.ndarray  # parameters, [shape: (packs, n · lanes)]
     S: np.ndarray  # state of the rule, slot after slot
-    G: np.ndarray | None  # gradient of the batch begun; None for updates after each sample
+    G: np.ndarray | None  # gradient of the block of a batch begun; None for updates after each sample
+    sums: np.ndarray  # that of the blocks before, and what rounding took; or nothing, where a batch is one block
     final: np.ndarray  # parameters of networks that have stopped
     best: np.ndarray  # parameters of the smallest validation error; or nothing
     undo: np.ndarray | None  # P, S at the start of an epoch that an adaptive rate may take back
@@ -162,7 +176,8 @@ class Task(NamedTuple):
     kind: tuple[int, ...] | None  # the rule, as in ``batch.Steps``; None for standard BP: gradient and update are one
     penalty: bool | None  # anything but None if the networks have a λ
     mask: np.ndarray | None  # 1 where a parameter is trained, 0 elsewhere, [shape: (n · lanes,)]; None where all are
-    size: int  # samples in a batch, where no network has absent ones
+    size: int  # samples in a batch; the last of an epoch may have fewer
+    block: int  # samples in a block
     watch: Watch
 
 
