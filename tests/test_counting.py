@@ -28,9 +28,14 @@ def by_value(monkeypatch):
     monkeypatch.setattr(packs, "TYPED", 0)
 
 
+def groups_of(nets, X, Y, **settings):
+    """What train_many would train."""
+    return Given(nets, X, Y, **(NOTHING | settings)).groups()
+
+
 def bench_of(nets, X, Y, **settings):
     """Networks of one group at their start, and the place for what becomes of them."""
-    (group,) = Given(nets, X, Y, **(NOTHING | settings)).groups()
+    (group,) = groups_of(nets, X, Y, **settings)
     results = Results(group)
     return Bench(group, np.arange(len(group)), results), results
 
@@ -141,7 +146,6 @@ def test_an_improvement_is_noted_at_its_epoch_however_late():
     assert results.epochs.tolist() == results.best_epochs.tolist() == [(1 << 26) + 50] * 3
 
 
-@pytest.mark.slow
 def test_patience_of_more_epochs_than_float32_counts_ends_a_training():
     nets = bpjit.Networks.random((1, 1), 8, output="identity", dtype="float32")
     stop = [EarlyStopping(17_000_000), MaxEpochs(20_000_000)]
