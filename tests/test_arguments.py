@@ -28,7 +28,7 @@ class Odd:
         return "an odd object"
 
     def __array__(self, dtype=None, copy=None):
-        raise RuntimeError("no array here")
+        raise TypeError("no array here")
 
 
 BAD_DATA = [

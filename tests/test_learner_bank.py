@@ -232,8 +232,8 @@ def test_a_record_that_diverges_disturbs_no_other(rule):
     networks, ids, X, Y = stream(output="identity")
     clean = LearnerBank(networks, rule=rule, threads=1)
     expected = clean.learn(np.delete(ids, 40), np.delete(X, 40, 0), np.delete(Y, 40, 0))
-    bank, X = LearnerBank(networks, rule=rule, threads=1), X.copy()
-    X[40] = 1e300
+    bank, Y = LearnerBank(networks, rule=rule, threads=1), Y.copy()
+    Y[40] = 1e200  # its squared error is beyond all numbers
     errors = bank.learn(ids, X, Y)
     assert np.flatnonzero(np.isnan(errors)).tolist() == [40]
     np.testing.assert_array_equal(np.delete(errors, 40), expected)

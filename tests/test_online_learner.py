@@ -107,11 +107,20 @@ def test_class_numbers():
         ([[1, 2, 3, 4]], [1, 0, 0], ValueError, "^x: expected one sample"),
         ([1, 2, 3, 4], [[1, 0, 0]], ValueError, "^y: expected one sample"),
         ([1, 2, 3, 4], 7, ValueError, "^y: "),
-        (np.array([1e300, 2, 3, 4]), np.array([1.0, 0, 0]), FloatingPointError, "^learn: .*smaller eta"),
     ],
 )
 def test_a_bad_record_raises_and_changes_nothing(x, y, error, message, rule):
-    net, X, Y = problem((4, 8, 3))
+    raises_and_changes_nothing(x, y, error, message, rule, "softmax")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_record_beyond_all_numbers_raises_and_changes_nothing(rule):
+    y = np.array([1e200, 0, 0])
+    raises_and_changes_nothing(np.ones(4), y, FloatingPointError, "^learn: .*smaller eta", rule, "identity")
+
+
+def raises_and_changes_nothing(x, y, error, message, rule, output):
+    net, X, Y = problem((4, 8, 3), output=output)
     learner = bpjit.OnlineLearner(net, eta=0.1, rule=rule)
     learner.learn(X[0], Y[0])
     before = learner.state.data.copy()
@@ -168,6 +177,10 @@ def test_clipping_weights(rule):
         learner.learn(x, 10 * y)
         assert np.abs(learner.network.parameters).max() <= 0.6
     assert np.abs(learner.network.parameters).max() == 0.6
+    gentle = bpjit.OnlineLearner(bpjit.Network.random((1, 1), output="identity"), eta=0.5, rule=rule, clip_weights=0.6)
+    for _ in range(20):  # a gradient of 1e-6 moves some rules by η each time
+        gentle.learn([1.0], gentle.predict([1.0]) + 1e-6)
+        assert np.abs(gentle.network.parameters).max() <= 0.6
 
 
 def test_reset():

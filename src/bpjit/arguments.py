@@ -10,7 +10,8 @@ import difflib
 import functools
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -165,19 +166,45 @@ def as_dtype(name: str, value: Any) -> np.dtype:
     return np.dtype(dtype.newbyteorder("=").name)
 
 
+_SINGLE = (numbers.Number, np.generic, str, bytes, bytearray, type(None))  # what has no entries
+_MOST_AXES = 64  # of an array, says NumPy
+
+
+def refuse_masked(name: str, value: Any, expected: str, depth: int = _MOST_AXES) -> None:
+    """Raise ``ValueError`` if an entry is masked, also that of an array in a list: NumPy would use what lies below."""
+    if type(value) is np.ndarray and value.dtype != object:
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise ValueError(f"{name}: expected {expected}, got masked entries; fill or drop them first")
+    elif depth > 0 and _has_entries(value):
+        entries: Sequence[Any] = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+        if not isinstance(entries, (list, tuple)):
+            entries = list(islice(value, len(value)))
+        if any(not issubclass(kind, _SINGLE) for kind in set(map(type, entries))):
+            for entry in entries:
+                refuse_masked(name, entry, expected, depth - 1)
+
+
+def _has_entries(value: Any) -> bool:
+    """Whether NumPy would go through a value entry by entry."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return True
+    if isinstance(value, (*_SINGLE, memoryview, Mapping)) or hasattr(value, "__array__"):
+        return False
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__")
+
+
 def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
     """An array of real numbers, from whatever NumPy can read, of whatever shape; not yet checked for NaN."""
-    if isinstance(value, (str, bytes, dict, set)) or value is None:
+    if isinstance(value, (str, bytes, Mapping, Set)) or value is None:
         raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name}: expected {expected}, got a sparse matrix; pass its .toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{name}: expected {expected}, got an array with masked entries; fill or drop them first")
+    refuse_masked(name, value, expected)
     try:
         array = np.asarray(value)
-    except (KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:  # ragged lists raise ValueError, other objects whatever they like
+    except (ValueError, TypeError, OverflowError) as error:  # NumPy's own; others come from a signal's handler, say
         raise ValueError(f"{name}: expected {expected}, got something NumPy cannot read: {error}") from error
     if array.dtype == object:
         wrong = next((item for item in array.flat if not (_is_real(item) or isinstance(item, (bool, np.bool_)))), None)
@@ -193,13 +220,13 @@ def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
 
 
 def as_array(name: str, value: Any, dtype: np.dtype, expected: str, finite: bool = True) -> np.ndarray:
-    """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already. Without
-    ``finite`` somebody else sees to that."""
+    """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already, read-only or
+    not: nobody writes to it. Without ``finite`` somebody else sees to that."""
     array = as_numbers(name, value, expected)
     if array.size == 0:
         raise ValueError(f"{name}: expected {expected}, got an empty array of shape {array.shape}")
     with np.errstate(all="ignore"):
-        ready = np.require(array, dtype, ["C", "A", "W"])
+        ready = np.require(array, dtype, ["C", "A"])
     if not finite:
         return ready
     usual = np.isfinite(ready)

@@ -28,19 +28,19 @@ from typing import Any
 
 import numpy as np
 
-from .kernels.jit import kernel
+from .kernels.jit import atomic
 from .kernels.learner import State, learn_one, predict_one, slopes_one
 
 __all__ = ["learn", "predict", "slopes"]
 
 
-@kernel
+@atomic
 def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
     """Write ŷ for one sample x, [shape: (d,)], into y_hat, [shape: (l,)]. Returns False if x is not finite."""
     return predict_one(state.data, x, y_hat)
 
 
-@kernel
+@atomic
 def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
     """One update for the sample x, [shape: (d,)], with targets y, [shape: (l,)].
 
@@ -50,7 +50,7 @@ def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
     return learn_one(state.kind, state.data, x, y)
 
 
-@kernel
+@atomic
 def slopes(state: State, x: np.ndarray, y_hat: np.ndarray, J: np.ndarray) -> bool:
     """Write ŷ into y_hat and ∂ŷ_j/∂x_i into J, [shape: (l, d)], for one sample. Returns False if x is not finite."""
     return slopes_one(state.data, x, y_hat, J)

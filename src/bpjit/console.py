@@ -22,30 +22,55 @@ class Pressed(Protocol):
 _shared: ContextVar[Pressed | None] = ContextVar("ctrl_c", default=None)
 
 
-@contextlib.contextmanager
-def ctrl_c() -> Iterator[Pressed]:
-    """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual."""
+def ctrl_c() -> contextlib.AbstractContextManager[Pressed]:
+    """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual.
+
+    Nothing is noted where Ctrl-C means something else to the program, and in threads that see no signals.
+    """
     shared = _shared.get()
-    if shared is not None:
-        yield shared
-        return
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread() or (
-        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield pressed
-        return
+    handler = signal.getsignal(signal.SIGINT)
+    if shared is None and isinstance(handler, _Note) and handler.thread == threading.get_ident():
+        shared = handler.pressed  # of the training that called back
+    if shared is not None or handler is not signal.default_int_handler:
+        return contextlib.nullcontext(shared or threading.Event())
+    return _Note()
 
-    def note(number: int, frame: Any) -> None:
-        if pressed.is_set():
+
+class _Note:
+    """A handler of SIGINT that notes the first, from ``with`` to its end. No generator: another signal may raise just
+    when that yields, and ``with`` would never end."""
+
+    def __init__(self) -> None:
+        self.pressed, self.thread, self._seen = threading.Event(), threading.get_ident(), False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self._seen:
             signal.default_int_handler(number, frame)
-        pressed.set()
+        self._seen = True  # before the event, whose lock a second signal must not wait for
+        self.pressed.set()
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def __enter__(self) -> threading.Event:
+        try:
+            signal.signal(signal.SIGINT, self)
+        except BaseException as error:
+            # ValueError: not the main thread, which in an embedded Python need not be that of ``threading``. Any other,
+            # or with the handler in its place: raised by the handler of another signal, just now.
+            if self._restore() or not isinstance(error, ValueError):
+                raise
+        return self.pressed
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            self._restore()
+        finally:
+            self._restore()  # if the handler of another signal raised meanwhile
+
+    def _restore(self) -> bool:
+        """Give back Ctrl-C, unless somebody else has taken it since; returns whether it was ours."""
+        ours = signal.getsignal(signal.SIGINT) is self
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return ours
 
 
 @contextlib.contextmanager

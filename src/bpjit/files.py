@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
+import stat
+from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+
+from .arguments import describe
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody can remove a file that is open
+    fcntl = None  # type: ignore[assignment]
 
 
 def digest(words: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
@@ -33,23 +43,93 @@ def write(
     write_whole(path, data)
 
 
-def write_whole(path: str | PathLike[str], data: bytes) -> None:
-    """Write a file, whole or not at all.
+def as_path(path: Any) -> str:
+    """The name of a file: no number, which ``open`` would take for a file that is open already."""
+    name = os.fspath(path) if isinstance(path, (str, PathLike)) else None
+    if not isinstance(name, str):
+        raise TypeError(f"path: expected the name of a file, a str or a pathlib.Path, got {describe(path)}")
+    if not name or "\0" in name:
+        raise ValueError(f"path: expected the name of a file, got {name!r}")
+    return name
 
-    First to a file beside it, then renamed, so that a full disk or a kill in between leaves what was there before.
+
+def write_whole(path: str | PathLike[str], data: bytes) -> None:
+    """Write a file, whole or not at all. One that was there keeps its mode; a symbolic link stays, and what it leads to
+    is written.
+
+    First to a file beside it, then renamed, so that a full disk or a kill in between leaves what was there before. What
+    a kill leaves beside it goes with the next that is written under this name. ``OSError`` names ``path``.
     """
-    place = Path(path)
-    temporary = place.with_name(f".{place.name}.{secrets.token_hex(8)}.part")
+    name = as_path(path)
     try:
-        with open(temporary, "xb") as file:
+        before = _mode_of(name)
+        folder, last = os.path.split(os.path.realpath(name))
+        beside = f".bpjit-{hashlib.blake2b(os.fsencode(last), digest_size=8).hexdigest()}-"  # of any name this short
+        _sweep(folder, beside)
+        while not _write(os.path.join(folder, last), os.path.join(folder, beside), before, data):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, name) from error
+
+
+def _mode_of(name: str) -> os.stat_result | None:
+    """What is known of a file, or None if there is none yet."""
+    try:
+        found = os.stat(name)
+    except FileNotFoundError:
+        if os.path.basename(name):
+            return None
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+    if not stat.S_ISREG(found.st_mode):  # renaming would put a file in the place of a device
+        reason = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+        raise OSError(reason, os.strerror(reason))
+    return found
+
+
+def _write(place: str, beside: str, before: os.stat_result | None, data: bytes) -> bool:
+    """Write to a file beside the place and rename it; False if another process swept that away before it was locked."""
+    mode = 0o666 if before is None else stat.S_IMODE(before.st_mode)
+    part = f"{beside}{secrets.token_hex(8)}.part"
+    try:
+        with open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
+            with contextlib.suppress(OSError):  # not on every file system
+                _lock(file, wait=True)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                return False
+            if before is not None:
+                if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                    with contextlib.suppress(OSError):
+                        os.chown(part, before.st_uid, before.st_gid)
+                os.chmod(part, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, place)
+            if fcntl is None:
+                file.close()
+            os.replace(part, place)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            os.unlink(part)
         raise
+    return True
+
+
+def _sweep(folder: str, beside: str) -> None:
+    """Remove what was being written when its writer was killed: what nobody holds a lock of."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(beside) and entry.name.endswith(".part") and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError), open(entry.path, "rb") as file:
+                    _lock(file, wait=False)
+                    if fcntl is None:
+                        file.close()
+                    os.unlink(entry.path)
+
+
+def _lock(file: IO[bytes], wait: bool) -> None:
+    """Lock a file until it is closed; ``OSError`` if another has locked it, or where it cannot be."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
@@ -59,19 +139,29 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
     """
     import safetensors
 
-    with open(path, "rb"):
+    name = as_path(path)
+    with open(name, "rb"):
         pass  # so that a missing or unreadable file is an OSError that names it
-    expected = f"path: expected a {form} file, {str(path)!r} is"
+    expected = f"path: expected a {form} file, {name!r} is"
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        with safetensors.safe_open(name, framework="numpy") as file:
             words = dict(file.metadata() or {})
             if words.get("format") == form and words.get("version") == version:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                 if words.pop("digest", None) != digest(words, tensors):
                     raise ValueError("its digest does not fit")
                 return words, tensors
-    except Exception as error:  # the format's own errors, of several kinds
+    except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{expected} damaged: {error}") from error
     if words.get("format") != form:
         raise ValueError(f"{expected} of another kind")
     raise ValueError(f"{expected} of version {words.get('version')!r}, not {version!r}; another bpjit may read it")
+
+
+@contextlib.contextmanager
+def damaged(message: str) -> Iterator[None]:
+    """Let all that the words and arrays of a file cannot be meant to say be a ``ValueError``: ``path: {message}``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"path: {message}: {error}") from error

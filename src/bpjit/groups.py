@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import MOST, as_array, as_integer, as_real, as_seed, beyond, check_held, describe
+from .arguments import MOST, as_array, as_integer, as_real, as_seed, beyond, check_held, describe, refuse_masked
 from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers, weights_of_mean_one
 from .kernels.online import Samples
 from .network import Network
@@ -171,6 +171,7 @@ def each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> li
     """One converted value for all networks, or a list with one for each."""
     if not isinstance(value, (list, tuple, np.ndarray)) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return [convert(value)]
+    refuse_masked(name, value, f"one for all networks, or {count}, one for each")
     if len(value) != count:
         raise ValueError(f"{name}: expected one for all networks, or {count}, one for each; got {len(value)}")
     values = []
@@ -183,7 +184,7 @@ def each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> li
 def each_number(name: str, value: Any, count: int, low: float, high: float = np.inf) -> np.ndarray | None:
     """Many numbers in one array, if that is what came and they are between low and high, ends excluded; else None: then
     ``each`` says what is wrong, or takes them one by one."""
-    if not isinstance(value, np.ndarray) or value.shape != (count,) or value.dtype.kind not in "iuf":
+    if type(value) is not np.ndarray or value.shape != (count,) or value.dtype.kind not in "iuf":
         return None
     numbers = value.astype(np.float64)
     return numbers if bool(((low < numbers) & (numbers < high)).all()) else None
@@ -215,6 +216,8 @@ class Given:
         seed: Any,
         history: bool,
     ) -> None:
+        for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
+            refuse_masked(name, value, "numbers")
         self.kinds = as_kinds(nets)
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
         self.X, self.Y, self.loss, self.updates = X, Y, loss, updates

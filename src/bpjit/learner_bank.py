@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .arguments import describe
+from .arguments import describe, refuse_masked
 from .crew import Access, as_threads, ask_for_help
 from .evaluation import as_samples
-from .files import read, write
+from .files import damaged, read, write
 from .kernels.bank import COUNTERS, LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
 from .network import Network
 from .networks import Networks, same_kind
 from .online_learner import OnlineLearner
 from .rules import RULES, Rule
-from .scale import ARRAYS, Scale
+from .scale import scale_in, scale_tensors
 
 FORMAT, VERSION = "bpjit learner bank", "1"  # of files
 LEAST = 256  # multiply-adds that take as long as what a record costs beside them
@@ -281,8 +281,7 @@ class LearnerBank:
                 "keys: a file holds strings, numbers, True, False, None and tuples of these, got other keys"
             )
         tensors = {"start": self._start.parameters, "state": self.snapshot().state}
-        if self._net.scale is not None:
-            tensors |= {f"scale.{name}": array for name, array in self._net.scale.arrays.items()}
+        tensors |= scale_tensors(self._net.scale)
         words |= {
             "sizes": json.dumps(self._net.sizes),
             "hidden": json.dumps(self._net.hidden),
@@ -311,21 +310,18 @@ class LearnerBank:
         True
         """
         words, tensors = read(path, FORMAT, VERSION)
-        try:
-            arrays = [tensors.get(f"scale.{name}") for name in ARRAYS]
+        with damaged(f"the learner bank in {str(path)!r} is damaged"):
             networks = Networks(
                 json.loads(words["sizes"]),
                 tensors["start"],
                 hidden=json.loads(words["hidden"]),
                 output=words["output"],
                 dtype=tensors["start"].dtype,
-                scale=None if arrays[0] is None else Scale(*arrays),
+                scale=scale_in(tensors),
             )
             name, fields = json.loads(words["rule"])
             settings = json.loads(words["settings"]) | {"rule": RULES[name](**fields), "threads": threads}
             return cls._of(networks, _tuples(json.loads(words["keys"])), settings, tensors["state"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"path: the learner bank in {str(path)!r} is damaged: {error}") from error
 
     @classmethod
     def _of(cls, networks: Networks, keys: Any, settings: dict[str, Any], state: np.ndarray) -> LearnerBank:
@@ -334,6 +330,8 @@ class LearnerBank:
         expected = len(bank), len(bank._bank.places)
         if state.shape != expected or state.dtype != networks.dtype:
             raise ValueError(f"expected a state of shape {expected} and {networks.dtype}, got {describe(state)}")
+        if not np.isfinite(state).all():
+            raise ValueError("expected a state of finite numbers, got NaN or infinity")
         bank._put(slice(None), state)
         return bank
 
@@ -467,6 +465,8 @@ class _Keys:
         self._row = {}
         for row, key in enumerate(self.listed):
             _check_hashable("keys", key, expected)
+            if key is not None and not _same(key, key):
+                raise ValueError(f"keys: expected {expected}, got a missing value, {describe(key)}")
             if self._row.setdefault(key, row) != row:
                 raise ValueError(f"keys: expected {expected}, got {key!r} at {self._row[key]} and at {row}")
 
@@ -475,6 +475,7 @@ class _Keys:
         n = len(self.listed)
         expected = "keys of shape (m,)" + (f", whole numbers from 0 to {n - 1}" if self._row is None else "")
         if hasattr(ids, "__array__"):
+            refuse_masked(name, ids, expected)
             ids = np.asarray(ids)
             if ids.ndim != 1:
                 raise ValueError(f"{name}: expected {expected}, got shape {ids.shape}")
@@ -485,6 +486,7 @@ class _Keys:
         return self._numbers(name, ids, expected) if self._row is None else self._looked_up(name, ids, expected)
 
     def _numbers(self, name: str, ids: Any, expected: str) -> np.ndarray:
+        refuse_masked(name, ids, expected)
         try:
             given = np.asarray(ids)
         except ValueError as error:  # not all of one shape
@@ -520,6 +522,7 @@ def _listed(name: str, values: Any, expected: str) -> tuple[Hashable, ...]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{name}: expected {expected}, got {describe(values)}")
     if hasattr(values, "__array__"):
+        refuse_masked(name, values, expected)
         array = np.asarray(values)
         values = array if array.dtype.kind in "mM" else array.tolist()
     return tuple(values)
@@ -532,9 +535,18 @@ def _check_hashable(name: str, key: Any, expected: str) -> None:
         raise TypeError(f"{name}: expected {expected}, got {describe(key)}, which cannot be a key") from error
 
 
+def _same(a: Hashable, b: Hashable) -> bool:
+    """Whether two keys are equal; what stands for a missing value is equal to nothing, or not to be compared."""
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):
+        return False
+
+
 def _may_have(value: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
     """Whether a value has one of these shapes, or is a list of so many rows that have not all one shape."""
     try:
+        refuse_masked("", value, "")  # else NumPy would warn
         return np.shape(value) in shapes
     except ValueError:
         return isinstance(value, Sequence) and len(value) == shapes[0][0]

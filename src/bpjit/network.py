@@ -26,11 +26,11 @@ from .arguments import (
     as_targets,
     describe,
 )
-from .files import read, write
+from .files import damaged, read, write
 from .kernels import machine
 from .kernels.layers import Units, lay_out, number_of_parameters
 from .kernels.online import Samples
-from .scale import ARRAYS, Scale, as_fitting, as_scale
+from .scale import Scale, as_fitting, as_scale, scale_in, scale_tensors
 from .targets import as_target, need_cuda
 
 INITS = ("glorot", "he", "uniform01", "normal")
@@ -331,8 +331,7 @@ class Network:
         tensors: dict[str, np.ndarray] = {}
         for index, (weights, thresholds) in enumerate(views(self._vector, self._sizes)):
             tensors[f"weights.{index}"], tensors[f"thresholds.{index}"] = weights, thresholds
-        if self._scale is not None:
-            tensors |= {f"scale.{name}": array for name, array in self._scale.arrays.items()}
+        tensors |= scale_tensors(self._scale)
         words = {"sizes": json.dumps(self._sizes), "hidden": json.dumps(self.hidden), "output": self.output}
         write(path, FORMAT, VERSION, words, tensors)
 
@@ -351,22 +350,19 @@ class Network:
         True
         """
         words, tensors = read(path, FORMAT, VERSION)
-        try:
+        with damaged(f"the network in {str(path)!r} is damaged"):
             layers = range(len(json.loads(words["sizes"])) - 1)
             if any(array.dtype not in (np.float64, np.float32) for array in tensors.values()):
                 raise ValueError("expected arrays of float64 or float32")
-            arrays = [tensors.get(f"scale.{name}") for name in ARRAYS]
             net = cls.from_arrays(
                 [tensors[f"weights.{index}"] for index in layers],
                 [tensors[f"thresholds.{index}"] for index in layers],
                 hidden=json.loads(words["hidden"]),
                 output=words["output"],
-                scale=None if arrays[0] is None else Scale(*arrays),
+                scale=scale_in(tensors),
             )
             if list(net.sizes) != json.loads(words["sizes"]):
                 raise ValueError(f"sizes {words['sizes']} do not fit arrays of sizes {net.sizes}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"path: the network in {str(path)!r} is damaged: {error}") from error
         return net
 
     # --- For the rest of the package.

@@ -11,12 +11,12 @@ import numpy as np
 
 from .architecture import as_sizes, views
 from .arguments import as_array, as_dtype, as_integer, as_numbers, as_seed, describe
-from .files import read, write
+from .files import damaged, read, write
 from .kernels import lane_epochs, machine, packs
 from .kernels.layers import number_of_parameters
 from .kernels.online import Samples
 from .network import Network, initial_parameters
-from .scale import ARRAYS, Scale
+from .scale import Scale, scale_in, scale_tensors
 from .targets import as_target
 
 FORMAT, VERSION = "bpjit networks", "1"  # of files
@@ -315,9 +315,7 @@ class Networks:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write all networks to one safetensors file, whole or not at all. See ``Networks.load``."""
-        tensors = {"parameters": self._parameters}
-        if self._first.scale is not None:
-            tensors |= {f"scale.{name}": array for name, array in self._first.scale.arrays.items()}
+        tensors = {"parameters": self._parameters, **scale_tensors(self._first.scale)}
         words = {"sizes": json.dumps(self._first.sizes), "hidden": json.dumps(self.hidden), "output": self.output}
         write(path, FORMAT, VERSION, words, tensors)
 
@@ -337,18 +335,15 @@ class Networks:
         True
         """
         words, tensors = read(path, FORMAT, VERSION)
-        try:
-            arrays = [tensors.get(f"scale.{name}") for name in ARRAYS]
+        with damaged(f"the networks in {str(path)!r} are damaged"):
             return cls(
                 json.loads(words["sizes"]),
                 tensors["parameters"],
                 hidden=json.loads(words["hidden"]),
                 output=words["output"],
                 dtype=tensors["parameters"].dtype,
-                scale=None if arrays[0] is None else Scale(*arrays),
+                scale=scale_in(tensors),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"path: the networks in {str(path)!r} are damaged: {error}") from error
 
 
 def same_kind(a: Network, b: Network) -> bool:

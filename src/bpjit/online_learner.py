@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .arguments import as_real, as_seed, describe
+from .arguments import as_numbers, as_real, as_seed, check_held, describe
 from .evaluation import as_lam, as_loss, as_network, as_samples
 from .kernels.layers import LOSS_CODES
-from .kernels.learner import LEARN_KERNELS, State, make_state
+from .kernels.learner import LEARN_KERNELS, State, make_state, places_of
 from .kernels.learner import predict_kernel as _predict
 from .kernels.machine import READABLE
 from .network import Network
 from .rules import Rule, as_rule
 from .schedules import Constant, as_schedule, check_penalty
+from .setting import check_numbers
 
 
 class OnlineLearner:
@@ -39,8 +40,10 @@ class OnlineLearner:
     Notes
     -----
     Fastest are contiguous arrays of the network's dtype: other input is converted, which costs some microseconds. A
-    network with a ``scale`` takes and gives the user's units. One thread at a time may use a learner. ``state`` is for
-    ``bpjit.compiled``, which learns inside your own jitted functions.
+    network with a ``scale`` takes and gives the user's units. Several threads may use a learner: each call is carried
+    out whole before the next. ``state`` is for ``bpjit.compiled``, which learns inside your own jitted functions; those
+    that release the GIL may use it one at a time only, and nothing else meanwhile. Pickles and copies of a learner hold
+    what it has learnt, and go on from there.
 
     Examples
     --------
@@ -80,6 +83,9 @@ class OnlineLearner:
             np.inf if value is None else as_real(name, value, above=0)
             for name, value in (("clip_gradient", clip_gradient), ("clip_weights", clip_weights))
         ]
+        check_numbers(net.dtype, self._rule, rate, lams)
+        for name, value in zip(("clip_gradient", "clip_weights"), most, strict=True):
+            check_held(name, value, net.dtype)
         self._loss, self._seed, self._settings = as_loss(loss, net), as_seed("seed", seed), (rate.eta, *lams, *most)
         self._learn = LEARN_KERNELS[self._rule.code]
         self.reset()
@@ -99,10 +105,11 @@ class OnlineLearner:
         self._state, self._place = make_state(
             net.sizes, net._activations, net._vector, LOSS_CODES[self._loss], self._rule, self._seed, self._settings
         )
-        # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on.
-        dtype = net.dtype if net.scale is None else None
-        d, l = net.sizes[0], net.sizes[-1]
-        self._direct = dtype, (d,), (l,), (net.dtype.itemsize,), self._state.data, np.zeros(l, net.dtype)
+        # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on. NumPy's own dtype: that
+        # of an unpickled network is another object.
+        dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
+        direct = net.scale is None
+        self._direct = dtype, direct and (d,), (l,), (dtype.itemsize,), self._state.data, np.zeros(l, dtype)
 
     @property
     def state(self) -> State:
@@ -112,7 +119,12 @@ class OnlineLearner:
     @property
     def network(self) -> Network:
         """The network as it is now."""
-        return self._start.with_parameters(self._state.data[self._place])
+        return self._start.with_parameters(self._numbers()[self._place])
+
+    def _numbers(self) -> np.ndarray:
+        """A copy of the state as it is between two calls of other threads: NumPy's own copying may release the GIL."""
+        data = self._state.data
+        return np.frombuffer(data.tobytes(), data.dtype)
 
     def learn(self, x: Any, y: Any) -> float:
         """One update.
@@ -129,13 +141,19 @@ class OnlineLearner:
         Raises
         ------
         ValueError, TypeError : naming x or y, what was expected and what came
-        FloatingPointError : the update would take a parameter beyond all numbers
+        FloatingPointError : the update would take the error, a parameter or the rule's state beyond all numbers
 
         After an error the learner is as it was before.
         """
         dtype, d, l, strides, data, _ = self._direct
-        usual = type(x) is ndarray and x.dtype is dtype and x.shape == d and x.strides == strides
-        if usual and type(y) is ndarray and y.dtype is dtype and y.shape == l and y.strides == strides:
+        usual = type(x) is ndarray and x.shape == d and x.strides == strides and (x.dtype is dtype or x.dtype == dtype)
+        if (
+            usual
+            and type(y) is ndarray
+            and y.shape == l
+            and y.strides == strides
+            and (y.dtype is dtype or y.dtype == dtype)
+        ):
             error = self._learn(data, x, y)
             if error == error:
                 return error
@@ -148,12 +166,14 @@ class OnlineLearner:
         """
         dtype, d, _, strides, data, outputs = self._direct
         y_hat = outputs.copy()  # faster than a new array
-        usual = type(x) is ndarray and x.dtype is dtype and x.shape == d and x.strides == strides
+        usual = type(x) is ndarray and x.shape == d and x.strides == strides and (x.dtype is dtype or x.dtype == dtype)
         if usual and _predict(data, x, y_hat):
             return y_hat
+        if isinstance(x, np.memmap):
+            return self.predict(np.asarray(x))
         inputs, single = self._start._as_inputs(x)
         if not single:
-            raise ValueError(f"x: expected one sample of shape {d}, got {describe(x)}")
+            raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
         _predict(data, inputs[0], y_hat)
         scale = self._start.scale
         return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
@@ -165,18 +185,39 @@ class OnlineLearner:
 
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""
+        if isinstance(x, np.memmap) or isinstance(y, np.memmap):
+            return self.learn(*(np.asarray(value) if isinstance(value, np.memmap) else value for value in (x, y)))
+        x = as_numbers("x", x, f"{self._start.sizes[0]} finite numbers, one sample")
+        y = as_numbers("y", y, "the targets of one sample")
         for name, value in (("x", x), ("y", y)):
-            if np.ndim(value) > 1:
+            if value.ndim > 1:
                 raise ValueError(f"{name}: expected one sample, got {describe(value)}")
-        x, y = ([x] if np.ndim(x) else [[x]]), [y]
-        D = as_samples(self._start, x, y, self._loss, names=("x", "y"))
+        D = as_samples(self._start, x.reshape(1, -1), y[None], self._loss, names=("x", "y"))
         error = self._learn(self._state.data, D.X[0], D.Y[0])
         if error != error:
             raise FloatingPointError(
-                "learn: this update would take a parameter beyond all numbers; the learner is as it was before. Use a "
-                "smaller eta, or clip_gradient"
+                "learn: this update would take the error, a parameter or the rule's state beyond all numbers; the "
+                "learner is as it was before. Use a smaller eta, or clip_gradient"
             )
         return float(error)
+
+    # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_anew = ("_learn", "_state", "_place", "_direct")
+        kept = {name: value for name, value in self.__dict__.items() if name not in made_anew}
+        return kept | {"_learnt": self._numbers()[self._places]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        learnt = state["_learnt"]
+        self.__dict__ |= {name: value for name, value in state.items() if name != "_learnt"}
+        self._learn = LEARN_KERNELS[self._rule.code]
+        self.reset()
+        self._state.data[self._places] = learnt
+
+    @property
+    def _places(self) -> np.ndarray:
+        return places_of(self._state.data, self._place, self._rule.slots)
 
     def __repr__(self) -> str:
         return f"OnlineLearner({self._start!r}, rule {self._rule.name}, eta {self._settings[0]:g})"

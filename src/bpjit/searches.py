@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import streams
-from .arguments import as_integer, as_seed, describe
+from .arguments import as_integer, as_seed, describe, refuse_masked
 from .evaluation import as_network
 from .many import Fits, train_many
 from .network import Network
@@ -245,6 +245,7 @@ def deal_folds(Y: Any, folds: int, fold_seed: int = 0) -> np.ndarray:
     >>> bool((np.bincount(bpjit.deal_folds(np.arange(20) % 2, 5)) == 4).all())
     True
     """
+    refuse_masked("Y", Y, "targets or class numbers")
     m = len(Y)
     folds, seed = as_integer("folds", folds, low=2, high=m), as_seed("fold_seed", fold_seed)
     order = np.argsort(streams.draws(seed, streams.FOLDS, 0, m), kind="stable")

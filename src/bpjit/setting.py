@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .architecture import views
-from .arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe
+from .arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe, refuse_masked
 from .evaluation import as_lam, as_loss
 from .network import Network
 from .rules import Rule, as_rule
@@ -132,6 +132,7 @@ def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarr
     expected = (
         f"{n} booleans, or a list of {len(net.weights)} entries, one for each layer: True, False or a pair of masks"
     )
+    refuse_masked("trainable", trainable, expected)
     mask = np.ones(n, bool)
     places = views(np.arange(n), net.sizes)
     if trainable is None:

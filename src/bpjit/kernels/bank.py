@@ -23,7 +23,7 @@ from .. import rules
 from ..rules import Rule
 from .batch import NESTEROV
 from .jit import inline, kernel
-from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, N, P, S, learn_one, predict_one
+from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, P, S, learn_one, places_of, predict_one
 from .packed import aligned_zeros
 from .simd import item, pointer, put
 from .team import PATIENCE, SPINS, add, give_way, read, write
@@ -60,10 +60,7 @@ def make_bank(data: np.ndarray, place: np.ndarray, slots: int, count: int) -> Ba
     """A bank of ``count`` learners like the one that ``make_state`` made."""
     header = data.view(np.int64)[:HEADER]
     own, width = int(header[P]), len(data) - int(header[P])
-    starts = [own] if header[A] == own else [own, int(header[A])]
-    starts += [int(header[S] + slot * header[N]) for slot in range(slots)]
-    settings = int(header[SETTINGS]) + np.arange(LARGEST, CORRECTION2 + 1)
-    places = np.concatenate([*(start + place - own for start in starts), settings]) - own
+    places = places_of(data, place, slots) - own
     rows = aligned_zeros(count * width, data.dtype).reshape(count, width)
     rows[:] = data[own:]
     return Bank(data[:own].copy(), rows, places)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
@@ -27,11 +28,36 @@ _starting = allocate_lock()  # the size of stacks is one for all threads
 
 
 class Kernel(CPUDispatcher):
-    """A function that Python calls; a call for which there is machine code costs what it costs with Numba."""
+    """A function that Python calls; a call for which there is machine code costs what it costs with Numba.
+
+    Numba holds read-only arrays for a type of their own; kernels write to none that a caller hands in, so that they
+    take both, by one machine code.
+    """
 
     def _compile_for_args(self, *arguments: Any, **keywords: Any) -> Any:
         assert not keywords
-        return to_the_end(super()._compile_for_args, *arguments)
+        return to_the_end(self._find_code, *arguments)
+
+    def _find_code(self, *arguments: Any) -> Any:
+        came = [self.typeof_pyval(argument) for argument in arguments]
+        kinds = [_writeable(kind) for kind in came]
+        if kinds == came:
+            return super()._compile_for_args(*arguments)
+        try:
+            code = self.compile(tuple(kinds))
+            self._insert([kind._code for kind in came], code, False)
+        finally:
+            self._types_active_call.clear()
+        return code
+
+
+def _writeable(kind: Any) -> Any:
+    """The type of the same arrays, none of them read-only."""
+    if isinstance(kind, types.Array):
+        return kind.copy(readonly=False)
+    if isinstance(kind, types.BaseTuple):
+        return types.BaseTuple.from_types([_writeable(part) for part in kind], getattr(kind, "instance_class", None))
+    return kind
 
 
 def to_the_end(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -140,8 +140,8 @@ def unless_none(function: F) -> F:
     return helper  # type: ignore[return-value]
 
 
-def kernel(function: Callable[..., Any], name: str | None = None) -> Any:
-    """Compile ``function`` at its first call, releasing the GIL, and keep the machine code on disk.
+def kernel(function: Callable[..., Any], name: str | None = None, nogil: bool = True) -> Any:
+    """Compile ``function`` at its first call and keep the machine code on disk; calls release the GIL.
 
     A function made by a function needs a ``name`` of its own there.
     """
@@ -150,11 +150,16 @@ def kernel(function: Callable[..., Any], name: str | None = None) -> Any:
     assert "<locals>" not in function.__qualname__
     if config.DISABLE_JIT:
         return function
-    options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, "nogil": True, **OPTIONS}  # as njit has it
+    options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, "nogil": nogil, **OPTIONS}  # as njit has it
     dispatcher = Kernel(function, targetoptions=options, pipeline_class=_KernelCompiler)
     if SOURCES:  # else there is nothing to name machine code by: compile in every process
         dispatcher._cache = DiskCache(function)
     return dispatcher
+
+
+def atomic(function: Callable[..., Any], name: str | None = None) -> Any:
+    """As ``kernel``, but calls keep the GIL: no other Python thread comes in between. For work of some microseconds."""
+    return kernel(function, name, nogil=False)
 
 
 # --- What the helpers of formulas.py mean for jitted floats: single instructions and calls of the C library, so that

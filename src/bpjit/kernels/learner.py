@@ -3,7 +3,8 @@
 A call from Python pays for every array it passes, so that all of a learner lies in one: a header of whole numbers, the
 records of the layers, the work space and the rule's constants; then, from P on, what each learner has of its own: the
 packed network, the state of its rule and its settings. Nothing is updated before all gradient terms are known and found
-to be finite: a sample that would do harm changes nothing.
+to be finite: a sample that would do harm changes nothing. What Python calls keeps the GIL, so that each call is whole
+before another thread's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .. import formulas, rules
 from ..formulas import like, select, sqrt
 from ..rules import Rule
 from .batch import ADAM, NESTEROV
-from .jit import inline, kernel
+from .jit import atomic, inline
 from .layers import CROSS_ENTROPY, SOFTMAX
 from .packed import PACKED, PANEL, Net, aligned_zeros, lanes_of, make_work, panel_size
 from .simd import item, lane_max, lane_sum, pointer, put
@@ -108,6 +109,15 @@ def make_state(
     return State((0,) * rule.code, data), header[P] + work.place
 
 
+def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
+    """Where in the state of a learner stand the numbers that learning changes: the parameters first, at ``place``."""
+    header = data.view(np.int64)[:HEADER]
+    starts = dict.fromkeys([int(header[P]), int(header[A])])
+    more = [int(header[S] + slot * header[N]) for slot in range(slots)]
+    settings = int(header[SETTINGS]) + np.arange(LARGEST, CORRECTION2 + 1)
+    return np.concatenate([*(start + place - int(header[P]) for start in [*starts, *more]), settings])
+
+
 @intrinsic
 def _integer(typing_context: Any, data: Any, index: Any) -> Any:
     """Whole number ``index`` of the header."""
@@ -176,6 +186,25 @@ def sizes_of(array: Any, first: int, n: int) -> Any:
 
 
 @inline
+def zero_of(array: Any, first: int, n: int) -> Any:
+    """0, or NaN where one of n numbers is not finite."""
+    total = lift(like(item(array, first), 0))
+    for v in range(0, n, lanes_of(array)):
+        total += load_first(array, first + v, n - v) * like(item(array, first), 0)
+    return lane_sum(total)
+
+
+@inline
+def squares_over(array: Any, first: int, n: int, unit: Any) -> Any:
+    """The sum of squares of n numbers, in units of ``unit``."""
+    total = lift(like(unit, 0))
+    for v in range(0, n, lanes_of(array)):
+        part = load_first(array, first + v, n - v) / unit
+        total += part * part
+    return lane_sum(total)
+
+
+@inline
 def setting(net_data: Any, index: int) -> Any:
     return item(net_data, _integer(net_data, SETTINGS) + index)
 
@@ -191,8 +220,28 @@ def run_forward(net: Net, layers: Any, x: Any, P: Any) -> Any:
     X = pointer(x, 0)
     forward_dense(net, layers[0], None, P, X, 0)
     outputs(net, layers, P)
-    _, squares = sizes_of(X, 0, layers[0].fan_in)
-    return squares * like(squares, 0)
+    return zero_of(X, 0, layers[0].fan_in)
+
+
+@inline
+def norm_in_units(net: Net, layers: Any, x: Any, largest: Any) -> Any:
+    """The norm of the gradient in units of its largest entry; not finite where the gradient is not."""
+    zero, one = like(largest, 0), like(largest, 1)
+    squares, unit = zero, select(largest > zero, largest, one)
+    for index in range(len(layers)):
+        layer = layers[index]
+        if index == 0:
+            below, first = pointer(x, 0), 0
+        else:
+            below, first = net.b, layer.below
+        steepest, _ = sizes_of(net.g, layer.here, layer.fan_out)
+        size, _ = sizes_of(below, first, layer.fan_in)
+        steepest, size = select(steepest > zero, steepest, one), select(size > one, size, one)
+        of_g = squares_over(net.g, layer.here, layer.fan_out, steepest)
+        of_b = squares_over(below, first, layer.fan_in, size) + one / size / size
+        share = select(of_g > zero, steepest * size / unit, of_g)
+        squares += share * share * of_g * of_b
+    return sqrt(squares)
 
 
 @inline
@@ -221,14 +270,24 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
         largest = select(size > largest, size, largest)
         squares += of_g * (one + of_b)
     norm, most = sqrt(squares), setting(data, MOST_GRADIENT)
+    if norm * zero != zero:  # the gradient may be finite all the same
+        norm = norm_in_units(net, layers, x, largest)
+        most /= largest
     clip = select(norm > most, most / norm, one)
     eta, lam = setting(data, ETA), setting(data, LAM)
-    move = eta * largest * clip
+    move, kept = eta * largest * clip, zero
     if len(kind) == MOMENTUM or len(kind) == NESTEROV:
-        move += item(net.c, 0) * setting(data, FASTEST)
+        kept = item(net.c, 0) * setting(data, FASTEST)
+        move += kept
     bound = setting(data, LARGEST) + move
+    if bound * zero != zero:  # LARGEST only grows; the parameters may be smaller
+        move = eta * (largest * clip) + kept
+        bound = sizes_of(net.P, 0, net.n)[0] + move
+    remembered = zero
+    if len(kind) > NESTEROV:  # these rules keep squares
+        remembered = largest * clip * (largest * clip)
     fits = fits_loss(top, _integer(data, LOSS), Y)
-    if not (fits and check + error * zero + norm * zero + bound * zero == zero):
+    if not (fits and check + error * zero + norm * zero + bound * zero + remembered * zero == zero):
         return like(error, np.nan)
     set_setting(data, FASTEST, move)
     set_setting(data, LARGEST, bound)
@@ -246,7 +305,7 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
         update_thresholds(net, layer, steps, eta, corrections)
     update_then_forward_dense(net, layers[0], None, steps, pointer(x, 0), 0, 0, eta, corrections)
     limit = setting(data, MOST_WEIGHT)
-    if bound > limit:
+    if bound > limit or (len(kind) > NESTEROV and limit * zero == zero):  # their steps may be longer than η |g|
         for o in range(0, net.n, lanes_of(net.P)):
             w = load(net.P, o)
             w = select(w > limit, w * zero + limit, select(w < -limit, w * zero - limit, w))
@@ -332,7 +391,7 @@ def first_slope(net: Net, layer: Any, i: int, lanes: int) -> Any:
 # --- What Python calls. Jitted code calls ``bpjit.compiled``.
 
 
-@kernel
+@atomic
 def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
     """As ``predict_one``."""
     return predict_one(data, x, y_hat)
@@ -345,7 +404,7 @@ def _make_learn_kernel(code: int) -> Any:
         """As ``learn_one``, for the rule with this code."""
         return learn_one(kind, data, x, y)
 
-    return kernel(learn_kernel, f"learn_kernel{code}")
+    return atomic(learn_kernel, f"learn_kernel{code}")
 
 
 LEARN_KERNELS = tuple(

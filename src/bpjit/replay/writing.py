@@ -13,14 +13,14 @@ import re
 import zlib
 from collections.abc import Sequence
 from importlib.resources import files
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from ..arguments import as_choice, as_integer, describe
 from ..console import progress_bar
-from ..files import write_whole
+from ..files import as_path, write_whole
 from ..fit import Fit
 from ..kernels.batch import POSITION
 from ..network import Network
@@ -44,7 +44,7 @@ def write(
     progress: bool | None,
 ) -> None:
     """Write the page: see ``Fit.replay``."""
-    fspath(path)  # a TypeError now, not after the work
+    as_path(path)  # an error now, not after the work
     as_choice("language", language, LANGUAGES)
     frames = as_integer("frames", frames, low=2, high=2000)
     if title is not None and not isinstance(title, str):
