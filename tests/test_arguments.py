@@ -418,3 +418,178 @@ def test_fuzzed_prediction(X):
     else:
         assert np.isfinite(y_hat).all()
         np.testing.assert_array_equal(y_hat, net.predict(np.asarray(X).astype(float)))
+
+
+# --- What is not there.
+
+
+def masked(values, *places):
+    array = np.ma.masked_array(np.array(values), np.zeros(np.shape(values), bool))
+    for place in places:
+        array[place] = np.ma.masked
+    return array
+
+
+ROWS = [masked([float(a), float(b)]) for a, b in X]
+ROWS[2] = masked([1.0, 0.0], 1)
+NETS = bpjit.Networks.random((2, 4, 1), 3)
+INPUTS = np.array(X, float)
+
+
+class ListOfRows:
+    """What NumPy reads as it reads a list."""
+
+    def __len__(self):
+        return len(ROWS)
+
+    def __getitem__(self, index):
+        return ROWS[index]
+
+
+def many(**settings):
+    return bpjit.train_many(NETS, settings.pop("X", X), settings.pop("Y", Y), stop=1, **settings)
+
+
+MASKED = {
+    "X": [
+        lambda: run(X=ROWS),
+        lambda: run(X=tuple(ROWS)),
+        lambda: run(X=[[0.0, np.ma.masked], [0, 1], [1, 0], [1, 1]]),
+        lambda: run(X=np.array([[row[0], row[1]] for row in ROWS], object)),
+        lambda: run(X=ListOfRows()),
+        lambda: bpjit.error(GOOD["net"], ROWS, Y),
+        lambda: bpjit.jacobian(GOOD["net"], ROWS),
+        lambda: GOOD["net"].predict(ROWS),
+        lambda: GOOD["net"].predict(masked([1.0, 2.0], 1)),
+        lambda: GOOD["net"].classify([ROWS[2]]),
+        lambda: NETS.predict([ROWS, ROWS, ROWS]),
+        lambda: many(X=[ROWS] * 3, Y=[Y] * 3),
+        lambda: bpjit.Scale.standard(ROWS),
+        lambda: bpjit.LearnerBank(NETS).learn([0, 1, 2], ROWS[:3], Y[:3]),
+        lambda: bpjit.LearnerBank(NETS).predict([0, 1, 2], ROWS[:3]),
+    ],
+    "Y": [
+        lambda: run(Y=[0, masked([1], 0), 1, 0]),
+        lambda: run(Y=[[0], [1], masked([1.0], 0), [0]]),
+        lambda: run(Y=masked(Y, 1)),
+        lambda: bpjit.LearnerBank(NETS).learn([0, 1, 2], X[:3], masked(Y[:3], 1)),
+        lambda: bpjit.deal_folds(masked(Y, 1), 2),
+    ],
+    "x": [
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn(masked([1.0, 9.0], 1), [1.0]),
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn([1.0, np.ma.masked], [1.0]),
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn([1.0, masked(9.0, ())], [1.0]),
+    ],
+    "y": [
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn([1.0, 9.0], masked([1.0], 0)),
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn([1.0, 9.0], np.ma.masked),
+        lambda: bpjit.OnlineLearner(GOOD["net"]).learn([1.0, 9.0], [np.ma.masked]),
+    ],
+    "validation X": [lambda: run(validation=(ROWS, Y))],
+    "validation": [
+        lambda: many(validation=(X, Y, masked(np.ones((3, 4), bool), (0, 0)))),
+        lambda: many(validation=(X, masked(Y, 1))),
+    ],
+    "sample_weight": [
+        lambda: run(sample_weight=masked([1.0, -5.0, 1.0, 1.0], 1)),
+        lambda: run(sample_weight=[1.0, np.ma.masked, 1.0, 1.0]),
+        lambda: many(sample_weight=[masked([1.0] * 4, 1)] * 3),
+    ],
+    "eta": [lambda: many(eta=masked([0.1, -5, 0.1], 1)), lambda: many(eta=[0.1, np.ma.masked, 0.1])],
+    "lam": [lambda: many(lam=masked([0.9, 7.0, 0.9], 1)), lambda: many(lam=[0.9, masked(0.5, ()), 0.9])],
+    "seed": [lambda: many(seed=masked([1, 2, 3], 1))],
+    "ids": [
+        lambda: bpjit.LearnerBank(NETS).learn(masked([0, 1, 2], 1), X[:3], Y[:3]),
+        lambda: bpjit.LearnerBank(NETS).predict([0, masked(1, ()), 2], X[:3]),
+        lambda: bpjit.LearnerBank(NETS, ["a", "b", "c"]).learn(masked(["a", "b", "c"], 1), X[:3], Y[:3]),
+        lambda: bpjit.LearnerBank(NETS, ["a", "b", "c"]).learn(["a", np.ma.masked, "c"], X[:3], Y[:3]),
+    ],
+    "keys": [
+        lambda: bpjit.LearnerBank(NETS, masked(["a", "b", "c"], 1)),
+        lambda: bpjit.LearnerBank(NETS, ["a", float("nan"), "c"]),
+        lambda: bpjit.LearnerBank(NETS).reset(masked([0, 1], 1)),
+    ],
+    "trainable": [
+        lambda: run(trainable=masked(np.ones(13, bool), 0)),
+        lambda: run(trainable=[True, masked(True, ())]),
+        lambda: run(trainable=[(masked(np.ones((2, 3), bool), (0, 0)), True), True]),
+        lambda: many(trainable=masked(np.ones(17, bool), 0)),
+    ],
+    "parameters": [lambda: GOOD["net"].with_parameters(masked(np.zeros(13), 3))],
+    "weights[0]": [lambda: Network.from_arrays([[masked([1.0], 0), [1.0]]], [[0.0]])],
+    "input_offset": [lambda: bpjit.Scale([1.0, masked(2.0, ())], [1.0, 1.0])],
+}
+
+
+@pytest.mark.parametrize(("name", "use"), [(name, use) for name, uses in MASKED.items() for use in uses])
+def test_masked_entries_are_refused(name, use):
+    with pytest.raises((ValueError, TypeError), match="^" + re.escape(name) + "[:,]? "):
+        use()
+
+
+def test_arrays_without_a_masked_entry_are_as_good_as_plain_ones():
+    whole = np.ma.masked_array(INPUTS, np.zeros((4, 2), bool))
+    expected = run(X=INPUTS).network
+    assert run(X=whole, Y=np.ma.array(Y)).network == expected
+    assert run(X=list(whole)).network == expected
+    learner, other = (bpjit.OnlineLearner(GOOD["net"]) for _ in range(2))
+    assert learner.learn(whole[1], np.ma.array([1.0])) == other.learn(INPUTS[1], np.array([1.0]))
+    one, two = many(eta=np.ma.array([0.1, 0.2, 0.3])), many(eta=np.array([0.1, 0.2, 0.3]))
+    assert one.networks == two.networks
+    assert bpjit.LearnerBank(NETS).learn(np.ma.array([0, 1]), whole[:2], Y[:2]).shape == (2,)
+
+
+def test_what_pandas_holds_for_missing_is_refused():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [0, 0, 1, 1], "b": [0, 1, None, 1]}).astype("Int64")
+    keys = pandas.Series(["a", None, "c"], dtype="string")
+    bank = bpjit.LearnerBank(NETS, ["a", "b", "c"])
+    for use, name in (
+        (lambda: run(X=frame), "X"),
+        (lambda: run(X=frame.astype("Float64")), "X"),
+        (lambda: run(Y=frame["b"]), "Y"),
+        (lambda: run(Y=[0, None, 1, 0]), "Y"),
+        (lambda: GOOD["net"].predict(frame), "X"),
+        (lambda: bpjit.OnlineLearner(GOOD["net"]).learn(frame.iloc[2], 1), "x"),
+        (lambda: bpjit.OnlineLearner(GOOD["net"]).learn([0, 1], pandas.NA), "y"),
+        (lambda: run(sample_weight=frame["b"]), "sample_weight"),
+        (lambda: run(trainable=[pandas.array([True, None], dtype="boolean"), True]), "trainable"),
+        (lambda: many(eta=[0.1, pandas.NA, 0.1]), "network 1: eta"),
+        (lambda: bpjit.LearnerBank(NETS).learn(frame["b"], X, Y), "ids"),
+        (lambda: bpjit.LearnerBank(NETS, keys), "keys"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=f"^{name}: "):
+            use()
+    with pytest.raises(KeyError, match="ids"):
+        bank.learn(keys, X[:3], Y[:3])
+
+
+class Timeout(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [Timeout, RuntimeError, KeyboardInterrupt, MemoryError, OSError])
+def test_what_is_raised_while_numpy_reads_comes_out_as_it_is(error):
+    class Slow:
+        def __array__(self, dtype=None, copy=None):
+            raise error("meanwhile")
+
+    learner, bank = bpjit.OnlineLearner(GOOD["net"]), bpjit.LearnerBank(NETS)
+    for use in (
+        lambda: run(X=Slow()),
+        lambda: run(X=[[Slow(), 1]]),
+        lambda: GOOD["net"].predict(Slow()),
+        lambda: learner.learn([0, 1], Slow()),
+        lambda: bank.learn(Slow(), X, Y),
+        lambda: run(trainable=[Slow(), True]),
+    ):
+        with pytest.raises(error, match="meanwhile"):
+            use()
+
+
+def test_a_list_within_itself():
+    endless: list = []
+    endless.append(endless)
+    for use in (lambda: run(X=endless), lambda: GOOD["net"].predict(endless)):
+        with pytest.raises((ValueError, TypeError), match="^X: "):
+            use()

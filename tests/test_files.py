@@ -1,15 +1,24 @@
 """Networks as files: round trips, damage, foreign files, full disks."""
 
 import copy
+import errno
+import json
 import os
+import pathlib
 import pickle
+import signal
+import stat
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
 import bpjit
-from bpjit import Network, Scale, files, network
+from bpjit import Network, Scale, files, learner_bank, network, networks
+from bpjit.scale import ARRAYS
 
 SCALE = Scale([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [0.5, 0.5], [2.0, 3.0])
 
@@ -48,21 +57,99 @@ def test_others_can_read_the_arrays(net, tmp_path):
     np.testing.assert_array_equal(arrays["thresholds.2"], net.thresholds[2])
 
 
-def test_every_truncation_and_every_flipped_bit_is_noticed(net, tmp_path):
-    path = tmp_path / "net"
-    net.save(path)
+def nets():
+    return bpjit.Networks.random((3, 2), 4, scale=SCALE)
+
+
+def bank():
+    return bpjit.LearnerBank(nets(), ["a", "b", ("c", 1), None], rule="adam", clip_gradient=1.0)
+
+
+KINDS = {
+    "network": lambda: Network.random((3, 2), scale=SCALE),
+    "networks": nets,
+    "bank": bank,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncations_and_flipped_bits_are_noticed(kind, tmp_path):
+    damage(KINDS[kind](), tmp_path / "file", 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_ten_thousand_truncations_and_flipped_bits_are_noticed(kind, tmp_path):
+    damage(KINDS[kind](), tmp_path / "file", 5000)
+
+
+def damage(saved, path, times):
+    saved.save(path)
     whole = path.read_bytes()
-    for length in [0, 1, 7, 8, 9, 20, len(whole) // 2, len(whole) - 1]:
+    rng = np.random.default_rng(0)
+    for length in [0, 1, 7, 8, 9, 20, len(whole) - 1, *rng.integers(0, len(whole), times)]:
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="^path: "):
-            Network.load(path)
-    rng = np.random.default_rng(0)
-    for place in rng.integers(0, len(whole), 400):
+            type(saved).load(path)
+    for place in rng.integers(0, len(whole), times):
         damaged = bytearray(whole)
-        damaged[place] ^= 1 << rng.integers(0, 7)
+        damaged[place] ^= 1 << rng.integers(0, 8)
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="^path: "):
-            Network.load(path)
+            type(saved).load(path)
+
+
+def signed(path, form, changes, **words):
+    """Write a file again with other words and arrays (None: without), and with a digest that fits."""
+    before, tensors = files.read(path, form.FORMAT, form.VERSION)
+    before |= words
+    tensors = {name: array for name, array in (tensors | changes).items() if array is not None}
+    safetensors.numpy.save_file(tensors, path, metadata=before | {"digest": files.digest(before, tensors)})
+
+
+FORMS = {"network": network, "networks": networks, "bank": learner_bank}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        *(({f"scale.{name}": None}, {}) for name in ARRAYS),
+        (dict.fromkeys(("scale.input_offset", "scale.input_factor")), {}),
+        *(({}, {word: "[" * 100_000 + "]" * 100_000}) for word in ("sizes", "hidden", "keys", "rule", "settings")),
+        ({}, {"sizes": "9" * 5000}),
+        ({}, {"sizes": "[3, 1e999]"}),
+    ],
+)
+def test_files_that_say_what_cannot_be(kind, changes, words, tmp_path):
+    path = tmp_path / "file"
+    saved = KINDS[kind]()
+    saved.save(path)
+    before, _ = files.read(path, FORMS[kind].FORMAT, FORMS[kind].VERSION)
+    if words.keys() <= before.keys():
+        signed(path, FORMS[kind], changes, **words)
+        with pytest.raises(ValueError, match="^path: .* damaged"):
+            type(saved).load(path)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_bank_of_numbers_that_are_not_finite(number, tmp_path):
+    path = tmp_path / "bank"
+    for name, column in (("start", 0), ("state", 0), ("state", 9), ("state", -4), ("state", -1)):
+        bank().save(path)
+        _, tensors = files.read(path, learner_bank.FORMAT, learner_bank.VERSION)
+        changed = tensors[name].copy()
+        changed[2, column] = number
+        signed(path, learner_bank, {name: changed})
+        with pytest.raises(ValueError, match="^path: .* damaged"):
+            bpjit.LearnerBank.load(path)
+    for setting in ("eta", "lam", "clip_gradient", "clip_weights"):
+        bank().save(path)
+        words, _ = files.read(path, learner_bank.FORMAT, learner_bank.VERSION)
+        settings = json.loads(words["settings"]) | {setting: number}
+        signed(path, learner_bank, {}, settings=json.dumps(settings))
+        with pytest.raises(ValueError, match=f"^path: .* damaged: {setting}"):
+            bpjit.LearnerBank.load(path)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +211,193 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         Network.random((2, 3, 1), seed=2).save(path)
     assert Network.load(path) == old
     assert os.listdir(tmp_path) == ["net"]
+
+
+# --- Names, modes, links.
+
+
+class Bytes:
+    def __fspath__(self):
+        return b"net"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        (1, TypeError),
+        (0, TypeError),
+        (True, TypeError),
+        (2.0, TypeError),
+        (None, TypeError),
+        (b"net", TypeError),
+        (Bytes(), TypeError),
+        (["net"], TypeError),
+        ("", ValueError),
+        ("a\0b", ValueError),
+    ],
+)
+def test_what_is_no_path(kind, path, error):
+    saved = KINDS[kind]()
+    for use in (saved.save, type(saved).load):
+        with pytest.raises(error, match="^path: expected the name of a file"):
+            use(path)
+    os.fstat(1)  # standard output is still open
+    with pytest.raises(error, match="^path: "):
+        bpjit.train(Network.random((2, 1)), [[0, 1]], [1], stop=1).replay(path)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "网" * 85, "ü" * 127, "名" * 60 + ".safetensors", "-", "~", " ", "a\nb"])
+def test_every_name_that_the_file_system_takes(name, tmp_path):
+    net = Network.random((2, 1))
+    net.save(tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+    assert Network.load(str(tmp_path / name)) == net
+    with pytest.raises(OSError, match="too long") as caught:
+        net.save(tmp_path / ("n" * 256))
+    assert caught.value.filename == str(tmp_path / ("n" * 256))
+
+
+def test_errors_of_the_system_name_the_path(tmp_path, monkeypatch):
+    net = Network.random((2, 1))
+    (tmp_path / "file").write_bytes(b"")
+    for path, error in (
+        (tmp_path, IsADirectoryError),
+        (tmp_path / "none" / "net", FileNotFoundError),
+        (tmp_path / "file" / "net", NotADirectoryError),
+        (f"{tmp_path}/new/", IsADirectoryError),
+        (os.devnull, OSError),
+    ):
+        with pytest.raises(error) as caught:
+            net.save(path)
+        assert caught.value.filename == str(path)
+    assert not stat.S_ISREG(os.stat(os.devnull).st_mode)
+    assert os.listdir(tmp_path) == ["file"]
+
+    def refuse(path, *rest):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)  # as in a folder that is read-only, but for root
+    with pytest.raises(PermissionError) as caught:
+        net.save(tmp_path / "net")
+    assert caught.value.filename == str(tmp_path / "net")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
+def test_modes_and_links_stay(tmp_path):
+    path, net = tmp_path / "net", Network.random((2, 1))
+    mask = os.umask(0o027)
+    try:
+        net.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        for mode in (0o600, 0o666, 0o444, 0o755):
+            path.chmod(mode)
+            net.save(path)
+            assert stat.S_IMODE(path.stat().st_mode) == mode
+    finally:
+        os.umask(mask)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 2345)
+        net.save(path)
+        assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to("folder/target")  # which is not there yet
+    (tmp_path / "chain").symlink_to("link")
+    for name, seed in (("link", 1), ("chain", 2)):
+        saved = Network.random((2, 1), seed=seed)
+        saved.save(tmp_path / name)
+        assert Network.load(folder / "target") == saved
+        assert (tmp_path / name).is_symlink()
+    assert os.listdir(folder) == ["target"]
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match="symbolic links"):
+        net.save(tmp_path / "round")
+
+
+def test_nobody_else_can_read_a_secret_while_it_is_written(tmp_path, monkeypatch):
+    path, seen, sync = tmp_path / "net", [], os.fsync
+    Network.random((2, 1)).save(path)
+    path.chmod(0o600)
+
+    def look(descriptor):
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    Network.random((2, 1)).save(path)
+    assert seen == [0o600]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
+def test_the_next_save_sweeps_away_what_a_kill_left_and_nothing_else(tmp_path):
+    path = tmp_path / "net"
+    code = f"""
+import os, signal
+from bpjit import files
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+files.write_whole({str(path)!r}, b"half")
+"""
+    killed = subprocess.run([sys.executable, "-c", code], timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = os.listdir(tmp_path)
+    assert left.endswith(".part")
+    files.write_whole(tmp_path / "other", b"")  # of another name
+    assert left in os.listdir(tmp_path)
+
+    being_written, go_on = threading.Event(), threading.Event()
+    sync = os.fsync
+
+    def wait(descriptor):
+        if threading.current_thread() is slow:
+            being_written.set()
+            assert go_on.wait(60)
+        sync(descriptor)
+
+    slow = threading.Thread(target=lambda: files.write_whole(path, b"slow"))
+    os.fsync = wait
+    try:
+        slow.start()
+        assert being_written.wait(60)
+        assert left not in os.listdir(tmp_path)
+        files.write_whole(path, b"quick")
+        assert path.read_bytes() == b"quick"
+        assert len(os.listdir(tmp_path)) == 3  # both files, and what is being written
+        go_on.set()
+        slow.join()
+    finally:
+        os.fsync = sync
+    assert path.read_bytes() == b"slow"
+    assert sorted(os.listdir(tmp_path)) == ["net", "other"]
+
+
+def test_a_save_whose_file_was_swept_before_it_was_locked_begins_anew(tmp_path, monkeypatch):
+    lock, places = files._lock, []
+
+    def late(file, wait):
+        if wait and not places:
+            places.append(file.name)
+            os.unlink(file.name)
+        lock(file, wait)
+
+    monkeypatch.setattr(files, "_lock", late)
+    files.write_whole(tmp_path / "net", b"whole")
+    assert (tmp_path / "net").read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["net"]
+    assert places
+
+
+def test_a_timeout_while_a_file_is_read_comes_out_as_it_is(tmp_path, monkeypatch):
+    class Timeout(Exception):
+        pass
+
+    def digest(words, tensors):
+        raise Timeout
+
+    Network.random((2, 1)).save(tmp_path / "net")
+    monkeypatch.setattr(files, "digest", digest)
+    with pytest.raises(Timeout):
+        Network.load(pathlib.PurePath(tmp_path / "net"))
 
 
 def test_networks_pickle_and_copy(net):

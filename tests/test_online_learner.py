@@ -1,7 +1,11 @@
 """Learning one sample at a time, from Python and from jitted code."""
 
 import contextlib
+import copy
 import functools
+import pickle
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -177,10 +181,10 @@ def test_clipping_weights(rule):
         learner.learn(x, 10 * y)
         assert np.abs(learner.network.parameters).max() <= 0.6
     assert np.abs(learner.network.parameters).max() == 0.6
-    gentle = bpjit.OnlineLearner(bpjit.Network.random((1, 1), output="identity"), eta=0.5, rule=rule, clip_weights=0.6)
+    gentle = bpjit.OnlineLearner(bpjit.Network.random((1, 1), output="identity"), eta=0.5, rule=rule, clip_weights=2.5)
     for _ in range(20):  # a gradient of 1e-6 moves some rules by η each time
         gentle.learn([1.0], gentle.predict([1.0]) + 1e-6)
-        assert np.abs(gentle.network.parameters).max() <= 0.6
+        assert np.abs(gentle.network.parameters).max() <= 2.5
 
 
 def test_reset():
@@ -211,11 +215,21 @@ def test_reset():
         ({"clip_weights": -1}, "^clip_weights: "),
         ({"loss": "hinge"}, "^loss: "),
         ({"seed": -1}, "^seed: "),
+        ({"eta": 1e-50}, "^eta: .*fits float32.* got 1e-50"),
+        ({"eta": 1e50}, "^eta: "),
+        ({"lam": 1e-50}, "^lam: "),
+        ({"clip_gradient": 1e-60}, "^clip_gradient: "),
+        ({"clip_gradient": 1e60}, "^clip_gradient: "),
+        ({"clip_weights": 1e-60}, "^clip_weights: "),
+        ({"rule": bpjit.Adam(epsilon=1e-60)}, "^epsilon: "),
+        ({"rule": bpjit.Momentum(mu=1e-60)}, "^mu: "),
     ],
 )
 def test_wrong_settings(settings, message):
     with pytest.raises((ValueError, TypeError), match=message):
-        bpjit.OnlineLearner(bpjit.Network.random((2, 3, 1)), **settings)
+        bpjit.OnlineLearner(bpjit.Network.random((2, 3, 1), dtype="float32"), **settings)
+    with pytest.raises((ValueError, TypeError), match=message):
+        bpjit.LearnerBank(bpjit.Networks.random((2, 3, 1), 2, dtype="float32"), **settings)
     with pytest.raises(TypeError, match="^net: "):
         bpjit.OnlineLearner("net")
 
@@ -259,3 +273,165 @@ def test_jitted_code_is_told_of_bad_samples():
     assert not compiled.predict(learner.state, x, np.empty(3))
     assert learner.network == net
     assert compiled.predict(learner.state, X[0], np.empty(3))
+
+
+# --- Large numbers.
+
+LARGE = {"float64": (1e160, 1e300, np.finfo(np.float64).max), "float32": (1e20, 1e30, np.finfo(np.float32).max)}
+
+
+@pytest.mark.parametrize("dtype", LARGE)
+@pytest.mark.parametrize("sizes", [(2, 1), (3, 1), (2, 4, 1), (9, 3, 2)])
+def test_large_inputs_are_learnt_where_the_result_is_finite(sizes, dtype):
+    net = bpjit.Network.random(sizes, "tanh", "identity" if len(sizes) > 2 else "tanh", dtype=dtype)
+    for size in LARGE[dtype]:
+        for place in (0, sizes[0] - 1):
+            x, y = np.zeros(sizes[0], dtype), np.full(sizes[-1], 0.25, dtype)
+            x[place] = size
+            fit = bpjit.train(net, x[None], y[None], eta=0.1, stop=1)
+            assert fit.stopped_by == "MaxEpochs"
+            learner, bank = bpjit.OnlineLearner(net, eta=0.1), bpjit.LearnerBank(bpjit.Networks.of([net]), eta=0.1)
+            inside = bpjit.OnlineLearner(net, eta=0.1).state
+            error, y_hat = learner.learn(x, y), np.empty(sizes[-1], dtype)
+            assert error == pytest.approx(fit.errors[0], rel=1e-5)
+            assert bank.learn([0], x[None], y[None])[0] == error
+            assert compiled.learn(inside, x, y) == error
+            assert compiled.predict(inside, x, y_hat)
+            np.testing.assert_allclose(learner.network.parameters, fit.network.parameters, rtol=1e-5)
+            assert learner.network == bank.networks[0]
+            np.testing.assert_array_equal(learner.predict(x), y_hat)
+            np.testing.assert_allclose(y_hat, learner.network.predict(x), rtol=1e-5)
+            np.testing.assert_array_equal(bank.predict([0], x[None])[0], y_hat)
+
+
+@pytest.mark.parametrize("dtype", LARGE)
+@pytest.mark.parametrize("rule", RULES)
+def test_large_gradients(rule, dtype):
+    """ŷ = w x with the absolute loss: the gradient is x itself."""
+    net, y = bpjit.Network.from_arrays([[[0.0], [0.0]]], [[0.0]], output="identity", dtype=dtype), np.ones(1, dtype)
+    for size in LARGE[dtype][:2]:
+        x = np.array([size, -size], dtype)
+        learner = bpjit.OnlineLearner(net, rule=rule, eta=0.01, loss="absolute")
+        before = learner.state.data.copy()
+        if rule in ("adagrad", "rmsprop", "adam"):  # they keep x², which is no number
+            with pytest.raises(FloatingPointError, match="^learn: .*state"):
+                learner.learn(x, y)
+            np.testing.assert_array_equal(learner.network.parameters, 0)
+            learnt = learner.state.data != before  # but for the work space
+            assert not learnt[learner._places].any()
+        else:
+            learner.learn(x, y)
+            np.testing.assert_allclose(learner.network.weights[0][:, 0], 0.01 * x, rtol=1e-5)
+        clipped = bpjit.OnlineLearner(net, rule=rule, eta=0.01, loss="absolute", clip_gradient=2.0)
+        clipped.learn(x, y)
+        moved = clipped.network.weights[0][:, 0]
+        if rule in ("sgd", "momentum", "nesterov"):
+            np.testing.assert_allclose(moved, [0.01 * 2**0.5, -0.01 * 2**0.5], rtol=1e-5)
+        assert moved[0] == -moved[1] > 0
+    for eta, x in ((10.0, [size_of(dtype), 1]), (1.0, [np.inf, 1]), (1.0, [np.nan, 1])):
+        learner = bpjit.OnlineLearner(net, rule=rule, eta=eta, loss="absolute")
+        if np.isfinite(x[0]) and rule in ("sgd", "momentum", "nesterov"):
+            with pytest.raises(FloatingPointError):
+                learner.learn(np.array(x, dtype), y)
+        assert np.isnan(compiled.learn(learner.state, np.array(x, dtype), y))
+        assert learner.network == net
+
+
+def size_of(dtype):
+    return np.finfo(dtype).max / 2
+
+
+@pytest.mark.parametrize("dtype", LARGE)
+def test_large_updates_that_go_back_and_forth(dtype):
+    """What is known of the largest parameter only grows; the parameter itself need not."""
+    net, eta = bpjit.Network.from_arrays([[[0.0]]], [[0.0]], output="identity", dtype=dtype), size_of(dtype) / 10
+    learner, one = bpjit.OnlineLearner(net, eta=float(eta), loss="absolute"), np.ones(1, dtype)
+    for k in range(100):
+        learner.learn(one, one)
+        np.testing.assert_array_equal(learner.network.parameters, [eta, -eta] if k % 2 == 0 else [0, 0])
+
+
+# --- Threads, copies.
+
+
+def in_threads(*tasks):
+    """Run them at the same time, changing between them as often as Python can; raises what they raise."""
+    errors, interval = [], sys.getswitchinterval()
+
+    def run(task):
+        try:
+            task()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(task,)) for task in tasks]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    if errors:
+        raise errors[0]
+
+
+def test_several_threads_predict_with_one_learner():
+    net, X, _ = problem((33, 40, 12))
+    learner = bpjit.OnlineLearner(net)
+    expected, labels = [learner.predict(x) for x in X], [learner.classify(x) for x in X]
+
+    def predict():
+        for _ in range(60):
+            for x, y_hat, label in zip(X, expected, labels, strict=True):
+                assert (learner.predict(x) == y_hat).all()
+                assert learner.classify(x.tolist()) == label
+
+    in_threads(*[predict] * 4)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "nesterov", "adam"])
+def test_several_threads_learn_with_one_learner(rule):
+    """Every thread learns the same record, so that each order of calls must end in the same bits."""
+    net, X, Y = problem((33, 40, 12))
+    learner, alone = (bpjit.OnlineLearner(net, eta=0.01, rule=rule) for _ in range(2))
+    expected = {net.parameters.tobytes()}
+    for _ in range(900):
+        alone.learn(X[0], Y[0])
+        expected.add(alone.network.parameters.tobytes())
+    states = {}
+
+    def learn():
+        for _ in range(300):
+            learner.learn(X[0], Y[0])
+
+    def look():
+        for _ in range(100):
+            assert learner.network.parameters.tobytes() in expected
+            twin = pickle.loads(pickle.dumps(learner))
+            states[twin.network.parameters.tobytes()] = twin
+
+    in_threads(learn, learn, learn, look)
+    assert learner.network == alone.network
+    assert learner.learn(X[1], Y[1]) == alone.learn(X[1], Y[1])
+    assert states.keys() <= expected
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, lambda learner: pickle.loads(pickle.dumps(learner))])
+@pytest.mark.parametrize("rule", RULES)
+def test_copies_go_on_by_themselves(rule, make):
+    net, X, Y = problem((4, 8, 3), "float32")
+    settings = {"eta": 0.05, "rule": rule, "lam": 0.999, "clip_gradient": 0.5, "clip_weights": 0.7}
+    learner = bpjit.OnlineLearner(net, **settings)
+    for k in range(10):
+        learner.learn(X[k], Y[k])
+    twin, before = make(learner), learner.network
+    assert twin.network == before
+    assert repr(twin) == repr(learner)
+    errors = [twin.learn(x, y) for x, y in zip(X, Y, strict=True)]
+    assert learner.network == before
+    assert [learner.learn(x, y) for x, y in zip(X, Y, strict=True)] == errors
+    assert twin.network == learner.network
+    twin.reset()
+    assert twin.network == net

@@ -172,7 +172,7 @@ _MOST_AXES = 64  # of an array, says NumPy
 
 def refuse_masked(name: str, value: Any, expected: str, depth: int = _MOST_AXES) -> None:
     """Raise ``ValueError`` if an entry is masked, also that of an array in a list: NumPy would use what lies below."""
-    if type(value) is np.ndarray and value.dtype != object:
+    if type(value) is np.ndarray and value.dtype.kind != "O":
         return
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
@@ -188,7 +188,9 @@ def refuse_masked(name: str, value: Any, expected: str, depth: int = _MOST_AXES)
 
 def _has_entries(value: Any) -> bool:
     """Whether NumPy would go through a value entry by entry."""
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "O"
+    if isinstance(value, (list, tuple)):
         return True
     if isinstance(value, (*_SINGLE, memoryview, Mapping)) or hasattr(value, "__array__"):
         return False

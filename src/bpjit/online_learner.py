@@ -146,12 +146,17 @@ class OnlineLearner:
         After an error the learner is as it was before.
         """
         dtype, d, l, strides, data, _ = self._direct
-        usual = type(x) is ndarray and x.shape == d and x.strides == strides and (x.dtype is dtype or x.dtype == dtype)
+        usual = (
+            type(x) is ndarray
+            and x.shape == d
+            and (x.strides == strides or x.flags.c_contiguous)
+            and (x.dtype is dtype or x.dtype == dtype)
+        )
         if (
             usual
             and type(y) is ndarray
             and y.shape == l
-            and y.strides == strides
+            and (y.strides == strides or y.flags.c_contiguous)
             and (y.dtype is dtype or y.dtype == dtype)
         ):
             error = self._learn(data, x, y)
@@ -166,7 +171,12 @@ class OnlineLearner:
         """
         dtype, d, _, strides, data, outputs = self._direct
         y_hat = outputs.copy()  # faster than a new array
-        usual = type(x) is ndarray and x.shape == d and x.strides == strides and (x.dtype is dtype or x.dtype == dtype)
+        usual = (
+            type(x) is ndarray
+            and x.shape == d
+            and (x.strides == strides or x.flags.c_contiguous)
+            and (x.dtype is dtype or x.dtype == dtype)
+        )
         if usual and _predict(data, x, y_hat):
             return y_hat
         if isinstance(x, np.memmap):

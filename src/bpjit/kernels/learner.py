@@ -270,9 +270,6 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
         largest = select(size > largest, size, largest)
         squares += of_g * (one + of_b)
     norm, most = sqrt(squares), setting(data, MOST_GRADIENT)
-    if norm * zero != zero:  # the gradient may be finite all the same
-        norm = norm_in_units(net, layers, x, largest)
-        most /= largest
     clip = select(norm > most, most / norm, one)
     eta, lam = setting(data, ETA), setting(data, LAM)
     move, kept = eta * largest * clip, zero
@@ -280,15 +277,19 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
         kept = item(net.c, 0) * setting(data, FASTEST)
         move += kept
     bound = setting(data, LARGEST) + move
-    if bound * zero != zero:  # LARGEST only grows; the parameters may be smaller
+    fits = fits_loss(top, _integer(data, LOSS), Y)
+    if not (fits and check + error * zero + norm * zero + bound * zero == zero):
+        # Squares may be beyond all numbers where the gradient is not, and LARGEST, which only grows, where no
+        # parameter is.
+        norm, most = norm_in_units(net, layers, x, largest), most / largest
+        clip = select(norm > most, most / norm, one)
         move = eta * (largest * clip) + kept
         bound = sizes_of(net.P, 0, net.n)[0] + move
-    remembered = zero
-    if len(kind) > NESTEROV:  # these rules keep squares
-        remembered = largest * clip * (largest * clip)
-    fits = fits_loss(top, _integer(data, LOSS), Y)
-    if not (fits and check + error * zero + norm * zero + bound * zero + remembered * zero == zero):
-        return like(error, np.nan)
+        check += error * zero + norm * zero + bound * zero
+        if len(kind) > NESTEROV:  # these rules keep squares
+            check += largest * clip * (largest * clip) * zero
+        if not (fits and check == zero):
+            return like(error, np.nan)
     set_setting(data, FASTEST, move)
     set_setting(data, LARGEST, bound)
 
