@@ -99,14 +99,6 @@ def test_compile_leaves_nothing_to_compile_later(dtype, rule):
     subprocess.run([sys.executable, "-W", "error", "-c", COMPILE, dtype, rule], check=True)
 
 
-def test_a_cache_folder_that_vanishes(copy):
-    expected = copy.run()[2]
-    shutil.rmtree(copy.cache)
-    copy.cache.write_text("a file where the folder should be")
-    hits, _, error = copy.run()
-    assert (hits, error) == (0, expected)
-
-
 @pytest.mark.slow
 def test_without_the_jit(copy):
     """The same lines run as plain Python: for coverage, and for those who step through with a debugger."""

@@ -9,6 +9,7 @@ that needs it wait for it.
 
 from __future__ import annotations
 
+import _imp
 import os
 import sys
 import threading
@@ -64,9 +65,11 @@ def to_the_end(function: Callable[..., Any], *arguments: Any) -> Any:
     """``function(*arguments)``, which is done to its end whatever is raised here meanwhile.
 
     The interpreter's end waits for it. What a thread needs that compiles already, for a type of its own, say, is
-    compiled in place: else it would wait for itself.
+    compiled in place: else it would wait for itself. So it is where an import was cut in two and left Python's lock of
+    imports to this thread: no other could import anything.
     """
-    if global_compiler_lock.is_locked() or sys.is_finalizing():  # the former means: by this thread
+    compiles_already = global_compiler_lock.is_locked()  # this thread
+    if compiles_already or _imp.lock_held() or sys.is_finalizing():
         return function(*arguments)
     process = os.getpid()
     task = _Task(copy_context().run, function, *arguments)
