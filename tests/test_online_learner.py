@@ -394,20 +394,20 @@ def test_several_threads_predict_with_one_learner():
 @pytest.mark.parametrize("rule", ["sgd", "nesterov", "adam"])
 def test_several_threads_learn_with_one_learner(rule):
     """Every thread learns the same record, so that each order of calls must end in the same bits."""
-    net, X, Y = problem((33, 40, 12))
+    net, X, Y = problem((300, 100, 12))
     learner, alone = (bpjit.OnlineLearner(net, eta=0.01, rule=rule) for _ in range(2))
     expected = {net.parameters.tobytes()}
-    for _ in range(900):
+    for _ in range(600):
         alone.learn(X[0], Y[0])
         expected.add(alone.network.parameters.tobytes())
     states = {}
 
     def learn():
-        for _ in range(300):
+        for _ in range(200):
             learner.learn(X[0], Y[0])
 
     def look():
-        for _ in range(100):
+        for _ in range(30):
             assert learner.network.parameters.tobytes() in expected
             twin = pickle.loads(pickle.dumps(learner))
             states[twin.network.parameters.tobytes()] = twin
