@@ -96,13 +96,18 @@ def show_counts(fits: dict[str, list[bpjit.Fit]], options: argparse.Namespace) -
 
 def show_errors(fits: dict[str, list[bpjit.Fit]]) -> None:
     """The median error of all starts at some epochs."""
-    longest = max(len(fit.errors) for several in fits.values() for fit in several)
+    longest = max(fit.epochs for several in fits.values() for fit in several)
     print("\nMedian E of all starts while an epoch runs; a start that is there keeps its last\n")
     rows = []
     for epoch in (epoch for epoch in SHOWN if epoch < longest):
-        medians = [np.median([fit.errors[min(epoch, len(fit.errors) - 1)] for fit in fits[k.name]]) for k in KINDS]
+        medians = [np.median([error_at(fit, epoch) for fit in fits[k.name]]) for k in KINDS]
         rows.append([f"{epoch:,}", *(f"{median:.5f}" for median in medians)])
     print(table(("epoch", *(kind.name for kind in KINDS)), rows))
+
+
+def error_at(fit: bpjit.Fit, epoch: int) -> float:
+    """The error collected in an epoch, or in the next that was recorded; after the end the last."""
+    return float(fit.errors[min(int(np.searchsorted(fit.recorded, epoch)), len(fit.errors) - 1)])
 
 
 def draw(fits: dict[str, list[bpjit.Fit]], options: argparse.Namespace) -> None:
@@ -112,9 +117,9 @@ def draw(fits: dict[str, list[bpjit.Fit]], options: argparse.Namespace) -> None:
     for kind, ax in zip(KINDS, panels, strict=True):
         several = fits[kind.name]
         for one in several:
-            ax.loglog(np.arange(1, len(one.errors) + 1), one.errors, color="0.8", linewidth=0.7)
+            ax.loglog(one.recorded + 1, one.errors, color="0.8", linewidth=0.7)
         middle = sorted(several, key=lambda one: one.epochs)[len(several) // 2]
-        ax.loglog(np.arange(1, len(middle.errors) + 1), middle.errors, color="black", linewidth=1.8)
+        ax.loglog(middle.recorded + 1, middle.errors, color="black", linewidth=1.8)
         ax.axhline(options.error, color="black", linestyle=":", linewidth=1)
         ax.set(title=kind.name, xlabel="epochs")
     panels[0].set_ylabel("E")

@@ -171,8 +171,10 @@ def exercise_5_6(options: argparse.Namespace) -> None:
 
 def row_of_fits(fits: Sequence[bpjit.Fit], options: argparse.Namespace) -> list[str]:
     """Final E, epochs to the target, share that reached it, milliseconds."""
-    # Accumulated BP collects E before its one update: errors[t] is the true E after t epochs.
-    epochs = [np.flatnonzero(np.append(fit.errors, fit.error) <= options.adaptive_target) for fit in fits]
+    # Accumulated BP collects E before its one update: that of epoch t is the true E after t epochs.
+    epochs = [
+        np.append(fit.recorded, fit.epochs)[np.append(fit.errors, fit.error) <= options.adaptive_target] for fit in fits
+    ]
     first = [int(reached[0]) if len(reached) else options.adaptive_epochs for reached in epochs]
     return [
         quartiles([fit.error for fit in fits], ".2g"),

@@ -54,10 +54,10 @@ def train(options: argparse.Namespace) -> bpjit.Fit:
 def show_fall(fit: bpjit.Fit) -> None:
     """The error along the training, a bar for each of a few epochs."""
     print("epoch        E")
-    count = min(LINES, fit.epochs)
-    epochs = sorted({round(place * (fit.epochs - 1) / max(1, count - 1)) for place in range(count)})
-    for epoch in epochs:
-        error = fit.errors[epoch]
+    known = len(fit.recorded)
+    count = min(LINES, known)
+    places = sorted({round(place * (known - 1) / max(1, count - 1)) for place in range(count)})
+    for epoch, error in zip(fit.recorded[places], fit.errors[places], strict=True):
         print(f"{epoch:5d}  {error:.5f}  {'#' * round(BAR * error / max(fit.errors))}")
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpjit.stopping import (
+    Block,
     EarlyStopping,
     GradientNorm,
     History,
@@ -13,8 +14,10 @@ from bpjit.stopping import (
     NoImprovement,
     TargetError,
     TimeLimit,
+    Watch,
     as_conditions,
     most_epochs,
+    watch_from,
 )
 
 errors = st.lists(st.floats(0.0, 1.0).map(lambda e: round(e, 1)), min_size=1, max_size=40)
@@ -113,3 +116,69 @@ def test_small_numpy_integers_do_not_overflow():
     assert MaxEpochs(np.int16(20_000)).horizon(20_000, 20_000) == 40_000
     assert GradientNorm(0.1, every=np.int8(7)).horizon(130, 0) == 133
     assert type(EarlyStopping(np.int8(5)).patience) is int
+
+
+# --- Block by block, as a training asks.
+
+CONDITIONS = [
+    MaxEpochs(17),
+    TargetError(0.2),
+    GradientNorm(0.1, every=3),
+    NoImprovement(1),
+    NoImprovement(6),
+    NoImprovement(4, tolerance=0.2),
+    EarlyStopping(5),
+    EarlyStopping(5, every=3),
+    EarlyStopping(every=3, generalization_loss=5, progress=120),
+    EarlyStopping(7, progress=50, every=4),
+]
+
+
+@given(errors, errors, st.lists(st.integers(1, 9), min_size=1), st.sampled_from(CONDITIONS), st.integers(0, 5))
+def test_blocks_of_any_length_name_the_same_epochs(errors, validation_errors, lengths, condition, start):
+    count = min(len(errors), len(validation_errors))
+    every = getattr(condition, "every", 1)
+    measured = [error if (t + 1) % every == 0 else np.nan for t, error in enumerate(validation_errors[:count])]
+    past, found, watch = history(errors[:count], measured, start), [], Watch([condition], [None])
+    borders = np.unique(np.minimum(np.cumsum(lengths), count))
+    for end in sorted({*borders.tolist(), count}):
+        first = watch.epochs
+        arrays = [array[first:end].copy() for array in (past.errors, past.validation_errors)]
+        watch, candidates = watch.after(Block(np.arange(first, end), *arrays, first, end, start))
+        found += [epoch for epoch, _ in candidates]
+        for array in arrays:
+            array[:] = -1.0  # what it remembers is its own
+    assert found == epochs(condition, past, 0)
+
+
+def remembers(condition, errors):
+    """How many numbers a condition remembers at most, along a history in blocks."""
+    watch, most = Watch([condition], [None]), 0
+    for first in range(0, len(errors), 100):
+        part = errors[first : first + 100]
+        watch, _ = watch.after(Block(np.arange(first, first + 100), part, part, first, first + 100, 0))
+        falls, *tail = watch.memories[0] if isinstance(watch.memories[0][0], tuple) else (watch.memories[0],)
+        most = max(most, len(falls.errors) + sum(map(len, tail)))
+    return most
+
+
+def test_memory_does_not_grow_with_the_history():
+    falling = np.linspace(1.0, 0.5, 20_000)
+    assert remembers(NoImprovement(10**7), falling) == 1
+    assert remembers(EarlyStopping(10**7), falling) == 1
+    assert remembers(EarlyStopping(every=30, progress=0.1), falling) == 30
+    assert remembers(NoImprovement(300, tolerance=0.1), falling) == 301
+    assert remembers(NoImprovement(300, tolerance=0.1), np.maximum(falling, 0.99)) < 301
+
+
+def test_a_watch_goes_on_from_what_it_remembers_or_from_what_was_recorded():
+    falling = np.linspace(1.0, 0.5, 400)
+    whole = Block(np.arange(400), falling, falling, 0, 400, 400)
+    thinned = Block(np.arange(0, 400, 50), falling[::50], falling[::50], 0, 400, 400)
+    same, other = NoImprovement(5, tolerance=0.1), NoImprovement(60, tolerance=0.1)
+    before = Watch([same], [None]).after(whole)[0]
+    after = watch_from([same, other, TimeLimit(1)], before.remembered(), thinned)
+    assert after.epochs == 400
+    assert after.memories[0] is before.memories[0]
+    assert after.memories[1].epochs.tolist() == [300, 350]
+    assert after.memories[2] is None

@@ -4,6 +4,7 @@ take: targets that fit the loss, weights of mean 1, absent samples left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -158,9 +159,11 @@ def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
 # --- On data ready for the kernels.
 
 
-def measure(net: Network, vector: np.ndarray, D: Samples, loss: str) -> float:
-    """E of a network with these parameters."""
-    total = machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], errors=True)
+def measure(
+    net: Network, vector: np.ndarray, D: Samples, loss: str, between: Callable[[], None] | None = None
+) -> float:
+    """E of a network with these parameters. ``between`` is called every few milliseconds, and may raise."""
+    total = machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], errors=True, between=between)
     return float(total / net.dtype.type(max(1, len(D.X))))
 
 
@@ -173,10 +176,17 @@ def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> 
     return formulas.regularised_objective(error, squares, *lam)
 
 
-def gradient_of(net: Network, vector: np.ndarray, D: Samples, loss: str, lam: tuple[float, float]) -> np.ndarray:
-    """∂/∂p of the objective, [shape: (n,)]."""
+def gradient_of(
+    net: Network,
+    vector: np.ndarray,
+    D: Samples,
+    loss: str,
+    lam: tuple[float, float],
+    between: Callable[[], None] | None = None,
+) -> np.ndarray:
+    """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
     descent = np.empty(len(vector), net.dtype)
-    machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], gradient=descent)
+    machine.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], gradient=descent, between=between)
     dtype = net.dtype.type
     return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
 

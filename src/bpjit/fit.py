@@ -24,6 +24,8 @@ class Fit:
     errors : errors[t] is E collected while epoch t ran, each sample before its own update, [shape: (epochs,)]; with
         accumulated updates it is E after t epochs
     validation_errors : validation_errors[t] comes from after epoch t, NaN where not measured, [shape: (epochs,)]
+    recorded : of long trainings ``train(history=)`` keeps some epochs only; errors[i] and validation_errors[i] are of
+        epoch recorded[i], counted from 0. 0, 1, 2 ... where all were kept
     epochs, updates : completed epochs, updates made; both count from the first start through every ``resume``
     best_epoch : completed epochs at the smallest validation error, or None without a validation
     stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"
@@ -37,6 +39,7 @@ class Fit:
     objective: float
     errors: np.ndarray
     validation_errors: np.ndarray
+    recorded: np.ndarray
     epochs: int
     updates: int
     best_epoch: int | None
@@ -45,12 +48,14 @@ class Fit:
     compile_seconds: float
     target: str
     _state: dict[str, Any] = field(repr=False)
-    _origin: Any = field(default=None, repr=False)  # an Origin of session.py: what ``replay`` needs
+    _origin: Any = field(default=None, repr=False)  # an Origin of origin.py: what ``replay`` needs
 
     def replay(
         self,
         path: str | PathLike[str],
         *,
+        X: Any = None,
+        Y: Any = None,
         title: str | None = None,
         inputs: Sequence[str] | None = None,
         outputs: Sequence[str] | None = None,
@@ -67,6 +72,9 @@ class Fit:
         Parameters
         ----------
         path : of the file, such as "xor.html"
+        X, Y : the data it was trained on, all rows as they were given to ``train``. A fit remembers data up to 8 MB in
+            the network's dtype, unless it was pickled or copied; only where it does not are they needed. It always
+            remembers the weights of the samples
         title : of the page
         inputs, outputs : names of the inputs and of the outputs
         language : "en" or "zh"; the page has a switch for it
@@ -76,8 +84,8 @@ class Fit:
 
         Raises
         ------
-        ValueError, TypeError : naming the argument; a network too large to be read on a page; data that have changed
-            since; a fit that was pickled or copied, and so came without its data
+        ValueError, TypeError : naming the argument; a network too large to be read on a page; data that are others, or
+            have changed since; none where the fit does not remember them
         OSError : the file cannot be written
 
         Examples
@@ -93,11 +101,11 @@ class Fit:
         """
         from .replay import write
 
-        write(self, path, title, (inputs, outputs), language, frames, progress)
+        write(self, path, X, Y, title, (inputs, outputs), language, frames, progress)
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: all but the data."""
-        return {**self.__dict__, "_origin": None}
+        return {**self.__dict__, "_origin": self._origin.without_data()}
 
     def __repr__(self) -> str:
         return (

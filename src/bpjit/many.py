@@ -432,6 +432,7 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
         seed=int(of(group.seeds, member)),
         target="cpu",
         threads=1,
+        history=None if group.history else 2,
         progress=False,
     )
 

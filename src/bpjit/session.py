@@ -7,8 +7,10 @@ histories and the adaptive rate is all it takes to return to a moment exactly.
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,34 +26,15 @@ from .kernels.layers import LOSS_CODES
 from .kernels.online import Samples
 from .kernels.team import make_team
 from .network import Network
+from .record import CHANGED, Record
 from .schedules import AdaptiveRate
 from .setting import Setting
+from .stopping import Block, Condition, Watch, watch_from
 
 CALL_SECONDS = 0.05  # how long one kernel call should take: Ctrl-C and time limits wait for it
 FIRST_CALL_SECONDS = 0.0002
 MOST_EPOCHS = 1 << 16  # in one block
-
-
-class Record:
-    """A growing array of one number for each epoch."""
-
-    def __init__(self) -> None:
-        self._buffer = np.empty(64)
-        self._length = 0
-
-    def extend(self, values: np.ndarray) -> None:
-        need = self._length + len(values)
-        if need > len(self._buffer):
-            self._buffer = np.concatenate([self._buffer, np.empty(max(need, len(self._buffer)))])
-        self._buffer[self._length : need] = values
-        self._length = need
-
-    def truncate(self, length: int) -> None:
-        self._length = length
-
-    @property
-    def values(self) -> np.ndarray:
-        return self._buffer[: self._length]
+MEASURED: set[Any] = set()  # kinds of data for which the code that measures errors is there
 
 
 @dataclass
@@ -69,33 +52,7 @@ class Mark:
     memory: Memory
     rate: Rate | None
     epochs: int
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a training began, and on what: enough to go the same way again. Data are referred to, not copied.
-
-    ``state`` is that of the fit it went on from, where there is no way back beyond it.
-    """
-
-    net: Network
-    D: Samples
-    setting: Setting
-    state: dict[str, Any] | None = None
-
-    def begin(self) -> Session:
-        """A session that stands there, with nothing to validate."""
-        session = Session(self.net, self.D, no_samples(self.D), 1, self.setting)
-        if self.state is not None:
-            session.take_up(self.state)
-            position = session.memory.counters[POSITION]
-            session.memory.counters[POSITION] = min(position, len(self.D.X))  # if it stopped while it validated
-        return session
-
-    def is_continued_by(self, later: Origin) -> bool:
-        """Whether a training that went on from here learnt from the same data, and so has this origin too."""
-        pairs = zip(self.D, later.D, strict=True)
-        return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)
+    watch: Watch
 
 
 class Session:
@@ -145,10 +102,13 @@ class Session:
         self._helpers = threads - 1
         self.order = epochs.Order.of(m, len(V.X))
         self.memory.scalars[[batch.LAST_OBJECTIVE, batch.BEST]] = np.inf
-        self.errors, self.validation_errors = Record(), Record()
+        self.record = Record(every)
+        self.watch = Watch()  # it may lag behind
+        self._remembered: dict[str, Any] = {}  # by the conditions of an earlier session
         self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
-        self._epoch_start: Mark | None = None  # where an adaptive rate goes back to
+        self._epoch_start: Memory | None = None  # where an adaptive rate goes back to
         self.finite = True
+        self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise
         self.cautious = False  # if it may end at any epoch, a block is at most half as long as all before it
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
@@ -174,7 +134,7 @@ class Session:
 
     def error(self) -> float:
         """E of the network as it stands."""
-        return measure(self.net, self.memory.p, self.D, self.setting.loss)
+        return measure(self.net, self.memory.p, self.D, self.setting.loss, self.between)
 
     def objective(self) -> float:
         """The objective of the network as it stands."""
@@ -182,8 +142,15 @@ class Session:
 
     def gradient_norm(self) -> float:
         """Norm of the objective's gradient over the trained parameters."""
-        slope = gradient_of(self.net, self.memory.p, self.D, self.setting.loss, self.setting.lam)
+        slope = gradient_of(self.net, self.memory.p, self.D, self.setting.loss, self.setting.lam, self.between)
         return float(np.linalg.norm(slope[self.setting.trainable].astype(np.float64)))
+
+    def check_data(self) -> None:
+        """Raise ``RuntimeError`` if data are not finite now, as they were."""
+        V = self.task.V
+        for name, array in (("X", self.D.X), ("Y", self.D.Y), ("validation X", V.X), ("validation Y", V.Y)):
+            if not is_finite(array):
+                raise RuntimeError(CHANGED.format(name))
 
     # --- Going on, and going back.
 
@@ -192,7 +159,10 @@ class Session:
         started = time.perf_counter()
         nothing = np.empty(0, self.net.dtype)
         self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing, 0, nothing, nothing)
-        measure(self.net, self.memory.p, no_samples(self.D), self.setting.loss)
+        kind = self.net.dtype, type(self.D.X)
+        if kind not in MEASURED:
+            measure(self.net, self.memory.p, no_samples(self.D), self.setting.loss)
+            MEASURED.add(kind)
         return time.perf_counter() - started
 
     def run(self, until: int) -> None:
@@ -201,28 +171,30 @@ class Session:
         ``finite`` tells whether errors and parameters stayed finite; if not, the state must be restored.
         """
         if self.rate is None:
-            self._call_kernel(until)
+            self.record.extend(*self._call_kernel(until))
             return
         if not self.inside_an_epoch:
             if self.rate.objective == np.inf:
                 self.rate.objective = self.objective()
-            self._epoch_start = self.mark()
-        self._call_kernel(self.epoch + 1)
+            self._epoch_start = self._copy_of_memory()
+        errors, validation_errors = self._call_kernel(self.epoch + 1)
         if self.finite and not self.inside_an_epoch:
-            self._adapt()
+            self._adapt(validation_errors)
+        self.record.extend(errors, validation_errors)
 
     def run_samples(self, count: int) -> None:
         """One kernel call within this epoch on the next ``count`` samples, or a few more where the kernel must."""
         self._budget = count
         self.run(self.epoch + 1)
 
-    def _call_kernel(self, until: int) -> None:
+    def _call_kernel(self, until: int) -> tuple[np.ndarray, np.ndarray]:
+        """Run; returns the errors of the epochs that it completed, and their validation errors."""
         first = self.epoch
         per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every
         count = min(until - first, max(1, self._budget // per_epoch), MOST_EPOCHS)
         ahead = np.arange(first, first + count)
         rates = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
-        etas = rates.astype(self.net.dtype)
+        etas = rates.astype(self.net.dtype, copy=False)
         errors, validation_errors = np.empty(count, self.net.dtype), np.empty(count, self.net.dtype)
         visited = int(self.memory.counters[VISITED])
         started = time.perf_counter()
@@ -241,58 +213,103 @@ class Session:
         if self.cautious:
             self._budget = min(self._budget, max(visited, int(self.memory.counters[VISITED]) // 2))
         done = self.epoch - first
-        self.errors.extend(errors[:done])
-        self.validation_errors.extend(validation_errors[:done])
+        errors, validation_errors = errors[:done], validation_errors[:done]
+        if len(self.task.V.X):
+            validations = self.epoch // self.task.every - first // self.task.every
+            if np.count_nonzero(validation_errors == validation_errors) < validations:  # NaN, though it was measured
+                self.check_data()
+        return errors, validation_errors
 
     def mark(self) -> Mark:
         """Remember this moment."""
-        return Mark(Memory(*(array.copy() for array in self.memory)), copy.copy(self.rate), self.epoch)
+        rate = None if self.rate is None else copy.copy(self.rate)
+        return Mark(self._copy_of_memory(), rate, self.epoch, self.watch)
+
+    def _copy_of_memory(self) -> Memory:
+        return Memory._make([array.copy() for array in self.memory])
 
     def restore(self, mark: Mark) -> None:
         """Go back to a moment; the mark stays good."""
+        if not self.finite and self.work is not None:
+            for array in self.work.P, self.work.S, self.work.G:  # no copy goes where there are no parameters
+                array[...] = 0
         for array, remembered in zip(self.memory, mark.memory, strict=True):
             array[...] = remembered
         self.rate = copy.copy(mark.rate)
-        self.errors.truncate(mark.epochs)
-        self.validation_errors.truncate(mark.epochs)
+        self.record.truncate(mark.epochs)
+        self.watch = mark.watch
         self.finite = True
 
-    def replay(self, mark: Mark, epoch: int) -> None:
-        """Stand exactly where ``epoch`` epochs were completed: on from here, or once more from the mark."""
+    def replay(self, mark: Mark, epoch: int, over: Callable[[], Any]) -> bool:
+        """Stand exactly where ``epoch`` epochs were completed: on from here, or once more from the mark.
+
+        Returns False where there is no time for it: it then stands somewhere before, where it also was. Raises
+        ``RuntimeError`` if the way is another now.
+        """
         if epoch < self.epoch or not self.finite or (epoch == self.epoch and self.inside_an_epoch):
             self.restore(mark)
         assert self.epoch <= epoch
         while self.epoch < epoch:
             self.run(epoch)
+            if not self.finite:
+                raise RuntimeError(CHANGED.format("X, Y"))
+            if self.epoch < epoch and over():
+                return False
+        return True
 
-    def _adapt(self) -> None:
-        """Exercise 5.6: undo the epoch just run if the objective rose too far, and change the rate."""
+    def _adapt(self, validation_errors: np.ndarray) -> None:
+        """Exercise 5.6: undo the epoch just run if the objective rose too far, and change the rate. Its validation
+        error, if it has one, is then written anew."""
         schedule, rate, start = self.setting.schedule, self.rate, self._epoch_start
         assert isinstance(schedule, AdaptiveRate)
         assert rate is not None
         assert start is not None
         objective, before = self.objective(), rate.objective
+        if not math.isfinite(objective):
+            self.check_data()
         if formulas.rose_too_far(objective, before, schedule.tolerance):
-            self._undo(start)
+            self._undo(start, validation_errors)
             rate.eta *= schedule.shrink
             return
         if objective < before:
             rate.eta *= schedule.grow
         rate.objective = objective
 
-    def _undo(self, start: Mark) -> None:
+    def _undo(self, start: Memory, validation_errors: np.ndarray) -> None:
         """Put back the network from before this epoch; the epoch counts all the same, and validates that network."""
         memory = self.memory
         for name in ("p", "slots", "best", "scalars"):
-            getattr(memory, name)[...] = getattr(start.memory, name)
-        memory.counters[BEST_EPOCH] = start.memory.counters[BEST_EPOCH]
-        if np.isnan(self.validation_errors.values[-1]):
+            getattr(memory, name)[...] = getattr(start, name)
+        memory.counters[BEST_EPOCH] = start.counters[BEST_EPOCH]
+        if np.isnan(validation_errors[-1]):
             return
         error = measure(self.net, memory.p, self.task.V, self.setting.loss)
-        self.validation_errors.values[-1] = error
+        validation_errors[-1] = error
         if error < memory.scalars[batch.BEST]:
             memory.scalars[batch.BEST], memory.counters[BEST_EPOCH] = error, self.epoch
             memory.best[...] = memory.p
+
+    def block(self, start: int) -> Block:
+        """The epochs since those that ``watch`` has seen; ``start`` is the number of epochs before this call."""
+        first, end = self.watch.epochs, self.record.epochs
+        errors, validation_errors = self.record.since(first)
+        return Block(np.arange(first, end), errors, validation_errors, first, end, start)
+
+    def watch_with(self, conditions: Sequence[Condition]) -> None:
+        """Begin to watch with these conditions, which may have seen the epochs of an earlier session."""
+        record = self.record
+        if not record.epochs:
+            self.watch = Watch(conditions, [None] * len(conditions))
+            return
+        block = Block(record.recorded, record.errors, record.validation_errors, 0, self.epoch, self.epoch)
+        self.watch = watch_from(conditions, self._remembered, block)
+
+    def finish(self, history: int | None) -> None:
+        """Let conditions see what they have not seen, and keep the errors of so many epochs at most."""
+        if self.watch.epochs < self.epoch:
+            self.watch = self.watch.after(self.block(self.epoch))[0]
+        self.record.limit = history
+        self.record.thin(self.epoch)
 
     def state(self) -> dict[str, Any]:
         """What a later session needs to go on exactly."""
@@ -302,13 +319,24 @@ class Session:
             "rate": mark.rate,
             "epoch_start": self._epoch_start,
             "shape": self.shape,
-            "errors": self.errors.values.copy(),
-            "validation_errors": self.validation_errors.values.copy(),
+            "record": self.record.copy(),
+            "memories": self.watch.remembered(),
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from the state of an earlier session."""
-        self.errors.extend(state["errors"])
-        self.validation_errors.extend(state["validation_errors"])
-        self.restore(Mark(state["memory"], state["rate"], len(state["errors"])))
+        record = state["record"].copy()
+        record.every = self.task.every
+        self.record = record
+        self.restore(Mark(state["memory"], state["rate"], record.epochs, self.watch))
         self._epoch_start = state["epoch_start"]
+        self._remembered = state["memories"]
+
+
+def is_finite(array: Any) -> bool:
+    """Whether all numbers are finite, in an array here or on a GPU."""
+    if isinstance(array, np.ndarray):
+        return bool(np.isfinite(array).all())
+    from .kernels import cuda
+
+    return cuda.count_outside(array, -np.inf, np.inf) == 0

@@ -1,15 +1,17 @@
 """Stopping conditions: when a training ends.
 
-A condition looks at the history of a training, not at the network: it names the epochs of a block at which it may
-fire (``candidates``), and only there is the network brought back and asked (``confirm``). Conditions keep no state
-of their own, so they can be shared, compared and resumed.
+A condition looks at the errors of a training, not at the network: it names the epochs of a block at which it may
+fire (``watch``), and only there is the network brought back and asked (``confirm``). Conditions keep no state of
+their own, so they can be shared, compared and resumed: what one must remember of earlier blocks, it is given back.
+
+A condition of one's own derives from ``Condition`` and says the same of the whole history, in ``candidates``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +37,49 @@ class History:
         return np.fmin.accumulate(np.where(np.isnan(self.validation_errors), np.inf, self.validation_errors))
 
 
+class Block(NamedTuple):
+    """The epochs that came after the first ``first`` ones: errors[i] and validation_errors[i] of epoch recorded[i].
+
+    ``end`` epochs are complete by now, and ``start`` were before this call.
+    """
+
+    recorded: np.ndarray
+    errors: np.ndarray
+    validation_errors: np.ndarray
+    first: int
+    end: int
+    start: int
+
+
+INFINITE = np.array([np.inf])
+
+
+class Falls(NamedTuple):
+    """The smallest error so far, as the steps in which it fell: at which epochs, and to what."""
+
+    epochs: np.ndarray = np.empty(0, np.int64)
+    errors: np.ndarray = np.empty(0)
+
+    def after(self, epochs: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, Falls]:
+        """The smallest error after each of these epochs, which follow; and the steps, with theirs."""
+        lowest = np.minimum.accumulate(np.concatenate([self.errors[-1:] if len(self.errors) else INFINITE, errors]))
+        fell = np.flatnonzero(lowest[1:] < lowest[:-1])
+        lowest = lowest[1:]
+        falls = Falls(np.concatenate([self.epochs, epochs[fell]]), np.concatenate([self.errors, lowest[fell]]))
+        return lowest, falls
+
+    def at(self, epochs: np.ndarray) -> np.ndarray:
+        """The smallest error up to each of these epochs, infinite where none is known."""
+        if not len(epochs) or not len(self.epochs) or epochs[-1] < self.epochs[0]:
+            return np.full(len(epochs), np.inf)
+        return np.concatenate([INFINITE, self.errors])[self.epochs.searchsorted(epochs, "right")]
+
+    def since(self, epoch: int) -> Falls:
+        """Only what is needed for this epoch and later ones."""
+        first = max(0, int(self.epochs.searchsorted(epoch, "right")) - 1)
+        return Falls(self.epochs[first:], self.errors[first:])
+
+
 class Look(Protocol):
     """What a condition may ask about the network as it stands."""
 
@@ -57,12 +102,69 @@ class Condition:
         return None
 
     def candidates(self, history: History, since: int) -> Sequence[int] | np.ndarray:
-        """Numbers of completed epochs after ``since`` at which it may fire, ascending."""
-        return ()
+        """Numbers of completed epochs after ``since`` at which it may fire, ascending.
+
+        For conditions of one's own, which see all epochs at every call; ``train`` then keeps them all.
+        """
+        end = len(history.errors)
+        block = Block(np.arange(end), history.errors, history.validation_errors, 0, end, history.start)
+        return [epoch for epoch in self.watch(None, block)[0] if epoch > since]
+
+    def watch(self, memory: Any, block: Block) -> tuple[Sequence[int] | np.ndarray, Any]:
+        """Numbers of completed epochs of this block at which it may fire, ascending; and what to remember.
+
+        ``memory`` is what it returned for the block before, None at first. It must not be changed, and not refer to
+        the arrays of a block.
+        """
+        return (), None
 
     def confirm(self, look: Look) -> bool:
         """Whether it fires, at a candidate."""
         return True
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether it is one of the user's own, which looks at all epochs."""
+        return type(self).candidates is not Condition.candidates
+
+
+class Watch(NamedTuple):
+    """What conditions remember of the first ``epochs`` epochs. Nothing in it ever changes, so marks refer to it."""
+
+    conditions: Sequence[Condition] = ()
+    memories: Sequence[Any] = ()
+    epochs: int = 0
+
+    def after(self, block: Block, history: History | None = None) -> tuple[Watch, list[tuple[int, int]]]:
+        """What they remember after a block; and at which numbers of completed epochs which of them may fire, in the
+        order of the epochs. Those that need the history are passed over without it."""
+        memories, candidates = [], []
+        for place, condition in enumerate(self.conditions):
+            if not condition.needs_history:
+                found, memory = condition.watch(self.memories[place], block)
+            else:
+                found, memory = (() if history is None else condition.candidates(history, block.first)), None
+            memories.append(memory)
+            for epoch in found:
+                candidates.append((int(epoch), place))
+        return Watch(self.conditions, memories, block.end), sorted(candidates)
+
+    def remembered(self) -> dict[str, Any]:
+        """For a later training with the same conditions: what each remembers, by its repr."""
+        pairs = zip(self.conditions, self.memories, strict=True)
+        return {repr(condition): memory for condition, memory in pairs if memory is not None}
+
+
+def watch_from(conditions: Sequence[Condition], remembered: dict[str, Any], block: Block) -> Watch:
+    """A watch after the epochs of an earlier training, whose recorded ones are the block: the same conditions go on
+    exactly, others see what is recorded, as if it were all."""
+    memories = []
+    for condition in conditions:
+        memory = remembered.get(repr(condition)) if remembered else None
+        if memory is None and not condition.needs_history:
+            memory = condition.watch(None, block)[1]
+        memories.append(memory)
+    return Watch(conditions, memories, block.end)
 
 
 @dataclass(frozen=True)
@@ -77,8 +179,9 @@ class MaxEpochs(Condition):
     def horizon(self, epoch: int, start: int) -> int | None:
         return start + self.epochs
 
-    def candidates(self, history: History, since: int) -> Sequence[int]:
-        return [history.start + self.epochs] if len(history.errors) >= history.start + self.epochs else ()
+    def watch(self, memory: Any, block: Block) -> tuple[Sequence[int], Any]:
+        last = block.start + self.epochs
+        return ([last] if block.first < last <= block.end else ()), None
 
 
 @dataclass(frozen=True)
@@ -108,8 +211,8 @@ class TargetError(Condition):
     def __post_init__(self) -> None:
         keep(self, "error", as_real("TargetError", self.error, low=0))
 
-    def candidates(self, history: History, since: int) -> np.ndarray:
-        return np.flatnonzero(history.errors[since:] <= self.error) + since + 1
+    def watch(self, memory: Any, block: Block) -> tuple[np.ndarray, Any]:
+        return block.recorded[block.errors <= self.error] + 1, None
 
     def confirm(self, look: Look) -> bool:
         return look.error() <= self.error
@@ -128,12 +231,12 @@ class NoImprovement(Condition):
         keep(self, "patience", as_integer("patience", self.patience, low=1))
         keep(self, "tolerance", as_real("tolerance", self.tolerance, low=0))
 
-    def candidates(self, history: History, since: int) -> np.ndarray:
-        best = np.minimum.accumulate(history.errors)
-        first = max(since, self.patience)
-        last = max(first, len(best))
-        fell = best[first - self.patience : last - self.patience] - best[first:last]
-        return np.flatnonzero(fell <= self.tolerance) + first + 1
+    def watch(self, memory: Falls | None, block: Block) -> tuple[np.ndarray, Falls]:
+        epochs = block.recorded
+        lowest, falls = (memory or Falls()).after(epochs, block.errors)
+        fell = falls.at(epochs - self.patience) - lowest
+        # Without a tolerance the last step alone says whether there was one within the patience.
+        return epochs[fell <= self.tolerance] + 1, falls.since(block.end - (self.patience if self.tolerance else 0))
 
 
 @dataclass(frozen=True)
@@ -153,8 +256,8 @@ class GradientNorm(Condition):
     def horizon(self, epoch: int, start: int) -> int | None:
         return (epoch // self.every + 1) * self.every
 
-    def candidates(self, history: History, since: int) -> Sequence[int]:
-        return range((since // self.every + 1) * self.every, len(history.errors) + 1, self.every)
+    def watch(self, memory: Any, block: Block) -> tuple[Sequence[int], Any]:
+        return range((block.first // self.every + 1) * self.every, block.end + 1, self.every), None
 
     def confirm(self, look: Look) -> bool:
         return look.gradient_norm() <= self.norm
@@ -193,23 +296,29 @@ class EarlyStopping(Condition):
         if self.progress is not None:
             keep(self, "progress", as_real("progress", self.progress, low=0))
 
-    def candidates(self, history: History, since: int) -> np.ndarray:
-        epochs = np.flatnonzero(~np.isnan(history.validation_errors[since:])) + since
-        best = history.best_validation()
+    def watch(
+        self, memory: tuple[Falls, np.ndarray] | None, block: Block
+    ) -> tuple[np.ndarray, tuple[Falls, np.ndarray]]:
+        falls, tail = memory or (Falls(), np.empty(0))
+        measured = ~np.isnan(block.validation_errors)
+        epochs, validation_errors = block.recorded[measured], block.validation_errors[measured]
+        best, falls = falls.after(epochs, validation_errors)
         fires = np.zeros(len(epochs), bool)
         if self.patience is not None:
-            before = np.maximum(epochs - self.patience, 0)
-            fires |= (epochs >= self.patience) & (best[before] <= best[epochs])
+            fires |= (epochs >= self.patience) & (falls.at(epochs - self.patience) <= best)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.generalization_loss is not None:
-                pairs = zip(history.validation_errors[epochs], best[epochs], strict=True)
+                pairs = zip(validation_errors, best, strict=True)
                 values = [generalization_loss(error, smallest) for error, smallest in pairs]
                 fires |= np.array(values, float) > self.generalization_loss
             if self.progress is not None:
-                strips = [history.errors[max(0, t + 1 - self.every) : t + 1] for t in epochs]
+                errors = np.concatenate([tail, block.errors])
+                ends = np.flatnonzero(measured) + len(tail) + 1
+                strips = [errors[max(0, end - self.every) : end] for end in ends]
                 values = [training_progress(strip.mean(), strip.min()) for strip in strips]
                 fires |= np.array(values, float) < self.progress
-        return epochs[fires] + 1
+                tail = errors[max(0, len(errors) + 1 - self.every) :]
+        return epochs[fires] + 1, (falls.since(block.end), tail)
 
 
 def as_conditions(stop: Any, bounded: bool = False) -> list[Condition]:

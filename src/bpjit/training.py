@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import compiled
-from .arguments import as_flag, describe, quiet
+from .arguments import as_flag, as_integer, describe, quiet
 from .console import Pressed, ctrl_c, progress_bar
 from .crew import as_threads
 from .evaluation import (
@@ -33,9 +33,11 @@ from .kernels.batch import BEST_EPOCH
 from .kernels.online import Samples
 from .network import Network
 from .online_learner import OnlineLearner
+from .origin import Origin
+from .record import CHANGED
 from .rules import Rule, as_rule
 from .schedules import Constant, Schedule
-from .session import Mark, Origin, Session
+from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_setting, as_trainable, check_numbers
 from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
 from .targets import as_target, target_of_data
@@ -65,6 +67,7 @@ def train(
     seed: int = 0,
     target: str = "auto",
     threads: int | None = None,
+    history: int | None = 100_000,
     progress: bool | None = None,
     callback: Callable[[Progress], Any] | None = None,
 ) -> Fit:
@@ -92,13 +95,17 @@ def train(
         layer: True, False, or a pair (weights, thresholds) of booleans or boolean arrays
     resume : a fit to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. ``net`` must be its
         network, and all settings those it was made with; ``stop`` counts this call's epochs. The data should be the
-        same too; with others it goes on learning from them, with the state of the rule and the best network so far
+        same too; with others it goes on learning from them, with the state of the rule and the best network so far.
+        The same conditions go on as if there had been no break; others count from the first start too, but know
+        only the epochs that ``history`` kept
     train_thresholds : False leaves all thresholds as they are
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
     threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
         does not depend on it, to the last bit
+    history : keep the errors of so many epochs at most, 2 or more: of every epoch, or in longer trainings of every
+        second, fourth, and so on; ``fit.recorded`` tells which. None keeps all, 16 bytes an epoch
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
     callback : called with a ``Progress`` after every epoch, also the last; a true answer ends the training
 
@@ -110,7 +117,7 @@ def train(
     Raises
     ------
     ValueError, TypeError : naming the argument, what was expected and what came
-    RuntimeError : target "cuda" where it cannot be used
+    RuntimeError : target "cuda" where it cannot be used; X, Y or ``validation`` changed meanwhile, where that shows
 
     Notes
     -----
@@ -148,6 +155,8 @@ def train(
         raise TypeError(f"callback: expected a function, got {describe(callback)}")
     if progress is not None:
         as_flag("progress", progress)
+    if history is not None:
+        history = as_integer("history", history, low=2)
     target = target_of_data(target, X)
     loss = setting.loss
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
@@ -163,15 +172,20 @@ def train(
     if target == "cuda":
         D, V, threads = machine.on_gpu(D), machine.on_gpu(V), 1
     session = Session(net, D, V, early[0].every if early else 1, setting, threads)
-    earlier, origin = 0.0, Origin(net, D, setting)
+    earlier, origin = 0.0, Origin(net, setting, target, as_rows(X), D)
     if resume is not None:
         earlier = take_up(session, resume, net)
-        origin = origin_of(resume, replace(origin, state=resume._state))
+        if any(condition.needs_history for condition in conditions) and not session.record.is_whole:
+            raise ValueError(
+                "stop: a condition of your own sees every epoch, but the fit to resume kept only some; train it with "
+                "history=None"
+            )
+        origin = origin_of(resume, origin)
     with ctrl_c() as interrupted:
         compile_seconds = session.compile()
         prepared = time.perf_counter()
         with progress_bar(progress, most_epochs(conditions)) as show:
-            stopped_by, error = _Loop(session, conditions, callback, show, interrupted, prepared).run()
+            stopped_by, error = _Loop(session, conditions, history, callback, show, interrupted, prepared).run()
     if (
         interrupted.is_set()
     ):  # also where something else ended the training at that moment: a loop of trainings must end
@@ -182,12 +196,17 @@ def train(
     if early and best is not None:
         vector = session.memory.best
         error = measure(net, vector, D, loss)
+        if not np.isfinite(error):
+            session.check_data()
+    session.finish(history)
+    record = session.record
     return Fit(
         network=net.with_parameters(vector),
         error=error,
         objective=objective_of(error, vector, setting.lam),
-        errors=session.errors.values.copy(),
-        validation_errors=session.validation_errors.values.copy(),
+        errors=record.errors.copy(),
+        validation_errors=record.validation_errors.copy(),
+        recorded=record.recorded,
         epochs=session.epoch,
         updates=session.updates,
         best_epoch=best,
@@ -196,7 +215,7 @@ def train(
         compile_seconds=compile_seconds,
         target=target,
         _state={**session.state(), "setting": setting},
-        _origin=origin,
+        _origin=origin.to_keep(),
     )
 
 
@@ -262,6 +281,10 @@ def compile(
     return time.perf_counter() - started
 
 
+class _Over(Exception):
+    """Time is up, or Ctrl-C was pressed, while a condition looked at the network."""
+
+
 class _Loop:
     """Blocks of epochs until something ends the training."""
 
@@ -269,6 +292,7 @@ class _Loop:
         self,
         session: Session,
         conditions: list[Condition],
+        history: int | None,
         callback: Callable[[Progress], Any] | None,
         show: Callable[[int, float], None],
         interrupted: Pressed,
@@ -280,74 +304,117 @@ class _Loop:
         self.deadline = started + min(limits, default=np.inf)
         self.start = session.epoch
         session.cautious = any(condition.watches_errors for condition in conditions)
+        self.needs_history = any(condition.needs_history for condition in conditions)
+        session.record.limit = None if self.needs_history else history
+        session.watch_with(conditions)
 
     def run(self) -> tuple[str, float]:
         """Train; returns why it ended, and E of the network as it then stands."""
         session = self.session
         mark = earlier = session.mark()
         while True:
-            if not session.inside_an_epoch:
+            if not session.inside_an_epoch and session.epoch > mark.epochs:
                 earlier, mark = mark, session.mark()
-            since = mark.epochs
+                session.record.floor = earlier.epochs
+            since = session.epoch
             session.run(self.horizon())
-            if len(session.errors.values):
-                self.show(session.epoch - self.start, session.errors.values[-1])
-            reason = self.ended_by_condition(mark, since) if session.epoch > since else None
+            ended = session.epoch > since
+            if session.epoch:
+                self.show(session.epoch - self.start, session.record.errors[-1])
+            reason = self.ended_by_condition(mark) if ended else None
             if reason is None and not session.finite:
                 reason = "diverged"
-            if self.callback is not None and session.finite and session.epoch > since:
+            if self.callback is not None and session.finite and ended:
                 reason = self.call_back() or reason
-            if reason is None and self.interrupted.is_set():
-                reason = "interrupted"
-            if reason is None and time.perf_counter() >= self.deadline:
-                reason = "TimeLimit"
+            reason = reason or self.over()
             if reason is not None:
                 error = session.error() if session.finite else np.nan
-                return (reason, error) if np.isfinite(error) else ("diverged", self.back_to_finite([mark, earlier]))
+                return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])
 
-    def back_to_finite(self, marks: list[Mark]) -> float:
-        """Go back to the last epoch after which the error of the network was finite; returns that error."""
-        session = self.session
-        error = np.nan
+    def over(self) -> str | None:
+        """Why there is no time for anything more."""
+        if self.interrupted.is_set():
+            return "interrupted"
+        return "TimeLimit" if time.perf_counter() >= self.deadline else None
+
+    def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
+        """Go back to the last epoch after which the error of the network was finite; or, where there is no time for
+        that, to any such epoch. Returns why the training ended, and that error."""
+        session, error = self.session, np.nan
+        session.check_data()
         for mark in marks:
             for epoch in range(session.epoch, mark.epochs - 1, -1):
-                session.replay(mark, epoch)
+                arrived, error = session.replay(mark, epoch, self.over), session.error()
+                if arrived and np.isfinite(error):
+                    self.diverge_again()
+                    return "diverged", error
+                if not arrived:
+                    break
+            reason = self.over()
+            if reason and not np.isfinite(error):
+                session.restore(mark)
                 error = session.error()
-                if np.isfinite(error):
-                    return error
-        return error
+            if reason and np.isfinite(error):
+                return reason, error
+        return "diverged", error
+
+    def diverge_again(self) -> None:
+        """Raise ``RuntimeError`` if the next epoch is a good one now, and come back."""
+        session, here = self.session, self.session.mark()
+        session.run(here.epochs + 1)
+        while session.finite and session.epoch == here.epochs and not self.over():
+            session.run(here.epochs + 1)
+        if session.finite and session.epoch > here.epochs and np.isfinite(session.error()):
+            raise RuntimeError(CHANGED.format("X, Y"))
+        session.restore(here)
 
     def horizon(self) -> int:
         """The number of completed epochs up to which a block may run."""
         epoch = self.session.epoch
-        if self.callback is not None:
+        if self.callback is not None or self.session.inside_an_epoch:  # marks stand between epochs
             return epoch + 1
         known = [condition.horizon(epoch, self.start) for condition in self.conditions]
         return min((limit for limit in known if limit is not None), default=epoch + (1 << 30))
 
-    def ended_by_condition(self, mark: Mark, since: int) -> str | None:
+    def ended_by_condition(self, mark: Mark) -> str | None:
         """Ask the conditions at each epoch of this block at which one may fire, in the order of the epochs."""
-        session, end = self.session, self.session.epoch
-        history = History(session.errors.values, session.validation_errors.values, self.start)
-        candidates = [(int(t), i) for i, c in enumerate(self.conditions) for t in c.candidates(history, since)]
-        diverged = not session.finite
-        for epoch, index in sorted(candidates):
-            session.replay(mark, epoch)
-            if self.conditions[index].confirm(session):
-                return type(self.conditions[index]).__name__
+        session, end, diverged = self.session, self.session.epoch, not self.session.finite
+        record = session.record
+        history = History(record.errors, record.validation_errors, self.start) if self.needs_history else None
+        watch, candidates = session.watch.after(session.block(self.start), history)
+        for epoch, place in candidates:
+            if not session.replay(mark, epoch, self.over):
+                return self.over()
+            try:
+                session.between = self.raise_if_over
+                fires = self.conditions[place].confirm(session)
+            except _Over:
+                return self.over()
+            finally:
+                session.between = None
+            if fires:
+                if epoch == end:
+                    session.watch = watch
+                return type(self.conditions[place]).__name__
+            if reason := self.over():
+                return reason
         if candidates:
-            session.replay(mark, end)
+            if not session.replay(mark, end, self.over):
+                return self.over()
             session.finite = not diverged
+        session.watch = watch
         return None
+
+    def raise_if_over(self) -> None:
+        if self.over():
+            raise _Over
 
     def call_back(self) -> str | None:
         """Call back after an epoch."""
         session = self.session
         assert self.callback is not None
-        errors, validation_errors = session.errors.values, session.validation_errors.values
-        event = Progress(
-            session.epoch, float(errors[-1]), float(validation_errors[-1]), session.net, session.memory.p.copy()
-        )
+        error, validation_error = float(session.record.errors[-1]), float(session.record.validation_errors[-1])
+        event = Progress(session.epoch, error, validation_error, session.net, session.memory.p.copy())
         try:
             return "callback" if self.callback(event) else None
         except KeyboardInterrupt:
@@ -398,5 +465,13 @@ def take_up(session: Session, resume: Any, net: Network) -> float:
 
 def origin_of(resume: Fit, here: Origin) -> Origin:
     """Where a resumed training began: where the earlier one did, unless the data are others now."""
-    earlier = resume._origin
-    return earlier if earlier is not None and earlier.is_continued_by(here) else here
+    earlier: Origin = resume._origin
+    if earlier.is_continued_by(here):
+        return earlier if earlier.D is not None else replace(earlier, D=here.D)
+    state = resume._state
+    return replace(here, state={**state, "record": state["record"].without_epochs(), "memories": {}})
+
+
+def as_rows(X: Any) -> int:
+    """The number of samples in X, which ``as_samples`` took."""
+    return int(np.shape(X)[0]) if hasattr(X, "__array__") else len(X)

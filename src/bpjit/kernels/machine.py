@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,10 +105,11 @@ def evaluate(
     errors: bool = False,
     y_hat: np.ndarray | None = None,
     gradient: np.ndarray | None = None,
+    between: Callable[[], None] | None = None,
 ) -> Any:
     """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
     −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``, and NaN if y_hat is wanted for inputs that are not
-    finite."""
+    finite. ``between`` is called between kernel calls of a few ms, and may raise."""
     if not isinstance(D.X, np.ndarray):
         from . import cuda_one
 
@@ -125,6 +126,8 @@ def evaluate(
     work.P[work.place] = p
     size = max(1, CALL // len(p) // blocks.CHUNK) * blocks.CHUNK
     for first in range(0, max(1, m), size):
+        if first and between is not None:
+            between()
         blocks.evaluate(work, D, first, min(first + size, m), loss, *wishes)
     if gradient is not None:
         gradient[:] = work.G[work.place]

@@ -47,13 +47,13 @@ def error_curves(fit: Fit, *, log: bool = True, language: str = "en", ax: Any = 
     if not isinstance(fit, Fit):
         raise TypeError(f"fit: expected a Fit that train returned, got {describe(fit)}")
     log, say, ax = as_flag("log", log), speaker(language), axes(ax)
-    epochs = np.arange(fit.epochs)
     middle = 0.0 if fit._state["setting"].size is None else 0.5
-    ax.plot(epochs + middle, fit.errors, color=DARK, label=say("training"))
-    measured = np.flatnonzero(~np.isnan(fit.validation_errors))
-    if len(measured):
-        marker = {"marker": "o", "markersize": 3, "markevery": max(1, len(measured) // 12)}
-        ax.plot(measured + 1, fit.validation_errors[measured], "--", color=LIGHT, label=say("validation"), **marker)
+    ax.plot(fit.recorded + middle, fit.errors, color=DARK, label=say("training"))
+    measured = ~np.isnan(fit.validation_errors)
+    validated = fit.recorded[measured] + 1
+    if len(validated):
+        marker = {"marker": "o", "markersize": 3, "markevery": max(1, len(validated) // 12)}
+        ax.plot(validated, fit.validation_errors[measured], "--", color=LIGHT, label=say("validation"), **marker)
     end = fit.epochs
     if fit.best_epoch is not None:
         ax.axvline(

@@ -12,8 +12,9 @@ from .. import formulas
 from ..kernels.layers import CROSS_ENTROPY, LOSS_CODES
 from ..kernels.online import Samples
 from ..network import Network
+from ..origin import Origin
 from ..rules import SGD
-from ..session import Origin, Session
+from ..session import Session
 from ..tracing.laid_open import LaidOpen
 from ..tracing.opening import lay_open_at
 
@@ -31,6 +32,7 @@ class Reel:
 
     def __init__(self, net: Network, origin: Origin, frames: int) -> None:
         D, setting = origin.D, origin.setting
+        assert D is not None
         self.net, self.D, self.setting = net, D, setting
         n, units, m = len(net.parameters), sum(net.sizes[1:]), len(D.X)
         each = 6 * units + n  # numbers of a sample in a frame
@@ -74,7 +76,11 @@ class Reel:
         found = {name: np.stack(frames) for name, frames in self.numbers.items()}
         if self.picture == "plane" and self.range is not None:
             found["answers"] = levels(found["answers"][..., 0], *self.range)
-        return {name: array.astype("<u2" if array.dtype == np.uint16 else "<f4") for name, array in found.items()}
+        most = np.finfo(np.float32).max  # what diverges may have larger numbers
+        return {
+            name: array.astype("<u2") if array.dtype == np.uint16 else array.clip(-most, most).astype("<f4")
+            for name, array in found.items()
+        }
 
     @property
     def range(self) -> tuple[float, float] | None:

@@ -24,19 +24,23 @@ from ..files import as_path, write_whole
 from ..fit import Fit
 from ..kernels.batch import POSITION
 from ..network import Network
-from ..session import Origin, Session
+from ..origin import MOST_BYTES, Origin
+from ..session import Session
 from .reel import Reel, short
 
 LANGUAGES = ("en", "zh")
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
 SCRIPTS = ("words.js", "draw.js", "trace.js", "network.js", "picture.js", "curve.js", "replay.js")
 STRIPS = 500  # of the error curve
+SAMPLES = 1 << 16  # of a call inside an epoch
 Names = tuple[Sequence[str] | None, Sequence[str] | None]
 
 
 def write(
     fit: Fit,
     path: str | PathLike[str],
+    X: Any,
+    Y: Any,
     title: str | None,
     names: Names,
     language: str,
@@ -49,11 +53,16 @@ def write(
     frames = as_integer("frames", frames, low=2, high=2000)
     if title is not None and not isinstance(title, str):
         raise TypeError(f"title: expected a text or None, got {describe(title)}")
-    if fit._origin is None:
-        raise ValueError(
-            "fit: it was pickled or copied and came without its data; write the replay before, or train again"
-        )
     origin: Origin = fit._origin
+    if (X is None) != (Y is None):
+        raise ValueError(f"{'X' if X is None else 'Y'}: expected both X and Y, or neither")
+    if X is not None:
+        origin = origin.with_data(X, Y)
+    if origin.D is None:
+        raise ValueError(
+            f"X: expected the data again, got none: the fit does not remember them, for they have more than "
+            f"{MOST_BYTES // 10**6} MB, or it was pickled or copied; fit.replay(path, X=X, Y=Y) takes them"
+        )
     net = without_scale(origin.net)
     if len(net.parameters) > MOST_PARAMETERS or sum(net.sizes) > MOST_UNITS:
         raise ValueError(
@@ -61,9 +70,8 @@ def write(
             f"{len(net.parameters)} and {sum(net.sizes)}; bpjit.plot draws larger ones"
         )
     given = [as_names(*pair) for pair in zip(("inputs", "outputs"), names, (net.sizes[0], net.sizes[-1]), strict=True)]
-    first = 0 if origin.state is None else len(origin.state["errors"])
-    reel = Reel(net, origin, min(frames, fit.epochs - first + 1))
-    epochs = moments(fit, reel.frames, first)
+    reel = Reel(net, origin, min(frames, fit.epochs - origin.epochs + 1))
+    epochs = moments(fit, reel.frames, origin.epochs)
     with progress_bar(progress, int(epochs[-1])) as show:
         for epoch, session in walk(origin, fit, epochs):
             reel.add(epoch, session)
@@ -105,11 +113,14 @@ def moments(fit: Fit, frames: int, first: int) -> list[int]:
     last = fit.epochs
     if last - first < frames:
         return list(range(first, last + 1))
-    ahead = np.arange(last - first + 1)
-    errors = np.log(np.maximum(fit.errors[first:], np.finfo(float).tiny))
+    known = fit.recorded >= first
+    completed = np.concatenate([[first], fit.recorded[known] + 1])
+    ahead = completed - first
+    errors = np.log(np.maximum(fit.errors[known], np.finfo(float).tiny))
     change = np.concatenate([[0.0, 0.0], np.cumsum(np.abs(np.diff(errors)))])
     way = ahead / ahead[-1] + np.log1p(ahead) / np.log1p(ahead[-1]) + change / max(change[-1], 1e-300)
-    chosen = np.searchsorted(way, np.linspace(0.0, way[-1], frames)).clip(0, last - first) + first
+    places = np.interp(np.linspace(0.0, way[-1], frames), way, completed)  # between epochs that were recorded, too
+    chosen = np.ceil(places).astype(int).clip(first, last)
     best = [] if fit.best_epoch is None or fit.best_epoch < first else [fit.best_epoch]
     return sorted({*chosen.tolist(), first, last, *best})
 
@@ -117,24 +128,35 @@ def moments(fit: Fit, frames: int, first: int) -> list[int]:
 def walk(origin: Origin, fit: Fit, epochs: Sequence[int]) -> Any:
     """Train once more; yields (epoch, session) where each of these numbers of epochs is complete, and at the end."""
     session, end = origin.begin(), fit._state["memory"]
+    session.record.limit = 2  # nobody reads it
     inside = end.counters[POSITION] > 0
     for epoch in epochs:
         while session.epoch < epoch and session.finite:
+            session.record.floor = session.epoch
             session.run(epoch)
         if epoch == epochs[-1] and not inside:
             check_same_end(session, end.p)
         yield float(epoch), session
     if inside:  # it ended in the middle of an epoch
-        session.memory.p[...] = end.p
-        yield fit.epochs + min(0.99, end.counters[POSITION] / len(origin.D.X)), session
+        go_into_epoch(session, int(end.counters[POSITION]))
+        check_same_end(session, end.p)
+        yield fit.epochs + min(0.99, end.counters[POSITION] / len(session.D.X)), session
+
+
+def go_into_epoch(session: Session, position: int) -> None:
+    """Train on within the next epoch as far as it got: on so many samples, or all where it was validating."""
+    epoch, position = session.epoch, min(position, len(session.D.X))
+    session.rate = None  # nothing of an epoch that has not ended is taken back
+    while session.finite and session.epoch == epoch and session.memory.counters[POSITION] < position:
+        session.run_samples(min(SAMPLES, position - int(session.memory.counters[POSITION])))
 
 
 def check_same_end(session: Session, p: np.ndarray) -> None:
     """Raise ``ValueError`` unless the training went the same way again."""
     if not session.finite or session.memory.p.tobytes() != p.tobytes():
         raise ValueError(
-            "fit: trained once more it ended elsewhere, so the data have changed since; keep the arrays given to train "
-            "as they are, or give it copies"
+            "X, Y: trained once more it ended elsewhere, so these are other data, or the data have changed since; keep "
+            "the arrays given to train as they are, or give it copies"
         )
 
 
@@ -143,7 +165,8 @@ def check_same_end(session: Session, p: np.ndarray) -> None:
 
 def facts(fit: Fit, origin: Origin) -> dict[str, Any]:
     """What the page says of the training."""
-    setting, net = origin.setting, origin.net
+    setting, net, D = origin.setting, origin.net, origin.D
+    assert D is not None
     return {
         "sizes": net.sizes,
         "activations": [*net.hidden, net.output],
@@ -154,8 +177,8 @@ def facts(fit: Fit, origin: Origin) -> dict[str, Any]:
         "updates": {None: "accumulated", 1: "stochastic"}.get(setting.size, setting.size),
         "lam": None if setting.lam[1] == 0.0 else setting.lam[0],
         "scaled": net.scale is not None,
-        "count": len(origin.D.X),
-        "binary": net.output == "sigmoid" or bool(np.isin(origin.D.Y, (0, 1)).all()),
+        "count": len(D.X),
+        "binary": net.output == "sigmoid" or bool(np.isin(D.Y, (0, 1)).all()),
         "stoppedBy": fit.stopped_by,
         "bestEpoch": fit.best_epoch,
     }
@@ -167,8 +190,8 @@ def curve(fit: Fit) -> dict[str, Any]:
     middle = 0.0 if fit._state["setting"].size is None else 0.5
     measured = np.flatnonzero(~np.isnan(fit.validation_errors))
     return {
-        "training": strips(np.arange(fit.epochs) + middle, fit.errors),
-        "validation": strips(measured + 1.0, fit.validation_errors[measured]),
+        "training": strips(fit.recorded + middle, fit.errors),
+        "validation": strips(fit.recorded[measured] + 1.0, fit.validation_errors[measured]),
     }
 
 
