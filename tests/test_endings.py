@@ -1,5 +1,6 @@
 """Whatever is raised at whatever moment, everything that was started ends, and what is left can be used."""
 
+import asyncio
 import os
 import random
 import signal
@@ -280,6 +281,58 @@ def test_predictions_side_by_side_are_right_and_learning_is_refused_or_exact():
     for _ in learnt:
         twin.learn(ids, x, y)
     assert bank.networks == twin.networks
+
+
+# --- Events.
+
+
+class Set:
+    """An event that is set once it has been asked so often."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_an_event_ends_a_training_which_goes_on_exactly():
+    net = bpjit.Network.random((20, 8, 1))
+    fit = bpjit.train(net, X, Y, stop=[Set(3), 10**9])
+    assert fit.stopped_by == "StopEvent"
+    assert fit.epochs > 0
+    more = bpjit.train(fit.network, X, Y, stop=3, resume=fit)
+    assert more.network == bpjit.train(net, X, Y, stop=more.epochs).network
+    assert bpjit.train(net, X, Y, stop=[threading.Event(), 4]).stopped_by == "MaxEpochs"
+    with pytest.raises(TypeError, match="^StopEvent: expected a threading.Event, got 3"):
+        bpjit.StopEvent(3)
+
+
+@pytest.mark.parametrize("hidden", [8, 60])  # in lanes, and one by one
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_event_ends_many_trainings(hidden, threads):
+    nets, event = bpjit.Networks.random((20, hidden, 1), 12), threading.Event()
+    threading.Timer(0.2, event.set).start()
+    started = time.monotonic()
+    fits = bpjit.train_many(nets, X, Y, stop=[event, bpjit.TimeLimit(1000)], threads=threads)
+    assert time.monotonic() - started < 60
+    assert set(fits.stopped_by) == {"StopEvent"}
+    assert np.isfinite(fits.error).all()
+
+
+def test_a_training_under_asyncio_is_cancelled_by_an_event():
+    net = bpjit.Network.random((20, 8, 1))
+
+    async def main():
+        event = threading.Event()
+        training = asyncio.create_task(asyncio.to_thread(bpjit.train, net, X, Y, stop=[event, 10**9]))
+        await asyncio.sleep(0.1)
+        assert not training.done()
+        event.set()
+        return await asyncio.wait_for(training, 30)
+
+    assert asyncio.run(main()).stopped_by == "StopEvent"
 
 
 # --- Forks.

@@ -21,7 +21,7 @@ from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, R
 from .scale import Scale
 from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
-from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, TargetError, TimeLimit
+from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
 from .targets import CudaInfo, cuda_info
 from .training import compile, train
 from .version import __version__
@@ -60,6 +60,7 @@ __all__ = [
     "Scale",
     "Snapshot",
     "StepDecay",
+    "StopEvent",
     "Table",
     "TargetError",
     "TimeLimit",

@@ -22,12 +22,13 @@ from .stopping import (
     EarlyStopping,
     MaxEpochs,
     NoImprovement,
+    StopEvent,
     TargetError,
     TimeLimit,
     as_conditions,
 )
 
-KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit)  # conditions that lanes look at
+KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
 MOST_IN_RING = 1 << 20  # epochs whose smallest errors are kept for each network
 
 

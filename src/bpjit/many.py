@@ -26,7 +26,7 @@ from .groups import Data, Given, Group, of
 from .kernels import packs
 from .network import Network
 from .networks import Networks, same_kind
-from .stopping import Condition, MaxEpochs, TargetError, TimeLimit
+from .stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
 from .targets import as_target, target_of_data
 from .training import train
 
@@ -152,8 +152,8 @@ def train_many(
     updates, loss : as for ``train``
     rule* : as for ``train``
     lam* : the book's λ in (0, 1), or None
-    stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit for the
-        whole call
+    stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit and
+        StopEvent for the whole call
     max_epochs* : at most so many epochs, instead of a MaxEpochs in ``stop``
     target_error* : stop at this error, instead of a TargetError in ``stop``
     validation : (X, Y) for all networks, or (list of X, list of Y); or (X, Y, mask) with a boolean mask (networks, m),
@@ -173,8 +173,8 @@ def train_many(
 
     Returns
     -------
-    Fits. A network that diverges ends with its last finite parameters, and disturbs no other; Ctrl-C and TimeLimit end
-    those that have not stopped, with what they have learnt.
+    Fits. A network that diverges ends with its last finite parameters, and disturbs no other; Ctrl-C, TimeLimit and
+    StopEvent end those that have not stopped, with what they have learnt.
 
     Raises
     ------
@@ -225,15 +225,14 @@ def train_many(
     )
     as_flag("best_first", best_first)
     wanted = as_threads(threads)
-    limits = [condition.seconds for condition in given.conditions if isinstance(condition, TimeLimit)]
     groups = given.groups()
     target = as_target(target, sum(work_of(group) for group in groups))
     results = [Results(group) for group in groups]
     with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
         bench = bench_on(target)
         compile_seconds = sum(_compile(group, bench) for group in groups if bench.serves(group))
-        deadline = time.perf_counter() + min(limits, default=np.inf)
-        work = _Work(1 if target == "cuda" else wanted, interrupted, deadline, show, bench)
+        limits = Limits(given.conditions, time.perf_counter())
+        work = _Work(1 if target == "cuda" else wanted, interrupted, limits, show, bench)
         for group, result in zip(groups, results, strict=True):
             work.add(group, result)
         work.run(must=threads is not None)
@@ -313,12 +312,12 @@ class _Work:
         self,
         threads: int,
         interrupted: Pressed,
-        deadline: float,
+        limits: Limits,
         show: Callable[..., None],
         bench: type[Bench],
     ) -> None:
         self.bench = bench
-        self.threads, self.interrupted, self.deadline, self.show = threads, interrupted, deadline, show
+        self.threads, self.interrupted, self.limits, self.show = threads, interrupted, limits, show
         self.share, self.jobs, self.leader = Share(), list[Callable[[], None]](), threading.current_thread()
         self.done, self.lock = 0, threading.Lock()
 
@@ -328,9 +327,7 @@ class _Work:
 
     def reason_to_end(self) -> str | None:
         """Why networks that have not stopped should."""
-        if self.is_set():
-            return "interrupted"
-        return "TimeLimit" if time.perf_counter() >= self.deadline else None
+        return "interrupted" if self.is_set() else self.limits.reached()
 
     def report(self, stopped: int) -> None:
         """So many networks more are done."""
@@ -363,7 +360,7 @@ class _Work:
         reason = self.reason_to_end()
         if reason is None:
             with share_ctrl_c(self):
-                results.keep(member, train_one(group, member, self.deadline - time.perf_counter()))
+                results.keep(member, train_one(group, member, self.limits.deadline - time.perf_counter()))
         else:
             results.stopped_by[member] = reason
             results.errors[member] = error_of(group, group.D, member, results)

@@ -9,6 +9,7 @@ A condition of one's own derives from ``Condition`` and says the same of the who
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -198,6 +199,48 @@ class TimeLimit(Condition):
 
 
 @dataclass(frozen=True)
+class StopEvent(Condition):
+    """Stop when an event is set from outside, within about 0.1 s, also inside an epoch.
+
+    ``event`` is a ``threading.Event``, or whatever has ``is_set``; ``stop=`` takes it as it is. So another thread, the
+    handler of a signal or an asyncio task can end a training. ``resume`` goes on exactly from there.
+
+    Examples
+    --------
+    >>> import threading
+    >>> import bpjit
+    >>> event = threading.Event()
+    >>> threading.Timer(0.1, event.set).start()
+    >>> fit = bpjit.train(bpjit.Network.random((2, 4, 1)), [[0, 1], [1, 1]], [0, 1], stop=[event, 10**9])
+    >>> fit.stopped_by
+    'StopEvent'
+    """
+
+    event: Any
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.event, "is_set", None)):
+            raise TypeError(f"StopEvent: expected a threading.Event, got {describe(self.event)}")
+
+
+class Limits:
+    """What ends a training whatever its errors: every TimeLimit and StopEvent, from ``started`` on."""
+
+    def __init__(self, conditions: Sequence[Condition], started: float) -> None:
+        seconds = [item.seconds for item in conditions if isinstance(item, TimeLimit)]
+        self.deadline = started + min(seconds, default=np.inf)
+        self.events = [item.event for item in conditions if isinstance(item, StopEvent)]
+        self.was_set = False  # an event may be cleared again
+
+    def reached(self) -> str | None:
+        """The name of the condition that ends the training now."""
+        self.was_set = self.was_set or any(event.is_set() for event in self.events)
+        if self.was_set:
+            return "StopEvent"
+        return "TimeLimit" if time.perf_counter() >= self.deadline else None
+
+
+@dataclass(frozen=True)
 class TargetError(Condition):
     """Stop when E, without penalty, is at most ``error``.
 
@@ -323,12 +366,14 @@ class EarlyStopping(Condition):
 
 def as_conditions(stop: Any, bounded: bool = False) -> list[Condition]:
     """The conditions that ``stop`` stands for, with ``MaxEpochs(1000)`` where nothing bounds the training."""
-    expected = "a stopping condition, a number of epochs, or a list of these"
+    expected = "a stopping condition, a number of epochs, an event, or a list of these"
     given = [] if stop is None else list(stop) if isinstance(stop, (list, tuple)) else [stop]
     conditions: list[Condition] = []
     for item in given:
         if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
             item = MaxEpochs(as_integer("stop", item, low=1))
+        elif not isinstance(item, Condition) and callable(getattr(item, "is_set", None)):
+            item = StopEvent(item)
         if not isinstance(item, Condition):
             raise TypeError(f"stop: expected {expected}, got {describe(item)}")
         conditions.append(item)

@@ -39,7 +39,7 @@ from .rules import Rule, as_rule
 from .schedules import Constant, Schedule
 from .session import Mark, Session
 from .setting import Setting, as_batch_size, as_setting, as_trainable, check_numbers
-from .stopping import Condition, EarlyStopping, History, TimeLimit, as_conditions, most_epochs
+from .stopping import Condition, EarlyStopping, History, Limits, as_conditions, most_epochs
 from .targets import as_target, target_of_data
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
@@ -86,8 +86,8 @@ def train(
         ``bpjit.Adam(beta1=0.8)``; rprop and quickprop need accumulated updates
     lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty. E is
         a mean and Σ w² a sum, so values are close to 1: search 1 − λ from about 1e-3 to 1e-6
-    stop : one condition of ``bpjit.stopping`` or several, a whole number being ``MaxEpochs``; the first that fires
-        ends the training. Without MaxEpochs or TimeLimit, MaxEpochs(1000) is added
+    stop : one condition of ``bpjit.stopping`` or several, a whole number being ``MaxEpochs`` and a ``threading.Event``
+        ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit, MaxEpochs(1000) is added
     validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs
     sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent
     class_weight : {class number: weight} or "balanced", as in scikit-learn
@@ -300,8 +300,7 @@ class _Loop:
     ) -> None:
         self.session, self.conditions, self.callback, self.show = session, conditions, callback, show
         self.interrupted = interrupted
-        limits = [condition.seconds for condition in conditions if isinstance(condition, TimeLimit)]
-        self.deadline = started + min(limits, default=np.inf)
+        self.limits = Limits(conditions, started)
         self.start = session.epoch
         session.cautious = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
@@ -335,7 +334,7 @@ class _Loop:
         """Why there is no time for anything more."""
         if self.interrupted.is_set():
             return "interrupted"
-        return "TimeLimit" if time.perf_counter() >= self.deadline else None
+        return self.limits.reached()
 
     def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
         """Go back to the last epoch after which the error of the network was finite; or, where there is no time for
