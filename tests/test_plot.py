@@ -143,6 +143,16 @@ def test_unknown_language(fit):
 # --- Error curves.
 
 
+def test_error_curves_of_a_thinned_training(three_classes):
+    _, X, labels = three_classes
+    net = bpjit.Network.random((X.shape[1], 3), output="softmax", seed=0)
+    fit = bpjit.train(net, X, labels, eta=0.1, stop=90, history=20, validation=(X, labels))
+    training, validation, *_ = plot.error_curves(fit).lines
+    assert len(fit.recorded) <= 20
+    assert np.array_equal(training.get_xdata(), fit.recorded + 0.5)
+    assert np.array_equal(validation.get_xdata(), fit.recorded + 1)
+
+
 def test_error_curves_draw_training_validation_and_the_end(three_classes):
     fit, _, _ = three_classes
     ax = plot.error_curves(fit)

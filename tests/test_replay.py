@@ -215,7 +215,9 @@ def test_a_training_that_diverged(tmp_path):
     header, arrays = played(fit, tmp_path)
     assert header["stoppedBy"] == "diverged"
     assert header["epochs"][-1] == fit.epochs
-    assert np.array_equal(arrays["parameters"][-1], fit.network.parameters.astype(np.float32))
+    most = np.finfo(np.float32).max  # larger numbers are shown as this
+    assert np.array_equal(arrays["parameters"][-1], fit.network.parameters.clip(-most, most).astype(np.float32))
+    assert all(np.isfinite(arrays[name]).all() for name in ("error", "parameters", "units"))
 
 
 def test_a_training_that_ended_inside_an_epoch(tmp_path):
@@ -225,25 +227,28 @@ def test_a_training_that_ended_inside_an_epoch(tmp_path):
     fit = bpjit.train(start(), A, A[:, 0] > 0, **settings)
     assert fit.stopped_by == "TimeLimit"
     assert fit._state["memory"].counters[writing.POSITION] > 0
-    header, arrays = played(fit, tmp_path)
+    with pytest.raises(ValueError, match="^X: expected the data again, got none.* more than 8 MB"):
+        fit.replay(tmp_path / "page.html")
+    for others in ((-A, A[:, 0] > 0), (A, A[:, 1] > 0)):
+        with pytest.raises(ValueError, match="^X, Y: trained once more it ended elsewhere, so these are other data"):
+            fit.replay(tmp_path / "page.html", X=others[0], Y=others[1])
+    header, arrays = played(fit, tmp_path, X=A, Y=A[:, 0] > 0)
     assert fit.epochs < header["epochs"][-1] < fit.epochs + 1
     assert np.array_equal(arrays["parameters"][-1], fit.network.parameters.astype(np.float32))
     assert len(header["dots"]) == 400
     assert len(header["samples"]) == 16
     further = bpjit.train(fit.network, A, A[:, 0] > 0, eta=0.1, stop=1, resume=fit)
-    header, arrays = played(further, tmp_path)
+    header, arrays = played(further, tmp_path, X=A, Y=A[:, 0] > 0)
     assert header["epochs"][0] == 0
     assert np.array_equal(arrays["parameters"][-1], further.network.parameters.astype(np.float32))
 
 
-def test_resumed_inside_an_epoch_after_a_pickle(tmp_path):
+def test_resumed_inside_an_epoch_with_other_data(tmp_path):
     """Then there is no way back beyond it: the replay begins inside the epoch."""
-    rng = np.random.default_rng(0)
-    A = rng.normal(size=(300_000, 2))
-    V = (A[:300_000], A[:300_000, 0] > 0)
+    A = np.random.default_rng(0).normal(size=(300_000, 2))
+    V = (A, A[:, 0] > 0)
     fit = bpjit.train(start(), A, A[:, 0] > 0, eta=0.1, validation=V, stop=bpjit.TimeLimit(1e-3))
-    fit = pickle.loads(pickle.dumps(fit))
-    further = bpjit.train(fit.network, A, A[:, 0] > 0, eta=0.1, validation=V, stop=1, resume=fit)
+    further = bpjit.train(fit.network, A, A[:, 1] > 0, eta=0.1, validation=V, stop=1, resume=fit)
     _, arrays = played(further, tmp_path)
     assert np.array_equal(arrays["parameters"][0], fit._state["memory"].p.astype(np.float32))
     assert np.array_equal(arrays["parameters"][-1], further.network.parameters.astype(np.float32))
@@ -350,13 +355,90 @@ def test_data_that_changed_since_are_noticed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+# --- Fits without their data.
+
+
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda fit: pickle.loads(pickle.dumps(fit))])
 def test_a_copy_comes_without_its_data(way, tmp_path):
     fit = bpjit.train(start(), X, Y, eta=1.0, stop=2)
-    with pytest.raises(ValueError, match="pickled or copied and came without its data"):
+    with pytest.raises(ValueError, match=r"pickled or copied; fit.replay\(path, X=X, Y=Y\) takes them"):
         way(fit).replay(tmp_path / "page.html")
-    assert fit._origin is not None
+    assert fit._origin.D is not None
+    header, arrays = played(fit, tmp_path)
+    for A, B in ((X, Y), (X.tolist(), Y[:, None].astype(np.float32))):
+        again, frames = played(way(fit), tmp_path, X=A, Y=B)
+        assert again == header
+        assert all(np.array_equal(frames[name], arrays[name], equal_nan=True) for name in arrays)
     assert len(pickle.dumps(bpjit.train(start(), np.ones((9999, 2)), np.ones(9999), stop=1))) < 20_000
+
+
+WEIGHTS = {
+    "none": {},
+    "absent": {"sample_weight": [0, 1, 1, 2]},
+    "absent at the end": {"sample_weight": [1, 0, 1, 0]},
+    "classes": {"class_weight": {0: 2.0, 1: 0.0}},
+}
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_large_data_are_not_kept_but_weights_and_numbers_are(weights, tmp_path, monkeypatch):
+    options = {"eta": 1.0, "rule": "momentum", "stop": 7} | WEIGHTS[weights]
+    expected, frames = played(bpjit.train(start(), X, Y, **options), tmp_path)
+    monkeypatch.setattr("bpjit.origin.MOST_BYTES", 10)
+    fit = bpjit.train(start(), X, Y, **options)
+    assert fit._origin.D is None
+    for one in (fit, pickle.loads(pickle.dumps(fit))):
+        header, arrays = played(one, tmp_path, X=X, Y=Y)
+        assert header == expected
+        assert np.array_equal(arrays["parameters"], frames["parameters"])
+    with pytest.raises(ValueError, match="^X: the fit was made with 4 samples, got 5"):
+        fit.replay(tmp_path / "page.html", X=np.ones((5, 2)), Y=np.ones(5))
+    with pytest.raises(ValueError, match="^Y: expected both X and Y, or neither"):
+        fit.replay(tmp_path / "page.html", X=X)
+    with pytest.raises(ValueError, match="^X, Y: trained once more it ended elsewhere"):
+        fit.replay(tmp_path / "page.html", X=X + 0.5, Y=Y)
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("most", [10, 8_000_000])
+def test_what_resumed_without_data_is_played_from_its_first_start(pickled, most, tmp_path, monkeypatch):
+    monkeypatch.setattr("bpjit.origin.MOST_BYTES", most)
+    options = {"eta": 1.0, "rule": "adam", "stop": 20, "sample_weight": [1, 2, 0, 1]}
+    net = start()
+    first = bpjit.train(net, X, Y, **options)
+    if pickled:
+        first = pickle.loads(pickle.dumps(first))
+    second = bpjit.train(first.network, X.tolist(), Y, resume=first, **options)
+    header, arrays = played(second, tmp_path, X=X, Y=Y)
+    assert header["epochs"] == list(range(41))
+    assert np.array_equal(arrays["parameters"][0], net.parameters.astype(np.float32))
+    for others in ({"Y": 1 - Y}, {"sample_weight": [1, 1, 0, 1]}, {"sample_weight": [1, 2, 1, 0]}):
+        given = {"X": X, "Y": Y} | options | others
+        third = bpjit.train(first.network, resume=first, **given)
+        header, _ = played(third, tmp_path, X=given["X"], Y=given["Y"])
+        assert header["epochs"] == list(range(20, 41))
+
+
+def test_a_thinned_training_is_played_whole(tmp_path):
+    fit = bpjit.train(start(), X, Y, eta=5.0, stop=3000, history=50, validation=(X, Y))
+    whole = bpjit.train(start(), X, Y, eta=5.0, stop=3000, history=None, validation=(X, Y))
+    epochs = writing.moments(fit, 200, 0)
+    assert (epochs[0], epochs[-1]) == (0, 3000)
+    assert 150 <= len(epochs) <= 202
+    header, _ = played(fit, tmp_path, frames=12)
+    for kind, offset in (("training", 0.5), ("validation", 1.0)):
+        xs, ys = header["curve"][kind]
+        errors = whole.errors if kind == "training" else whole.validation_errors
+        assert xs == (fit.recorded + offset).tolist()
+        np.testing.assert_allclose(ys, errors[fit.recorded], rtol=1e-5)
+
+
+def test_moments_of_a_training_of_a_billion_epochs():
+    fit = bpjit.train(start(), X, Y, eta=0.1, stop=300)
+    many = dataclasses.replace(fit, epochs=10**9, recorded=np.append(fit.recorded[:-1] * 1000, 10**9 - 1))
+    epochs = writing.moments(many, 200, 0)
+    assert (epochs[0], epochs[-1]) == (0, 10**9)
+    assert 100 <= len(epochs) <= 202
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,8 @@ def test_memory_does_not_grow_with_the_history():
     assert remembers(NoImprovement(10**7), falling) == 1
     assert remembers(EarlyStopping(10**7), falling) == 1
     assert remembers(EarlyStopping(every=30, progress=0.1), falling) == 30
-    assert remembers(NoImprovement(300, tolerance=0.1), falling) == 301
-    assert remembers(NoImprovement(300, tolerance=0.1), np.maximum(falling, 0.99)) < 301
+    assert remembers(NoImprovement(300, tolerance=0.1), falling) == 300
+    assert remembers(NoImprovement(300, tolerance=0.1), np.maximum(falling, 0.999)) < 50
 
 
 def test_a_watch_goes_on_from_what_it_remembers_or_from_what_was_recorded():

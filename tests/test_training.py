@@ -482,11 +482,17 @@ def test_divergence_gives_the_last_finite_network(settings, dtype):
     assert np.isfinite(fit.network.parameters).all()
     assert np.isfinite(fit.errors).all()
     assert len(fit.errors) == fit.epochs
-    if fit.epochs:
-        assert fit.network == bp_train(net, X, Y, eta=3.0, stop=fit.epochs, **settings).network
-        assert bp_train(net, X, Y, eta=3.0, stop=fit.epochs + 1, **settings).stopped_by == "diverged"
-    else:
-        assert fit.network == net
+    assert np.isfinite(fit.error)
+    before = bp_train(net, X, Y, eta=3.0, stop=fit.epochs, **settings).network if fit.epochs else net
+    assert fit.network == before
+    assert bp_train(net, X, Y, eta=3.0, stop=fit.epochs + 1, **settings).stopped_by == "diverged"
+
+
+def test_what_diverged_leaves_nothing_behind():
+    """A tiny network: NaN between its parameters would stay, and the last finite network not be found."""
+    fit = bp_train(Network.random((2, 4, 1), output="identity", seed=0), X[:, :2], 1e3 * Y, eta=5.0, stop=500)
+    assert fit.stopped_by == "diverged"
+    assert fit.epochs > 3
 
 
 def press_ctrl_c_after(seconds):
@@ -529,7 +535,7 @@ def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
     big = np.random.default_rng(0).random((m, 3), np.float32)
     target = big[:, :1].copy()
     net = Network.random((3, 1500, 1), dtype="float32")
-    settings = {"eta": 0.01, "updates": updates, "shuffle": False, "threads": 1}
+    settings = {"eta": 0.01, "updates": updates, "shuffle": False, "threads": 1, "target": "cpu"}
     bp_train(net, big[:10], big[:10, :1], stop=1, **settings)
     press_ctrl_c_after(0.4)
     begun = time.perf_counter()
@@ -547,6 +553,242 @@ def test_an_exception_of_a_callback_comes_through():
     with pytest.raises(ZeroDivisionError, match="mine"):
         bp_train(start(), X, Y, callback=callback)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- What is kept of a long training.
+
+
+@pytest.mark.parametrize("setting", ["standard", "adaptive", "batches"])
+@pytest.mark.parametrize("every", [1, 7])
+def test_long_trainings_keep_some_epochs(setting, every):
+    """The same as if all had been kept, resumed or not; and those of a validation are among them."""
+    settings = RULES[setting] | {"validation": VALIDATION}
+    early = EarlyStopping(patience=10**6, every=every)
+    whole = bp_train(start(), X, Y, stop=[early, MaxEpochs(1000)], history=None, **settings)
+    assert whole.recorded.tolist() == list(range(1000))
+    thin = bp_train(start(), X, Y, stop=[early, MaxEpochs(1000)], history=100, **settings)
+    half = bp_train(start(), X, Y, stop=[early, MaxEpochs(413)], history=100, **settings)
+    twice = bp_train(half.network, X, Y, stop=[early, MaxEpochs(587)], resume=half, history=100, **settings)
+    assert same(thin, twice)
+    assert thin.network == whole.network
+    assert thin.epochs == 1000
+    assert 50 <= len(thin.recorded) <= 100
+    assert thin.recorded[[0, -1]].tolist() == [0, 999]
+    for fit in (thin, twice):
+        np.testing.assert_array_equal(fit.errors, whole.errors[fit.recorded])
+        np.testing.assert_array_equal(fit.validation_errors, whole.validation_errors[fit.recorded])
+    assert np.count_nonzero(~np.isnan(thin.validation_errors)) >= 30
+    all_more = bp_train(thin.network, X, Y, stop=[early, MaxEpochs(5)], resume=thin, history=None, **settings)
+    assert all_more.recorded.tolist() == [*thin.recorded.tolist(), *range(1000, 1005)]
+
+
+STOPS_THAT_REMEMBER = [NoImprovement(40), NoImprovement(40, tolerance=0.01), *STOPS[5:8]]
+
+
+@pytest.mark.parametrize("stop", STOPS_THAT_REMEMBER)
+@pytest.mark.parametrize("first", [1, 37, 300])
+def test_conditions_go_on_where_they_stood_though_little_was_kept(stop, first):
+    settings = {"eta": 0.02, "updates": "accumulated", "validation": NOISE_VALIDATION, "history": 5}
+    limited = [stop, MaxEpochs(600)]
+    whole = bp_train(start(), *NOISE, stop=limited, **settings)
+    half = pickle.loads(pickle.dumps(bp_train(start(), *NOISE, stop=[stop, MaxEpochs(first)], **settings)))
+    if half.stopped_by == "MaxEpochs":
+        rest = bp_train(half.network, *NOISE, stop=[stop, MaxEpochs(600 - first)], resume=half, **settings)
+        assert rest.stopped_by == whole.stopped_by
+        assert same(rest, whole)
+
+
+class Fifth(bpjit.stopping.Condition):
+    """Of the user's own: it wants the error of epoch 5, whatever the block."""
+
+    seen: tuple[int, ...] = ()
+
+    def candidates(self, history, since):
+        type(self).seen += (len(history.errors),)
+        assert history.errors[4:5].tolist() == Fifth.errors[4:5].tolist() or len(history.errors) < 5
+        return range(since + 1, len(history.errors) + 1)
+
+    def confirm(self, look):
+        return False
+
+
+def test_a_condition_of_one_s_own_sees_every_epoch():
+    Fifth.errors = bp_train(start(), X, Y, eta=0.1, stop=300).errors
+    fit = bp_train(start(), X, Y, eta=0.1, stop=[Fifth(), MaxEpochs(300)], history=10)
+    assert Fifth.seen[-1] == 300
+    assert len(fit.recorded) <= 10
+    with pytest.raises(ValueError, match="^stop: a condition of your own sees every epoch"):
+        bp_train(fit.network, X, Y, eta=0.1, stop=[Fifth(), 3], resume=fit)
+    fit = bp_train(start(), X, Y, eta=0.1, stop=300, history=None)
+    bp_train(fit.network, X, Y, eta=0.1, stop=[Fifth(), MaxEpochs(3)], resume=fit)
+    assert Fifth.seen[-1] == 303
+
+
+MEMORY = """
+import sys, bpjit
+def used(): return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+net, X, Y = bpjit.Network.random((1, 1), output="identity"), [[1.0]], [1.0]
+stop = [bpjit.NoImprovement(10**9), bpjit.MaxEpochs(5_000_000)]
+fit = bpjit.train(net, X, Y, eta=1e-9, stop=stop)
+before = used()
+for _ in range(6):
+    fit = bpjit.train(fit.network, X, Y, eta=1e-9, stop=stop, resume=fit)
+assert fit.epochs == 35_000_000 and len(fit.errors) <= 100_000
+sys.exit(used() - before > 20)
+"""
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_long_training_is_constant():
+    assert subprocess.run([sys.executable, "-c", MEMORY], timeout=900).returncode == 0
+
+
+# --- Time that is up, and data that change.
+
+
+class Always(bpjit.stopping.Condition):
+    """Names one epoch in the middle of a block, and never fires there."""
+
+    def candidates(self, history, since):
+        middle = (since + len(history.errors)) // 2
+        return [middle] if middle > since else []
+
+    def confirm(self, look):
+        return False
+
+
+def test_a_time_limit_ends_a_replay_too(monkeypatch):
+    """Where it then stands, the training also was."""
+    settings = {"eta": 0.1, "rule": "momentum", "updates": 4}
+    bp_train(start(), X, Y, stop=1, **settings)
+    with monkeypatch.context() as patch:
+        replaying = []
+
+        class Slow(bpjit.session.Session):
+            def replay(self, *arguments):
+                patch.setattr("bpjit.session.CALL_SECONDS", 0.0)  # hundreds of calls
+                replaying.append(True)
+                return super().replay(*arguments)
+
+            def run(self, until):
+                super().run(until)
+                if replaying:
+                    time.sleep(0.01)
+
+        patch.setattr("bpjit.training.Session", Slow)
+        begun = time.perf_counter()
+        fit = bp_train(start(), X, Y, stop=[TimeLimit(0.5), Always()], **settings)
+        assert time.perf_counter() - begun < 1.0
+    assert replaying
+    assert fit.stopped_by == "TimeLimit"
+    assert len(fit.errors) == fit.epochs
+    exact = bp_train(fit.network, X, Y, stop=3, resume=fit, **settings)
+    assert same(exact, bp_train(start(), X, Y, stop=fit.epochs + 3, **settings))
+
+
+def test_time_may_be_up_while_a_condition_measures(monkeypatch):
+    monkeypatch.setattr("bpjit.kernels.machine.CALL", 1)  # a kernel call for each chunk of 128 samples
+    many = np.tile(X, (50, 1)), np.tile(Y, (50, 1))
+    measured = []
+
+    def slow(original):
+        def evaluate(*arguments):
+            measured.append(True)
+            time.sleep(0.1)
+            return original(*arguments)
+
+        return evaluate
+
+    fit = bp_train(start(), *many, stop=1)
+    monkeypatch.setattr("bpjit.kernels.blocks.evaluate", slow(bpjit.kernels.blocks.evaluate))
+    again = bp_train(start(), *many, stop=[GradientNorm(0.0, every=1), TimeLimit(0.05)])
+    assert again.stopped_by == "TimeLimit"
+    assert again.network == fit.network
+    assert len(measured) == 1 + 8  # one of eight for the condition, all for ``fit.error``
+
+
+CHANGED = "the data changed while train was running; do not write to them meanwhile"
+
+
+def writing(array, value, epoch):
+    """A callback that writes into the data after an epoch."""
+
+    def callback(progress):
+        if progress.epoch == epoch:
+            array[...] = value
+
+    return callback
+
+
+@pytest.mark.parametrize("eta", [0.1, AdaptiveRate(0.1)])
+@pytest.mark.parametrize("updates", ["stochastic", 4, "accumulated"])
+@pytest.mark.parametrize("stop", [9, 5])
+def test_data_that_become_nan_end_the_training(eta, updates, stop):
+    """Also at its very end, and in the validation set."""
+    settings = {"eta": eta, "updates": updates, "stop": stop}
+    A = X.copy()
+    with pytest.raises(RuntimeError, match=f"^X: {CHANGED}"):
+        bp_train(start(), A, Y, callback=writing(A[3:4, :1], np.nan, 5), **settings)
+    V, W = VALIDATION[0].copy(), VALIDATION[1].copy()
+    if stop > 5:
+        with pytest.raises(RuntimeError, match=f"^validation Y: {CHANGED}"):
+            bp_train(start(), X, Y, validation=(V, W), callback=writing(W[2:3], np.nan, 5), **settings)
+
+
+class Meddler(bpjit.stopping.Condition):
+    """Writes into the data after a block, and has the block run once more."""
+
+    array, value = None, 0.0
+
+    def candidates(self, history, since):
+        self.array[...] = self.value
+        return [since + 1]
+
+    def confirm(self, look):
+        return True
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan])
+@pytest.mark.parametrize("settings", [{}, {"updates": 4}, {"eta": AdaptiveRate(0.1)}, {"rule": "adam", "eta": 0.01}])
+def test_data_that_change_are_noticed_where_an_epoch_comes_again(value, settings, monkeypatch):
+    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 1.0)  # many epochs in the first block
+    A = X.copy()
+    condition = Meddler()
+    object.__setattr__(condition, "array", A[7:8])
+    object.__setattr__(condition, "value", value)
+    options = {"eta": 0.1} | settings
+    if isinstance(options["eta"], AdaptiveRate):
+        monkeypatch.setattr("bpjit.training._Loop.run", two_epochs_and_back)
+    with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
+        bp_train(start(), A, Y, stop=[condition, MaxEpochs(50)], **options)
+
+
+def two_epochs_and_back(loop):
+    """An adaptive rate runs an epoch at a time: go back over two."""
+    session, mark = loop.session, loop.session.mark()
+    session.run(1)
+    session.run(2)
+    loop.conditions[0].candidates(None, 0)
+    session.replay(mark, 1, lambda: False)
+
+
+def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
+    A, runs = X.copy(), []
+
+    class Flickering(bpjit.session.Session):
+        def _call_kernel(self, until):
+            runs.append(until)
+            A[7, 0] = np.nan if len(runs) == 3 else X[7, 0]
+            return super()._call_kernel(until)
+
+        def check_data(self):
+            A[7, 0] = X[7, 0]
+            super().check_data()
+
+    monkeypatch.setattr("bpjit.training.Session", Flickering)
+    with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
+        bp_train(start(), A, Y, eta=0.1, stop=[NoImprovement(1000), MaxEpochs(5000)])
+    assert len(runs) > 3
 
 
 # --- What train leaves alone, and what it takes.
