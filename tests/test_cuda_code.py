@@ -94,6 +94,8 @@ def many_kind(sizes, rule, dtype, **more):
         "penalty": False,
         "masked": False,
         "adaptive": False,
+        "blocks": False,
+        "stalls": False,
         "window": 0,
         "validated": False,
         "weighted": (False, False),
@@ -110,7 +112,7 @@ def many_signature(kind):
 
     t = "C" if kind.threads == 1 else "F"
     kinds = f"f{t}2 fC1 fC2 fC2 f{t}2 u{t}2 fC2 fC2 f{t}2 u{t}2 uC2 uC1 u{t}2 uC1 fC2 fC1 fC2 fC2".split()
-    integers = [types.UniTuple(types.int64, length) for length in (3, 2, 2)]
+    integers = [types.UniTuple(types.int64, length) for length in (5, 2, 2)]
     return (*arrays(kind.dtype, *kinds), *integers)
 
 
@@ -118,6 +120,8 @@ EVERYTHING = {
     "penalty": True,
     "masked": True,
     "adaptive": True,
+    "blocks": True,
+    "stalls": True,
     "window": 3,
     "validated": True,
     "weighted": (True, True),

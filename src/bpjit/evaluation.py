@@ -47,7 +47,6 @@ def as_lam(lam: Any) -> tuple[float, float]:
     return value, 1.0 - value
 
 
-@quiet
 def as_samples(
     net: Network,
     X: Any,
@@ -114,6 +113,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
     return Samples(there, targets, np.ones(m or 0, net.dtype), np.arange(m or 0, dtype=np.uint64))
 
 
+@quiet
 def weights_of_mean_one(
     name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int, dtype: Any
 ) -> tuple[np.ndarray, np.ndarray]:

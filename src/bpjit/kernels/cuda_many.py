@@ -469,9 +469,10 @@ def train_kernel(kind: Kind) -> Any:
             look_ahead(steps, net, team, T, t, at.slots, n)
         zero, one = like(lam, 0), like(lam, 1)
         total, carry, left = T[planes + TOTAL, t], T[planes + CARRY, t], T[planes + LEFT, t]
-        in_block, blocks = T[planes + IN_BLOCK, t], T[planes + BLOCKS, t]
-        most = like(zero, (size - 1) // block)  # blocks before the last of a batch
-        full, rest_of_batch = like(zero, block), like(zero, size - (size - 1) // block * block)
+        in_block, blocks, before = T[planes + IN_BLOCK, t], zero, 0
+        if several:
+            blocks, before = T[planes + BLOCKS, t], (size - 1) // block
+        most, rest_of_batch = like(zero, before), like(zero, size - before * block)
         first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
         last, present, target = T[planes + LAST_OBJECTIVE, t], T[planes + PRESENT, t], T[planes + TARGET, t]
         flags, ended = 0, 0
@@ -497,15 +498,16 @@ def train_kernel(kind: Kind) -> Any:
                     if not standard:
                         in_block += one
                 if not standard:
-                    ends = in_block + blocks > zero and (
-                        position + 1 == m or (in_block >= rest_of_batch and blocks >= most)
+                    ends = (in_block >= rest_of_batch and blocks >= most) or (
+                        position + 1 == m and in_block + blocks > zero
                     )
-                    if several and not ends and in_block >= full:
+                    if several and not ends and in_block >= like(zero, block):
                         end_block(net, team, T, t, at, n)
                         in_block, blocks = zero, blocks + one
                     if ends:
-                        in_batch = in_block + blocks * full
+                        in_batch = in_block
                         if several:
+                            in_batch += blocks * like(zero, block)
                             with_blocks_before(net, team, T, t, at, n)
                         now = zero
                         if rprop:

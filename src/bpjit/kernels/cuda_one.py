@@ -145,6 +145,8 @@ class StochasticTrainer(_Trainer):
             penalty=steps is not None and steps.lam is not None,
             masked=steps is not None and steps.mask is not None,
             adaptive=False,
+            blocks=False,
+            stalls=False,
             window=0,
             validated=validated,
             weighted=(True, True),
@@ -164,8 +166,8 @@ class StochasticTrainer(_Trainer):
         sets[1] = (sets[1][0], self.there(V.Y if validated else D.Y), c_of_V)
         rows = [(X, Y, _as_column(weights, kind.threads), nowhere) for X, Y, weights in sets]
         recorded, validation_errors = (to_device(row[:, None].copy()) for row in found)
-        limits = np.array([np.inf, np.inf, -np.inf, np.inf], dtype)
-        sizes = len(D.X), len(V.X), task.every
+        limits = np.array([packs.NEVER, np.inf, -np.inf, packs.NEVER, np.inf], dtype)
+        sizes = len(D.X), len(V.X), task.every, self.size, packs.block_of(dtype)
         cuda.run(
             cuda_many.train_kernel(kind),
             cuda_many.launch_for(1, kind.threads),
@@ -205,9 +207,9 @@ class StochasticTrainer(_Trainer):
         planes[packs.LAM], planes[packs.REST] = 1.0, 0.0
         if steps is not None and steps.lam is not None:
             planes[packs.LAM], planes[packs.REST] = steps.lam, steps.rest
-        planes[packs.TARGET], planes[packs.ALIVE], planes[packs.LEFT] = -np.inf, 1, 1 << 20
-        planes[packs.PRESENT], planes[packs.VALIDATING], planes[packs.SIZE] = m, max(1, len(task.V.X)), self.size
-        planes[packs.SEEN] = memory.counters[POSITION]
+        planes[packs.TARGET], planes[packs.ALIVE], planes[packs.LEFT] = -np.inf, 1, packs.NEVER
+        planes[packs.PRESENT], planes[packs.VALIDATING] = m, max(1, len(task.V.X))
+        planes[packs.BEST_UNTIL] = packs.NEVER
         planes[packs.BEST], planes[packs.STRIP_LEAST] = scalars[BEST], np.inf
         for plane, scalar in _CARRIED:
             planes[plane] = scalars[scalar]
