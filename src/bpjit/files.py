@@ -69,6 +69,8 @@ def write_whole(path: str | PathLike[str], data: bytes) -> None:
         while not _write(os.path.join(folder, last), os.path.join(folder, beside), before, data):
             pass
     except OSError as error:
+        if error.errno is None:  # not of the system
+            raise
         raise OSError(error.errno, error.strerror, name) from error
 
 
