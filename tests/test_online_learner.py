@@ -215,7 +215,7 @@ def test_reset():
         ({"clip_weights": -1}, "^clip_weights: "),
         ({"loss": "hinge"}, "^loss: "),
         ({"seed": -1}, "^seed: "),
-        ({"eta": 1e-50}, "^eta: .*fits float32.* got 1e-50"),
+        ({"eta": 1e-50}, "^eta: .*float32 holds them.* got 1e-50"),
         ({"eta": 1e50}, "^eta: "),
         ({"lam": 1e-50}, "^lam: "),
         ({"clip_gradient": 1e-60}, "^clip_gradient: "),

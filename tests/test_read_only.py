@@ -10,7 +10,7 @@ import pytest
 
 import bpjit
 from bpjit import online_learner
-from bpjit.kernels import jit
+from bpjit.kernels import compiling
 from bpjit.kernels.machine import READABLE
 
 SIZES = (2, 4, 1)  # a shape that other tests train many networks of, too
@@ -37,7 +37,7 @@ def _protect(pages):
 @pytest.fixture
 def compilations(monkeypatch):
     """Every kernel that is compiled, or looked for on disk, from now on."""
-    found, compile = [], jit._Kernel.compile
+    found, compile = [], compiling.Kernel.compile
 
     def note(self, signature):
         known = set(self.overloads)
@@ -45,7 +45,7 @@ def compilations(monkeypatch):
         found.extend(self.py_func.__name__ for _ in set(self.overloads) - known)
         return code
 
-    monkeypatch.setattr(jit._Kernel, "compile", note)
+    monkeypatch.setattr(compiling.Kernel, "compile", note)
     return found
 
 
@@ -139,7 +139,7 @@ def test_a_read_only_array_is_a_type_of_its_own_for_a_kernel_only_once(monkeypat
     x, y = (np.frombuffer(np.ones(n).tobytes()) for n in SIZES[::2])
     learner.learn(x, y)
     learner.predict(x)
-    monkeypatch.setattr(jit._Kernel, "_compile_for_args", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(compiling.Kernel, "_compile_for_args", lambda *arguments: calls.append(arguments))
     for _ in range(5):
         learner.learn(x, y)
         learner.predict(x)

@@ -398,6 +398,7 @@ def train_kernel(kind: Kind) -> Any:
     code, slots, nesterov = rule.code, 0 if standard else rule.slots, kind.rule == "nesterov"
     penalty, masked, adaptive, validates, own = kind.penalty, kind.masked, kind.adaptive, kind.validated, kind.own
     stalls, windowed, window, rprop = kind.stalls, kind.window > 0, max(1, kind.window), kind.rule == "rprop"
+    adam = kind.rule == "adam"
     several = kind.blocks
     weighted, V_weighted = kind.weighted
     rowed, V_rowed = kind.rowed
@@ -469,12 +470,17 @@ def train_kernel(kind: Kind) -> Any:
             look_ahead(steps, net, team, T, t, at.slots, n)
         zero, one = like(lam, 0), like(lam, 1)
         total, carry, left = T[planes + TOTAL, t], T[planes + CARRY, t], T[planes + LEFT, t]
-        in_block, blocks, before = T[planes + IN_BLOCK, t], zero, 0
+        in_block, blocks, most = 0, 0, 0
+        if not standard:
+            in_block = int(T[planes + IN_BLOCK, t])
         if several:
-            blocks, before = T[planes + BLOCKS, t], (size - 1) // block
-        most, rest_of_batch = like(zero, before), like(zero, size - before * block)
-        first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
-        last, present, target = T[planes + LAST_OBJECTIVE, t], T[planes + PRESENT, t], T[planes + TARGET, t]
+            blocks, most = int(T[planes + BLOCKS, t]), (size - 1) // block
+        first, second, last = zero, zero, zero  # what a rule does not need takes no register
+        if adam:
+            first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
+        if rprop:
+            last = T[planes + LAST_OBJECTIVE, t]
+        present, target = T[planes + PRESENT, t], T[planes + TARGET, t]
         flags, ended = 0, 0
         for e in range(epochs[1]):
             epoch = epochs[0] + e
@@ -496,18 +502,20 @@ def train_kernel(kind: Kind) -> Any:
                     E_k = learn(layers, loss, net, team, standard, D.Y, here, c_k, eta)
                     total, carry = add_error(total, carry, E_k)
                     if not standard:
-                        in_block += one
+                        in_block += 1
                 if not standard:
-                    ends = (in_block >= rest_of_batch and blocks >= most) or (
-                        position + 1 == m and in_block + blocks > zero
-                    )
-                    if several and not ends and in_block >= like(zero, block):
-                        end_block(net, team, T, t, at, n)
-                        in_block, blocks = zero, blocks + one
+                    ends = position + 1 == m or in_block + most * block >= size
+                    if weighted:
+                        ends = ends and in_block + blocks > 0
+                    if several and (blocks < most and position + 1 < m):
+                        ends = False
+                        if in_block == block:
+                            end_block(net, team, T, t, at, n)
+                            in_block, blocks = 0, blocks + 1
                     if ends:
-                        in_batch = in_block
+                        in_batch = like(zero, in_block)
                         if several:
-                            in_batch += blocks * like(zero, block)
+                            in_batch = like(zero, in_block + blocks * block)
                             with_blocks_before(net, team, T, t, at, n)
                         now = zero
                         if rprop:
@@ -516,7 +524,7 @@ def train_kernel(kind: Kind) -> Any:
                         last = now
                         pair, share = (pair0, pair1), one / in_batch
                         update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, pair)
-                        in_block = blocks = zero
+                        in_block = blocks = 0
             if end == m:
                 error = total / present
                 total = carry = zero
@@ -525,14 +533,17 @@ def train_kernel(kind: Kind) -> Any:
                 if e < errors.shape[0] and team.rank == 0:
                     errors[e, t] = error
                 if adaptive:
-                    if team.rank == 0:
+                    if adam and team.rank == 0:
                         T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
+                    if rprop and team.rank == 0:
                         T[planes + LAST_OBJECTIVE, t] = last
                     barrier(team)
                     now = mean_error(layers, loss, as_it_is, team, D, weighted, rowed, m, t, present)
                     adapt(net, team, T, t, at, n, slots, objective(steps, net, n, now))
-                    first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
-                    last = T[planes + LAST_OBJECTIVE, t]
+                    if adam:
+                        first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
+                    if rprop:
+                        last = T[planes + LAST_OBJECTIVE, t]
                     if nesterov:
                         look_ahead(steps, net, team, T, t, at.slots, n)
                 if left <= zero:
@@ -572,9 +583,14 @@ def train_kernel(kind: Kind) -> Any:
             copy_out(team, T, t, at.final, p, n)
         if team.rank == 0:
             T[planes + TOTAL, t], T[planes + CARRY, t] = total, carry
-            T[planes + IN_BLOCK, t], T[planes + BLOCKS, t] = in_block, blocks
-            T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
-            T[planes + LAST_OBJECTIVE, t] = last
+            if not standard:
+                T[planes + IN_BLOCK, t] = like(zero, in_block)
+            if several:
+                T[planes + BLOCKS, t] = like(zero, blocks)
+            if adam:
+                T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
+            if rprop:
+                T[planes + LAST_OBJECTIVE, t] = last
             T[planes + ENDED, t] = like(zero, ended)
             if flags > 0:
                 T[planes + ALIVE, t], T[planes + REASON, t] = zero, like(zero, flags)
