@@ -398,7 +398,7 @@ def train_kernel(kind: Kind) -> Any:
     code, slots, nesterov = rule.code, 0 if standard else rule.slots, kind.rule == "nesterov"
     penalty, masked, adaptive, validates, own = kind.penalty, kind.masked, kind.adaptive, kind.validated, kind.own
     stalls, windowed, window, rprop = kind.stalls, kind.window > 0, max(1, kind.window), kind.rule == "rprop"
-    adam = kind.rule == "adam"
+    adam, counted = kind.rule == "adam", not standard and (kind.blocks or not rule.accumulated_only)
     several = kind.blocks
     weighted, V_weighted = kind.weighted
     rowed, V_rowed = kind.rowed
@@ -471,16 +471,13 @@ def train_kernel(kind: Kind) -> Any:
         zero, one = like(lam, 0), like(lam, 1)
         total, carry, left = T[planes + TOTAL, t], T[planes + CARRY, t], T[planes + LEFT, t]
         in_block, blocks, most = 0, 0, 0
-        if not standard:
+        if counted:
             in_block = int(T[planes + IN_BLOCK, t])
         if several:
             blocks, most = int(T[planes + BLOCKS, t]), (size - 1) // block
-        first, second, last = zero, zero, zero  # what a rule does not need takes no register
+        first, second = zero, zero  # what a rule does not need takes no register
         if adam:
             first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
-        if rprop:
-            last = T[planes + LAST_OBJECTIVE, t]
-        present, target = T[planes + PRESENT, t], T[planes + TARGET, t]
         flags, ended = 0, 0
         for e in range(epochs[1]):
             epoch = epochs[0] + e
@@ -501,31 +498,38 @@ def train_kernel(kind: Kind) -> Any:
                     take(layers, net, team, D.X, here)
                     E_k = learn(layers, loss, net, team, standard, D.Y, here, c_k, eta)
                     total, carry = add_error(total, carry, E_k)
-                    if not standard:
+                    if counted:
                         in_block += 1
                 if not standard:
-                    ends = position + 1 == m or in_block + most * block >= size
-                    if weighted:
-                        ends = ends and in_block + blocks > 0
+                    ends = position + 1 == m
+                    if counted:
+                        ends = ends or in_block + most * block >= size
+                        if weighted:
+                            ends = ends and in_block + blocks > 0
                     if several and (blocks < most and position + 1 < m):
                         ends = False
                         if in_block == block:
                             end_block(net, team, T, t, at, n)
                             in_block, blocks = 0, blocks + 1
                     if ends:
-                        in_batch = like(zero, in_block)
+                        in_batch = T[planes + PRESENT, t]
+                        if counted:
+                            in_batch = like(zero, in_block)
                         if several:
                             in_batch = like(zero, in_block + blocks * block)
                             with_blocks_before(net, team, T, t, at, n)
-                        now = zero
+                        last, now = zero, zero
                         if rprop:
-                            now = objective(steps, net, n, total / in_batch)
+                            last, now = T[planes + LAST_OBJECTIVE, t], objective(steps, net, n, total / in_batch)
+                            barrier(team)
+                            if team.rank == 0:
+                                T[planes + LAST_OBJECTIVE, t] = now
                         pair0, pair1, first, second = corrections(steps, first, second, last, now)
-                        last = now
                         pair, share = (pair0, pair1), one / in_batch
                         update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, pair)
                         in_block = blocks = 0
             if end == m:
+                present, target = T[planes + PRESENT, t], T[planes + TARGET, t]  # not before: that would take registers
                 error = total / present
                 total = carry = zero
                 left -= one
@@ -535,15 +539,11 @@ def train_kernel(kind: Kind) -> Any:
                 if adaptive:
                     if adam and team.rank == 0:
                         T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
-                    if rprop and team.rank == 0:
-                        T[planes + LAST_OBJECTIVE, t] = last
                     barrier(team)
                     now = mean_error(layers, loss, as_it_is, team, D, weighted, rowed, m, t, present)
                     adapt(net, team, T, t, at, n, slots, objective(steps, net, n, now))
                     if adam:
                         first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
-                    if rprop:
-                        last = T[planes + LAST_OBJECTIVE, t]
                     if nesterov:
                         look_ahead(steps, net, team, T, t, at.slots, n)
                 if left <= zero:
@@ -583,14 +583,12 @@ def train_kernel(kind: Kind) -> Any:
             copy_out(team, T, t, at.final, p, n)
         if team.rank == 0:
             T[planes + TOTAL, t], T[planes + CARRY, t] = total, carry
-            if not standard:
+            if counted:
                 T[planes + IN_BLOCK, t] = like(zero, in_block)
             if several:
                 T[planes + BLOCKS, t] = like(zero, blocks)
             if adam:
                 T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
-            if rprop:
-                T[planes + LAST_OBJECTIVE, t] = last
             T[planes + ENDED, t] = like(zero, ended)
             if flags > 0:
                 T[planes + ALIVE, t], T[planes + REASON, t] = zero, like(zero, flags)
