@@ -1,6 +1,7 @@
 """Fixtures and settings that all tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("bpjit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("bpjit")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # In a job started with & or nohup: tests that press Ctrl-C would train until memory is full.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 XOR_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 XOR_Y = np.array([[0], [1], [1], [0]], float)

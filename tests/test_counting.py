@@ -43,8 +43,12 @@ def bench_of(nets, X, Y, **settings):
 # --- Samples.
 
 
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
-@pytest.mark.parametrize("updates", ["accumulated", 7, 8, 9])
+SETTINGS = [("accumulated", "sgd"), (9, "adam"), ("accumulated", "adam"), (7, "sgd"), (8, "adam"), (9, "sgd")]
+
+
+@pytest.mark.parametrize(
+    ("updates", "rule"), [*SETTINGS[:2], *(pytest.param(*setting, marks=pytest.mark.slow) for setting in SETTINGS[2:])]
+)
 def test_blocks_of_a_batch_make_the_same_updates(updates, rule, monkeypatch):
     """Batches of less than two blocks, of exactly two, of more; samples absent at either end; orders of one's own."""
     monkeypatch.setattr(packs, "block_of", lambda dtype: 4)

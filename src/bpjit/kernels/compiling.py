@@ -126,6 +126,8 @@ class _Task:
         """What came out, once the work has ended."""
         if self.thread is not None:
             self.thread.join()  # it ends: who forks now is alone
+            with _starting:  # and stacks are again of the size they were
+                pass
         (good, result), self.outcome = self.outcome, (False, None)
         if good:
             return result
