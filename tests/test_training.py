@@ -516,6 +516,7 @@ def test_ctrl_c_gives_what_was_learnt():
 
 def test_ctrl_c_ends_a_loop_of_short_trainings():
     """Also where a condition ends the training that was hit: no press is lost."""
+    bp_train(start(), X, Y, stop=1)  # compiled
     for delay in np.linspace(0.01, 0.03, 8):
         press_ctrl_c_after(delay)
         begun = time.perf_counter()
