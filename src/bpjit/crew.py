@@ -105,8 +105,8 @@ class Share:
     ) -> None:
         """Do all jobs; ``look`` is called now and then meanwhile. What a job raises is raised here.
 
-        One thread is the caller's. Where fewer than ``threads`` can be started, that raises RuntimeError if they
-        ``must``. When this returns or raises, all threads have ended, or are about to.
+        The caller waits, or, where there is no other thread, works itself. Where fewer than ``threads`` can be started,
+        that raises RuntimeError if they ``must``. When this returns or raises, all have ended, or are about to.
         """
         queue, started = deque(jobs), list[threading.Thread]()
         try:

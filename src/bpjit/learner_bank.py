@@ -16,7 +16,8 @@ from .arguments import describe, refuse_masked
 from .crew import Access, as_threads, ask_for_help
 from .evaluation import as_samples
 from .files import damaged, read, write
-from .kernels.bank import COUNTERS, LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
+from .kernels.bank import LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
+from .kernels.team import make_team
 from .network import Network
 from .networks import Networks, same_kind
 from .online_learner import OnlineLearner
@@ -429,16 +430,16 @@ class LearnerBank:
         desks = [self._desk() for _ in range(threads)]
         records = np.empty((threads, min(m, size)), np.int64)
         for first in range(0, m, size):
-            counters, of_call = np.zeros(COUNTERS, np.int64), (rows, *arrays)
+            team, of_call = make_team(), (rows, *arrays)
             if m > size:
                 of_call = tuple(array[first : first + size] for array in of_call)
             presence = threading.Lock()
             with presence:
                 if threads > 1:
                     helpers = zip(desks[1:], records[1:], strict=True)
-                    jobs = [partial(kernel, desk, counters, parts, False, mine, *of_call) for desk, mine in helpers]
+                    jobs = [partial(kernel, desk, team, parts, False, mine, *of_call) for desk, mine in helpers]
                     ask_for_help(presence, jobs)
-                kernel(desks[0], counters, parts, True, records[0], *of_call)
+                kernel(desks[0], team, parts, True, records[0], *of_call)
         self._desks += desks
 
     def _desk(self) -> Desk:

@@ -26,12 +26,11 @@ from .jit import inline, kernel
 from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, P, S, learn_one, places_of, predict_one
 from .packed import aligned_zeros
 from .simd import item, pointer, put
-from .team import PATIENCE, SPINS, add, give_way, read, write
+from .team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more
 
 AHEAD = 4  # records from the fetching of a row to its use
 LINE = 64  # bytes of a cache line
-BEGUN, TAKEN, DONE = 0, 8, 16  # places among the counters of a block, in cache lines of their own
-COUNTERS = 24
+TAKEN, DONE = PRESENT, ARRIVED  # parts of a block: whose number comes next, and how many are done
 
 
 class Desk(NamedTuple):
@@ -125,32 +124,24 @@ def choose(rows: np.ndarray, part: int, parts: int, records: np.ndarray) -> int:
 
 
 @inline
-def begin(counters: np.ndarray, lead: bool) -> bool:
+def begin(team: np.ndarray, lead: bool) -> bool:
     """The thread that leads begins; the others see whether it has, and wait for it for some spins."""
-    spins = 0
     if lead:
-        write(counters, BEGUN, 1)
-    while spins < PATIENCE and read(counters, BEGUN) == 0:
-        spins += 1
-        if spins > SPINS:
-            give_way()
-    return read(counters, BEGUN) == 1
+        open_team(team)
+    return wait_for_more(team, NOT_OPEN, PATIENCE) != NOT_OPEN
 
 
 @inline
-def finish(counters: np.ndarray, parts: int, lead: bool) -> None:
-    """The thread that leads waits until all parts are done."""
-    spins = 0
-    while lead and read(counters, DONE) < parts:
-        spins += 1
-        if spins > SPINS:
-            give_way()
+def finish(team: np.ndarray, parts: int, lead: bool) -> None:
+    """The thread that leads waits until all parts are done, its own among them."""
+    if lead:
+        gather_all(team, parts + 1)
 
 
 @kernel
 def predict_records(
     desk: Desk,
-    counters: np.ndarray,
+    team: np.ndarray,
     parts: int,
     lead: bool,
     records: np.ndarray,
@@ -160,9 +151,9 @@ def predict_records(
 ) -> bool:
     """ŷ of the learners of ``rows`` for each record. Writes y_hat. False in a helper whose leader has not begun."""
     d, l = X.shape[1], y_hat.shape[1]
-    if not begin(counters, lead):
+    if not begin(team, lead):
         return False
-    part = add(counters, TAKEN, 1)
+    part = add(team, TAKEN, 1)
     while part < parts:
         count = choose(rows, part, parts, records)
         for index in range(count):
@@ -172,9 +163,9 @@ def predict_records(
             k = item(records, index)
             take(desk, item(rows, k))
             predict_one(desk.data, pointer(X, k * d), pointer(y_hat, k * l))
-        add(counters, DONE, 1)
-        part = add(counters, TAKEN, 1)
-    finish(counters, parts, lead)
+        add(team, DONE, 1)
+        part = add(team, TAKEN, 1)
+    finish(team, parts, lead)
     return True
 
 
@@ -183,7 +174,7 @@ def _make_learn_records(code: int) -> Any:
 
     def learn_records(
         desk: Desk,
-        counters: np.ndarray,
+        team: np.ndarray,
         parts: int,
         lead: bool,
         records: np.ndarray,
@@ -195,9 +186,9 @@ def _make_learn_records(code: int) -> Any:
         """One update of the learner of ``rows`` for each record, as ``learn_one``. Writes E_k from before it, or NaN
         where nothing was learnt. False in a helper whose leader has not begun."""
         d, l = X.shape[1], Y.shape[1]
-        if not begin(counters, lead):
+        if not begin(team, lead):
             return False
-        part = add(counters, TAKEN, 1)
+        part = add(team, TAKEN, 1)
         while part < parts:
             count = choose(rows, part, parts, records)
             for index in range(count):
@@ -207,9 +198,9 @@ def _make_learn_records(code: int) -> Any:
                 k = item(records, index)
                 take(desk, item(rows, k))
                 put(E, k, learn_one(kind, desk.data, pointer(X, k * d), pointer(Y, k * l)))
-            add(counters, DONE, 1)
-            part = add(counters, TAKEN, 1)
-        finish(counters, parts, lead)
+            add(team, DONE, 1)
+            part = add(team, TAKEN, 1)
+        finish(team, parts, lead)
         return True
 
     return kernel(learn_records, f"learn_records{code}")
