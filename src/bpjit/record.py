@@ -59,22 +59,29 @@ class Record:
             return
         numbers = self.recorded[:count]
         kept = self._kept(numbers, end)
-        while np.count_nonzero(kept) > self.limit:
+        while len(kept) > self.limit:
             self._level += 1
             kept = self._kept(numbers, end)
         self._thinned = numbers[kept]
         rest = self._columns[:, count : self._length].copy()
         length = len(self._thinned)
-        self._columns[:, :length] = self._columns[:, :count][:, kept]
+        self._columns[:, :length] = self._columns.take(kept, axis=1)
         self._length = self._reached = length + rest.shape[1]
         self._columns[:, length : self._length] = rest
 
     def _kept(self, numbers: np.ndarray, end: int) -> np.ndarray:
+        """Which of these epochs, in order from epoch 0 on, stay at the present level."""
         stride, validated = 1 << self._level, self.every
         while validated < stride:
             validated *= 2
         completed = numbers + 1
-        return (completed % stride == 0) | (completed % validated == 0) | (numbers == 0) | (completed == end)
+        keep = completed & (stride - 1) == 0
+        if validated != stride:
+            keep |= completed % validated == 0
+        if len(numbers) > 0:
+            keep[0] = True  # epoch 0
+            keep[-1] = True
+        return np.flatnonzero(keep)
 
     def _make_room(self, count: int) -> None:
         """For so many epochs more, and for some: what it costs must be small beside the epochs that come."""
