@@ -121,16 +121,28 @@ def weights_of_mean_one(
     weight, beside the largest, is 0 or too small for the network's dtype. With a ``class_weight`` the class of each
     sample is in ``labels``, one of l."""
     c = as_weights(name, weights, m).copy()
-    present = c > 0
     if labels is not None:
-        c[present] *= class_weights("class_weight", class_weight, labels[present], l)
-        present = c > 0
-        if not present.any():
-            raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
-    c /= c.max()
-    present = c >= np.finfo(dtype).tiny
-    c[~present] = 0.0
-    return c / c[present].mean(), present
+        weigh_classes(c, class_weight, labels, l)
+    table, present = rows_of_mean_one(c.reshape(1, m), dtype)
+    return table[0], present[0]
+
+
+def weigh_classes(c: np.ndarray, class_weight: Any, labels: np.ndarray, l: int) -> None:
+    """Multiply weights of samples by those of their classes. Writes c."""
+    present = c > 0
+    c[present] *= class_weights("class_weight", class_weight, labels[present], l)
+    if not (c > 0).any():
+        raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
+
+
+@quiet
+def rows_of_mean_one(table: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """As ``weights_of_mean_one``, for each row. Writes table."""
+    table /= table.max(1, keepdims=True)
+    present = table >= np.finfo(dtype).tiny
+    table[~present] = 0.0
+    means = [row[here].mean() for row, here in zip(table, present, strict=True)]
+    return table / np.array(means)[:, None], present
 
 
 def no_samples(D: Samples) -> Samples:

@@ -9,8 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import MOST, as_array, as_integer, as_real, as_seed, beyond, check_held, describe, refuse_masked
-from .evaluation import as_lam, as_loss, as_network, as_samples, class_numbers, weights_of_mean_one
+from .arguments import (
+    MOST,
+    as_array,
+    as_integer,
+    as_real,
+    as_seed,
+    as_weights,
+    beyond,
+    check_held,
+    describe,
+    refuse_masked,
+)
+from .evaluation import (
+    as_lam,
+    as_loss,
+    as_network,
+    as_samples,
+    class_numbers,
+    rows_of_mean_one,
+    weigh_classes,
+    weights_of_mean_one,
+)
 from .kernels.online import Samples
 from .network import Network
 from .networks import Networks, same_kind
@@ -402,13 +422,16 @@ class Given:
         table = as_array(names[2], weights, np.dtype(np.float64), expected)
         if table.shape != (self.count, len(D.X)):
             raise ValueError(f"{names[2]}: expected {expected}, got shape {table.shape}")
-        labels = None if class_weight is None else class_numbers(net._targets(names[1], Y, len(D.X)))
-        c = np.empty((len(members), len(D.X)), net.dtype)
-        for place, member in enumerate(members):
-            with concerning(int(member)):
-                c[place], _ = weights_of_mean_one(
-                    names[2], table[member], len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
-                )
+        table = table[members]
+        if wrong := np.flatnonzero((table < 0).any(1) | ~(table > 0).any(1)).tolist():
+            with concerning(int(members[wrong[0]])):
+                as_weights(names[2], table[wrong[0]], len(D.X))
+        if class_weight is not None:
+            labels = class_numbers(net._targets(names[1], Y, len(D.X)))
+            for member, row in zip(members, table, strict=True):
+                with concerning(int(member)):
+                    weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
+        c = rows_of_mean_one(table, net.dtype)[0].astype(net.dtype)
         return Data(D.X, D.Y, c, None, D.numbers)
 
 
