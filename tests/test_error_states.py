@@ -48,7 +48,8 @@ def work(brief):
             for inputs in (X, 1e30 * X, X[0]):
                 found += [wild.predict(inputs), both.predict(inputs), net.classify(inputs)]
             found += [both.mean(X), both.vote(X)]
-            for start in (net, wild):
+            beyond = net.with_parameters(net.parameters * np.float32(1e30))  # its squared error overflows float32
+            for start in (net, wild, beyond):
                 found += [bpjit.error(start, X, labels, lam=0.5), bpjit.gradient(start, X, labels)]
                 found += [bpjit.jacobian(start, X), bpjit.jacobian(start, X, by="inputs")]
             if READABLE:
