@@ -259,9 +259,9 @@ def by_jax(problem: Problem) -> Run | None:
 
 def peak(dtype: str) -> float:
     """Multiply-adds a second that the device can do."""
-    from bpjit.kernels import cuda
+    from bpjit.kernels.cuda import door
 
-    return CORES[dtype] * cuda.cycles_a_second()
+    return CORES[dtype] * door.cycles_a_second()
 
 
 def measure(name: str, work: Workload, dtype: str, options: argparse.Namespace) -> None:

@@ -121,7 +121,7 @@ def script(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gradient_descent.py", description=__doc__, formatter_class=Help)
-    rules = [rule.name for rule in bpjit.rules.RULES.values()]
+    rules = [rule.name for rule in bpjit.settings.rules.RULES.values()]
     parser.add_argument("--rule", choices=rules, default="sgd", help="what turns a gradient into a step")
     parser.add_argument("--eta", type=positive, help="learning rate (one that suits the rule; rmsprop hovers at any)")
     parser.add_argument("--steps", type=whole, default=5000, help="at most, of each descent")

@@ -16,8 +16,8 @@ import numpy as np
 
 import bpjit
 from bpjit import unit
+from bpjit.common.tables import text_table
 from bpjit.plot.canvas import new_figure
-from bpjit.text_table import text_table
 from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table
 
 CORNERS = np.array(unit.CORNERS, float)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import bpjit
+from bpjit.common.tables import text_table
 from bpjit.plot.canvas import new_figure
-from bpjit.text_table import text_table
 
 
 class BadInput(ValueError):

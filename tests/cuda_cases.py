@@ -12,7 +12,7 @@ import numpy as np
 
 import bpjit
 import cases
-from bpjit.kernels import packs
+from bpjit.kernels import plane_numbers
 
 X = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32).astype(np.float64)
 Y = np.random.default_rng(1).uniform(0.1, 0.9, size=(9, 2)).astype(np.float32).astype(np.float64)
@@ -119,9 +119,9 @@ def training() -> Iterator[tuple[str, Work]]:
     def already_there(target: str) -> dict[str, np.ndarray]:
         data: tuple = (X, Y)
         if target == "cuda":
-            from bpjit.kernels import cuda
+            from bpjit.kernels.cuda import door
 
-            data = tuple(cuda.to_device(array) for array in data)
+            data = tuple(door.to_device(array) for array in data)
         fit = bpjit.train(net, *data, target=target, updates=4, stop=2)
         y_hat = fit.network.predict(data[0], target=target)
         fits = bpjit.train_many(bpjit.Networks.of([net, net]), *data, target=target, threads=1, stop=1)
@@ -174,14 +174,14 @@ def many() -> Iterator[tuple[str, Work]]:
     def blocks_of_samples(target: str) -> dict[str, np.ndarray]:
         several = bpjit.Networks.random((2, 2, 1), 3, seed=0, dtype="float32")
         large = bpjit.Networks.random((3, 30, 2), 2, "tanh", "softmax", seed=1, dtype="float32")
-        before, packs.BLOCK = packs.BLOCK, 2  # as if batches were large
+        before, plane_numbers.BLOCK = plane_numbers.BLOCK, 2  # as if batches were large
         try:
             how = {"target": target, "threads": 1, "stop": 2}
             whole = bpjit.train_many(several, x, y, updates="accumulated", sample_weight=shares, eta=5.0, **how)
             three = bpjit.train_many(several, *own, updates=3, rule="momentum", seed=[1, 2, 3], eta=0.5, **how)
             block = bpjit.train_many(large, X, LABELS, updates=5, eta=0.5, **how)
         finally:
-            packs.BLOCK = before
+            plane_numbers.BLOCK = before
         runs = {"whole": whole, "three": three, "block": block}
         found = {f"{name} {key}": array for name, fits in runs.items() for key, array in of_fits(fits).items()}
         return found | {"parameters": found["whole parameters"]}

@@ -325,7 +325,7 @@ CASES = "learn", "predict", "train", "bank", "train_many", "graph"
 SIGNALS = """
 import signal, sys, threading, time
 from test_compiling import Case, Interrupted, interrupt
-from bpjit.kernels import learner
+from bpjit.kernels.one import learner
 
 case, every, most = Case(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 signal.signal(signal.SIGALRM, interrupt)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bpjit.console import ctrl_c, share_ctrl_c
+from bpjit.common.console import ctrl_c, share_ctrl_c
 
 
 class Timeout(Exception):
@@ -146,7 +146,7 @@ import _thread, sys, time
 done = []
 def work():
     try:
-        from bpjit.console import ctrl_c
+        from bpjit.common.console import ctrl_c
         with ctrl_c() as pressed:
             done.append(str(pressed.is_set()))
     except BaseException as error:

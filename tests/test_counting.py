@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from bpjit.many.train_many.train_many import _gather
 
 import bpjit
 from bpjit import EarlyStopping, MaxEpochs, NoImprovement, TimeLimit
-from bpjit.bench import Bench, Results
-from bpjit.groups import Given
-from bpjit.kernels import lane_epochs, packs
-from bpjit.many import _gather
+from bpjit.kernels import plane_numbers
+from bpjit.kernels.lanes import packs
+from bpjit.kernels.orders import shared_orders
+from bpjit.many.groups import Given
+from bpjit.many.many_session import ManySession, Results
 from test_many import XOR, check, data
 
 NAMES = "eta", "loss", "lam", "stop", "max_epochs", "target_error", "validation"
@@ -37,7 +39,7 @@ def bench_of(nets, X, Y, **settings):
     """Networks of one group at their start, and the place for what becomes of them."""
     (group,) = groups_of(nets, X, Y, **settings)
     results = Results(group)
-    return Bench(group, np.arange(len(group)), results), results
+    return ManySession(group, np.arange(len(group)), results), results
 
 
 # --- Samples.
@@ -121,7 +123,7 @@ def test_patience_beyond_what_float32_counts(dtype, every):
     stop = [EarlyStopping(patience, every=every), MaxEpochs(1 << 40)]
     bench, results = bench_of(nets, *XOR, stop=stop, validation=XOR, eta=1e-9)
     bench.epoch, results.best_epochs[:] = begun, last
-    bench._set(bench.state, packs.BEST, np.zeros(3))
+    bench._set(bench.state, plane_numbers.BEST, np.zeros(3))
     bench.run(lambda: None, lambda stopped: None)
     assert list(results.stopped_by) == ["EarlyStopping"] * 3
     assert results.epochs.tolist() == (-(-(last + patience) // every) * every).tolist()
@@ -135,7 +137,7 @@ def test_epochs_without_improvement_beyond_what_float32_counts(dtype):
     nets = bpjit.Networks.random((2, 2, 1), 3, dtype=dtype)
     bench, results = bench_of(nets, *XOR, stop=[NoImprovement(patience), MaxEpochs(1 << 40)])
     bench.epoch, results.least_epochs[:] = begun, last
-    bench._set(bench.state, packs.LEAST, np.zeros(3))
+    bench._set(bench.state, plane_numbers.LEAST, np.zeros(3))
     bench.run(lambda: None, lambda stopped: None)
     assert list(results.stopped_by) == ["NoImprovement"] * 3
     assert results.epochs.tolist() == (last + patience).tolist()
@@ -284,5 +286,5 @@ def test_a_weight_counts_or_not_alike_in_train_and_train_many(dtype, size):
 
 
 def test_orders_of_one_network_are_those_it_trains_with():
-    orders = [lane_epochs.shared_orders(np.uint64(key), 3, 1, np.arange(9, dtype=np.uint64))[0] for key in (1, 2)]
+    orders = [shared_orders(np.uint64(key), 3, 1, np.arange(9, dtype=np.uint64))[0] for key in (1, 2)]
     assert sorted(orders[0]) == list(range(9)) != list(orders[1])

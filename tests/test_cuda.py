@@ -116,11 +116,11 @@ def test_gpu_trains_many_networks(count):
 
 @pytest.mark.parametrize("kind", [pytest.param("train", marks=on_gpu)])
 def test_gpu_takes_arrays_that_lie_there(kind):
-    from bpjit.kernels import cuda
+    from bpjit.kernels.cuda import door
 
     X, Y = np.random.default_rng(0).normal(size=(50, 3)), np.random.default_rng(1).uniform(size=(50, 2))
     net = bpjit.Network.random((3, 4, 2), seed=0)
-    there = cuda.to_device(X), cuda.to_device(Y)
+    there = door.to_device(X), door.to_device(Y)
     fit = bpjit.train(net, *there, updates=10, stop=3)
     assert fit.target == "cuda"
     assert fit.network == bpjit.train(net, X, Y, updates=10, stop=3, target="cuda").network
@@ -130,16 +130,16 @@ def test_gpu_takes_arrays_that_lie_there(kind):
     bad = X.copy()
     bad[7, 1] = np.nan
     with pytest.raises(ValueError, match="X: expected finite numbers"):
-        bpjit.train(net, cuda.to_device(bad), there[1], stop=1)
+        bpjit.train(net, door.to_device(bad), there[1], stop=1)
     with pytest.raises(ValueError, match="target: the data lie on a GPU"):
         bpjit.train(net, *there, stop=1, target="cpu")
 
 
 @pytest.mark.parametrize("networks", [pytest.param(1 << 34, marks=on_gpu)])
 def test_gpu_with_too_little_memory_says_so_and_goes_on(networks):
-    from bpjit.kernels import cuda
+    from bpjit.kernels.cuda import door
 
-    with pytest.raises(MemoryError, match="too little memory"), cuda.in_our_words():
-        cuda.empty((networks, 100), np.float64)
+    with pytest.raises(MemoryError, match="too little memory"), door.in_our_words():
+        door.empty((networks, 100), np.float64)
     net = bpjit.Network.random((2, 3, 1))
     assert bpjit.train(net, [[0.0, 1.0]], [1.0], stop=2, target="cuda").epochs == 2

@@ -87,7 +87,7 @@ def arrays(dtype, *kinds):
 
 
 def many_kind(sizes, rule, dtype, **more):
-    from bpjit.kernels import cuda_many
+    from bpjit.kernels.cuda import many
 
     settings = {
         "loss": 0,
@@ -101,10 +101,10 @@ def many_kind(sizes, rule, dtype, **more):
         "weighted": (False, False),
         "rowed": (False, False),
         "own": False,
-        "threads": cuda_many.team_size(sizes),
+        "threads": many.team_size(sizes),
     }
     activations = ("sigmoid",) * (len(sizes) - 2) + (("softmax",) if sizes[-1] > 1 else ("sigmoid",))
-    return cuda_many.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
+    return many.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
 
 
 def many_signature(kind):
@@ -152,11 +152,11 @@ MANY = [
     [(*kind, GENERATIONS[1]) for kind in MANY] + [(*kind, GENERATIONS[0]) for kind in MANY[1::3]],
 )
 def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation, tmp_path):
-    from bpjit.kernels import cuda_many
+    from bpjit.kernels.cuda import many
 
     kind = many_kind(sizes, rule, dtype, **more)
-    threads = cuda_many.launch_for(1, kind.threads).threads
-    code = Code(cuda_many.train_kernel(kind), many_signature(kind), generation, threads, tmp_path)
+    threads = many.launch_for(1, kind.threads).threads
+    code = Code(many.train_kernel(kind), many_signature(kind), generation, threads, tmp_path)
     assert dtype == "float64" or ".f64" not in code.ptx
     assert not code.calls  # all is inlined
     assert code.registers * threads <= REGISTERS
@@ -169,14 +169,14 @@ def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation,
 def test_kernels_that_predict(sizes, tmp_path):
     from numba import types
 
-    from bpjit.kernels import cuda_many
+    from bpjit.kernels.cuda import many
 
     kind = many_kind(sizes, None, "float32")
     t = "C" if kind.threads == 1 else "F"
     before = arrays("float32", f"f{t}2", "fC2", "fC2", f"f{t}2", f"u{t}2")
     signature = (*before, types.int64, *arrays("float32", "fC1", "fC1", "fC3"))
-    threads = cuda_many.launch_for(1, kind.threads).threads
-    code = Code(cuda_many.visit_kernel(kind), signature, (9, 0), threads, tmp_path)
+    threads = many.launch_for(1, kind.threads).threads
+    code = Code(many.visit_kernel(kind), signature, (9, 0), threads, tmp_path)
     assert ".f64" not in code.ptx
     assert code.spilled == 0
     assert code.registers * threads <= REGISTERS
@@ -197,17 +197,17 @@ BATCHES = [
 def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_path):
     from numba import types
 
-    from bpjit.kernels import cuda_batch
+    from bpjit.kernels.cuda import batch
 
     activations = ("sigmoid",) * (len(sizes) - 2) + ("softmax",)
-    kind = cuda_batch.Kind(sizes, activations, 3, dtype, rule, rule == "rprop", False, wide, shares)
+    kind = batch.Kind(sizes, activations, 3, dtype, rule, rule == "rprop", False, wide, shares)
     vectors, matrix, order = ("fC1",) * 4, "fC2", ("uC2", "uC1")
     sets = (matrix, matrix, "fC1") * 2
     room = ("fC3", *(matrix,) * 4, "fC1", matrix)
     kinds = *vectors[:2], matrix, *vectors[:3], *sets, *order, "fC1", *room, *vectors[:3]
     integers = [types.UniTuple(types.int64, length) for length in (5, 2, 2)]
-    threads = cuda_batch.THREADS
-    train = cuda_batch.train_kernel(kind)
+    threads = batch.THREADS
+    train = batch.train_kernel(kind)
     code = Code(train, (*arrays(dtype, *kinds), *integers), generation, threads, tmp_path)
     assert dtype == "float64" or ".f64" not in code.ptx
     assert all("cudaCG" in name for name in code.calls)  # the meeting of all blocks
@@ -221,7 +221,7 @@ def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_pa
         (p, X, Y, c, order, integer, integer, products, z, b, slope, g, E, y_hat, types.boolean),
         (p, X, p, X, order, integer, integer, b, g, y_hat, types.boolean),
     )
-    for kernel, signature in zip(cuda_batch.stage_kernels(kind), stages, strict=True):
+    for kernel, signature in zip(batch.stage_kernels(kind), stages, strict=True):
         code = Code(kernel, signature, generation, threads, tmp_path)
         assert dtype == "float64" or ".f64" not in code.ptx
         assert code.spilled == 0
@@ -233,14 +233,14 @@ def test_products_read_four_numbers_at_once(tmp_path):
     """The inner loop of batches: 16 sums from 2 reads of shared memory."""
     from numba import types
 
-    from bpjit.kernels import cuda_batch
+    from bpjit.kernels.cuda import batch
 
-    kind = cuda_batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", "sgd", False, False, 4, False)
-    kernel = cuda_batch.stage_kernels(kind)[0]
+    kind = batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", "sgd", False, False, 4, False)
+    kernel = batch.stage_kernels(kind)[0]
     p, X, order, products = arrays("float32", "fC1", "fC2", "uC1", "fC3")
     signature = (p, X, order, types.int64, types.int64, products)
-    ptx = Code(kernel, signature, (9, 0), cuda_batch.THREADS, tmp_path).ptx
+    ptx = Code(kernel, signature, (9, 0), batch.THREADS, tmp_path).ptx
     fused = len(re.findall(r"fma\.rn\.ftz\.f32", ptx))
-    assert fused >= 16 * cuda_batch.DEEP
+    assert fused >= 16 * batch.DEEP
     assert len(re.findall(r"ld\.shared\.v4\.f32", ptx)) == fused // 8
     assert np.dtype(kind.dtype).itemsize == 4

@@ -22,10 +22,12 @@ from numba import float32, float64, int64, types
 from numba.core import config
 
 import bpjit
-from bpjit.kernels import disk_cache, lanes, packed
+from bpjit.kernels import disk_cache
 from bpjit.kernels.compiling import Kernel
 from bpjit.kernels.disk_cache import DAY, read, write
 from bpjit.kernels.jit import kernel
+from bpjit.kernels.lanes import lines
+from bpjit.kernels.one import padded
 
 PACKAGE = Path(bpjit.__file__).parent
 
@@ -158,7 +160,7 @@ def test_the_key_says_all_that_decides_about_machine_code(monkeypatch):
 
 
 def test_records_of_one_short_name_are_two_in_keys():
-    kinds = [types.NamedTuple((int64,), module.Net) for module in (lanes, packed)]
+    kinds = [types.NamedTuple((int64,), module.Net) for module in (lines, padded)]
     assert str(kinds[0]) == str(kinds[1])
     nested = [types.Tuple((types.UniTuple(kind, 2), int64)) for kind in kinds]
     assert disk_cache.spelled(nested[0]) != disk_cache.spelled(nested[1])
@@ -252,7 +254,9 @@ def test_nothing_is_kept_where_there_are_no_sources(tmp_path):
     with zipfile.ZipFile(tmp_path / "bpjit.zip", "w") as archive:
         for path in PACKAGE.rglob("*.py"):
             archive.write(path, path.relative_to(PACKAGE.parent))
-    program = "import bpjit; from bpjit.kernels import blocks; print(bpjit.__file__, blocks.evaluate.stats.cache_path)"
+    program = (
+        "import bpjit; from bpjit.kernels.one import batches; print(bpjit.__file__, batches.evaluate.stats.cache_path)"
+    )
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "bpjit.zip"), "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     file, path = done.stdout.split()
@@ -340,11 +344,11 @@ TRAIN = """
 import sys
 import numpy as np
 import bpjit
-from bpjit.kernels import blocks
+from bpjit.kernels.one import batches
 from test_disk_cache import trained
 
 parameters = trained(float(sys.argv[2]))
-stats = blocks.train_block.stats
+stats = batches.train_block.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), parameters)
 """
 

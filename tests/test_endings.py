@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import learner_bank
-from bpjit.crew import Access, Share, ask_for_help
+from bpjit.learners import learner_bank
+from bpjit.training.crew import Access, Share, ask_for_help
 
 posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.kernels.machine import READABLE
+from bpjit.kernels.drivers import READABLE
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 

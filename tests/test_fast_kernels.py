@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.kernels import batch, machine, packed, team
-from bpjit.session import Session
+from bpjit.kernels import drivers, team
+from bpjit.kernels.one import padded
+from bpjit.kernels.state import POSITION
+from bpjit.training.session import Session
 from cases import LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
 PAIRS = covering_array()
@@ -20,7 +22,7 @@ def readable(monkeypatch):
     """Let ``train`` use the readable kernels."""
 
     def switch():
-        monkeypatch.setattr("bpjit.training.Session", functools.partial(Session, readable=True))
+        monkeypatch.setattr("bpjit.training.train.Session", functools.partial(Session, readable=True))
 
     return switch
 
@@ -103,7 +105,7 @@ def test_tiny_networks(output, loss, dtype):
         settings = {"loss": loss, "eta": 0.01, "stop": 1, "sample_weight": np.arange(300) % 4}
         fast = bpjit.train(net, X, Y, **settings)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bpjit.training.Session", functools.partial(Session, readable=True))
+            patch.setattr("bpjit.training.train.Session", functools.partial(Session, readable=True))
             slow = bpjit.train(net, X, Y, **settings)
         assert distance(fast.network.parameters, slow.network.parameters.astype(np.float64)) <= TOLERANCE[dtype]
         assert distance(fast.network.parameters, net.parameters.astype(np.float64)) > 1e-3
@@ -114,17 +116,17 @@ def test_bits_of_tiny_networks_do_not_depend_on_how_the_work_is_cut(monkeypatch)
     net = bpjit.Network.random((3, 5, 1), seed=1)
     X, Y = digits(20_000, 3, 1, "float64")
     whole = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
-    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-    monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
     ends = []
 
     class Watched(Session):
         def _call_kernel(self, until):
             found = super()._call_kernel(until)
-            ends.append(int(self.memory.counters[batch.POSITION]))
+            ends.append(int(self.memory.counters[POSITION]))
             return found
 
-    monkeypatch.setattr("bpjit.training.Session", Watched)
+    monkeypatch.setattr("bpjit.training.train.Session", Watched)
     pieces = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
     assert ends == 2 * [4096, 8192, 12288, 16384, 0]
     assert pieces.network == whole.network
@@ -137,15 +139,15 @@ def test_inputs_that_are_mostly_zero(sizes, dtype, readable):
     X, Y = digits(90, sizes[0], sizes[-1], dtype)
     X[np.random.default_rng(1).random(X.shape) < 0.8] = 0
     X[5] = 0
-    assert machine.is_sparse(X)
+    assert drivers.is_sparse(X)
     settings = {"eta": 0.05, "stop": 5, "validation": (X[:20], Y[:20])}
     fast = bpjit.train(net, X, Y, **settings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-        patch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
         assert bpjit.train(net, X, Y, **settings).network == fast.network
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machine, "is_sparse", lambda X: False)
+        patch.setattr(drivers, "is_sparse", lambda X: False)
         dense = bpjit.train(net, X, Y, **settings)
     readable()
     slow = bpjit.train(net, X, Y, **settings)
@@ -174,8 +176,8 @@ def test_bits_do_not_depend_on_how_the_work_is_cut(updates, rule, monkeypatch):
     X, Y = digits(777, 9, 4, "float32")
     settings = {"updates": updates, "rule": rule, "eta": 0.01, "stop": 4, "validation": (X[:150], Y[:150])}
     whole = bpjit.train(net, X, Y, **settings)
-    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-    monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
     calls = []
 
     class Watched(Session):
@@ -183,7 +185,7 @@ def test_bits_do_not_depend_on_how_the_work_is_cut(updates, rule, monkeypatch):
             calls.append(until)
             return super()._call_kernel(until)
 
-    monkeypatch.setattr("bpjit.training.Session", Watched)
+    monkeypatch.setattr("bpjit.training.train.Session", Watched)
     pieces = bpjit.train(net, X, Y, **settings)
     assert len(calls) > 20
     assert pieces.network == whole.network
@@ -216,7 +218,7 @@ def test_threads_do_share_the_work(monkeypatch):
         teams.append(team.make_team())
         return teams[-1]
 
-    monkeypatch.setattr("bpjit.session.make_team", watched)
+    monkeypatch.setattr("bpjit.training.session.make_team", watched)
     net = bpjit.Network.random((31, 64, 5), output="softmax", seed=1)
     X, Y = digits(6000, 31, 5, "float64")
     bpjit.train(net, X, Y, updates=128, eta=0.01, stop=20, threads=2)
@@ -258,13 +260,13 @@ def test_one_sample_and_many_are_predicted_with_the_same_bits(sizes, dtype):
 @pytest.mark.parametrize("dtype", [np.dtype("float64"), np.dtype("float32")])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_every_parameter_has_a_place_of_its_own(sizes, dtype):
-    layers = packed.pack_layers(sizes, ("tanh",) * (len(sizes) - 1), dtype)
-    place = packed.places(layers, dtype)
+    layers = padded.pack_layers(sizes, ("tanh",) * (len(sizes) - 1), dtype)
+    place = padded.places(layers, dtype)
     n = bpjit.Network.random(sizes).parameters.size
     assert place.shape == (n,)
     assert len(set(place)) == n
-    assert 0 <= place.min() <= place.max() < packed.packed_size(layers)
-    work = packed.make_work(sizes, ("tanh",) * (len(sizes) - 1), dtype)
+    assert 0 <= place.min() <= place.max() < padded.packed_size(layers)
+    work = padded.make_work(sizes, ("tanh",) * (len(sizes) - 1), dtype)
     assert work.P.ctypes.data % 64 == 0
 
 
@@ -274,14 +276,14 @@ def test_padding_stays_zero():
     for updates in ("stochastic", 10, "accumulated"):
         for rule in ("sgd", "momentum", "adam", "adagrad"):
             made = []
-            original = machine.trainer
+            original = drivers.trainer
 
             def watched(*arguments, made=made, original=original, **named):
                 made.append(original(*arguments, **named))
                 return made[-1]
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(machine, "trainer", watched)
+                patch.setattr(drivers, "trainer", watched)
                 bpjit.train(net, X, Y, updates=updates, rule=rule, lam=0.999, stop=3)
             work = made[0][2]
             padding = np.ones(len(work.P), bool)

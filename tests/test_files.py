@@ -17,8 +17,11 @@ import pytest
 import safetensors.numpy
 
 import bpjit
-from bpjit import Network, Scale, files, learner_bank, network, networks
-from bpjit.scale import ARRAYS
+from bpjit import Network, Scale, network
+from bpjit.common import files
+from bpjit.learners import learner_bank
+from bpjit.networks import networks
+from bpjit.networks.scale import ARRAYS
 
 SCALE = Scale([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [0.5, 0.5], [2.0, 3.0])
 
@@ -334,7 +337,7 @@ def test_the_next_save_sweeps_away_what_a_kill_left_and_nothing_else(tmp_path):
     path = tmp_path / "net"
     code = f"""
 import os, signal
-from bpjit import files
+from bpjit.common import files
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 files.write_whole({str(path)!r}, b"half")
 """

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import reference
-from bpjit import formulas
 from bpjit.kernels import jit
+from bpjit.maths import formulas
 
 STEP = 1e-6
 POINTS = [-6.3, -2.5, -1.2, -0.4, -0.01, 0.02, 0.3, 1.7, 3.1, 5.9]

@@ -13,10 +13,10 @@ import bpjit
 PACKAGE = Path(bpjit.__file__).parent
 PROGRAM = """
 import numpy as np, bpjit
-from bpjit.kernels import blocks, tiny
+from bpjit.kernels.one import batches, tiny
 net = bpjit.Network.random((2, 3, 1), seed=0)
 fit = bpjit.train(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], stop=20)
-hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (tiny.TRAIN_BLOCKS[4], blocks.evaluate))
+hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (tiny.TRAIN_BLOCKS[4], batches.evaluate))
                 for kind in ("cache_hits", "cache_misses"))
 print(bpjit.__file__, hits, misses, repr(fit.error))
 """
@@ -58,28 +58,29 @@ def test_a_second_process_hits_the_cache_and_an_edit_never_runs_old_code(copy):
     assert first[:2] == (0, 2)
     assert copy.run() == (2, 0, first[2])
     # a formula that kernels import from another file
-    copy.edit("formulas.py", "y = one / (one + exp(-z))", "y = one / (one + exp(-z - z))")
+    copy.edit("maths/formulas.py", "y = one / (one + exp(-z))", "y = one / (one + exp(-z - z))")
     hits, misses, error = copy.run()
     assert (hits, misses) == (0, 2)
     assert error != first[2]
     assert copy.run() == (2, 0, error)
     # and back again: what was compiled then is right once more
-    copy.edit("formulas.py", "y = one / (one + exp(-z - z))", "y = one / (one + exp(-z))")
+    copy.edit("maths/formulas.py", "y = one / (one + exp(-z - z))", "y = one / (one + exp(-z))")
     assert copy.run()[2] == first[2]
     # any file counts, also one that kernels do not import
-    copy.edit("stopping.py", "DEFAULT_EPOCHS = 1000", "DEFAULT_EPOCHS = 1001")
+    copy.edit("settings/stopping.py", "DEFAULT_EPOCHS = 1000", "DEFAULT_EPOCHS = 1001")
     assert copy.run()[:2] == (0, 2)
 
 
 COMPILE = """
 import sys, bpjit
 from bpjit import compiled
-from bpjit.kernels import batch, blocks, stream
-from bpjit.kernels.learner import LEARN_KERNELS, predict_kernel
+from bpjit.kernels.one import batches, each_sample
+from bpjit.kernels.readable import batch
+from bpjit.kernels.one.learner import LEARN_KERNELS, predict_kernel
 net = bpjit.Network.random((5, 3, 3), output="softmax", dtype=sys.argv[1])
 settings = {"updates": "accumulated", "rule": "rprop"} if sys.argv[2] == "rprop" else {}
 bpjit.compile(net, learner=not settings, **settings)
-kernels = [blocks.train_block if settings else stream.train_block, blocks.evaluate, batch.jacobian]
+kernels = [batches.train_block if settings else each_sample.train_block, batches.evaluate, batch.jacobian]
 kernels += [] if settings else [compiled.learn, compiled.predict, compiled.slopes, LEARN_KERNELS[0], predict_kernel]
 before = [len(kernel.signatures) for kernel in kernels]
 other = bpjit.Network.random((4, 5, 6, 2), "tanh", "relu", dtype=sys.argv[1])

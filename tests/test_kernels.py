@@ -9,7 +9,8 @@ import pytest
 
 import bpjit
 import reference
-from bpjit.kernels import blocks, jit, stream, tiny
+from bpjit.kernels import jit
+from bpjit.kernels.one import batches, each_sample, tiny
 from cases import (
     DTYPES,
     FACTORS,
@@ -171,12 +172,12 @@ def single_precision_code(sizes, holder, name, monkeypatch, **settings):
     [
         ((3, 4, 2), tiny.TRAIN_BLOCKS, 4, "stochastic", "sgd", None),
         ((3, 11, 2), tiny.TRAIN_BLOCKS, 16, "stochastic", "sgd", None),
-        ((5, 4, 2), stream, "train_block", "stochastic", "sgd", None),
-        ((5, 4, 2), stream, "train_block", "stochastic", "adam", 0.99),
-        ((5, 4, 2), stream, "train_block", "stochastic", "nesterov", None),
-        ((5, 4, 2), blocks, "train_block", 3, "sgd", None),
-        ((5, 4, 2), blocks, "train_block", 3, "momentum", 0.99),
-        *(((5, 4, 2), blocks, "train_block", "accumulated", rule, None) for rule in bpjit.rules.RULES),
+        ((5, 4, 2), each_sample, "train_block", "stochastic", "sgd", None),
+        ((5, 4, 2), each_sample, "train_block", "stochastic", "adam", 0.99),
+        ((5, 4, 2), each_sample, "train_block", "stochastic", "nesterov", None),
+        ((5, 4, 2), batches, "train_block", 3, "sgd", None),
+        ((5, 4, 2), batches, "train_block", 3, "momentum", 0.99),
+        *(((5, 4, 2), batches, "train_block", "accumulated", rule, None) for rule in bpjit.settings.rules.RULES),
     ],
     ids=lambda value: str(value) if isinstance(value, (str, tuple, int, float)) else "",
 )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import learner_bank
-from bpjit.learner_bank import LearnerBank
+from bpjit.learners import learner_bank
+from bpjit.learners.learner_bank import LearnerBank
 
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 

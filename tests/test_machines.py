@@ -14,10 +14,10 @@ pytestmark = pytest.mark.skipif(
 RUN = """
 import functools, re, sys
 import numpy as np
-import bpjit, bpjit.training
-from bpjit.kernels import packed, stream
-from bpjit.session import Session
-assert packed.VECTOR_BYTES == int(sys.argv[1])
+import bpjit, bpjit.training.train
+from bpjit.kernels.one import each_sample, padded
+from bpjit.training.session import Session
+assert padded.VECTOR_BYTES == int(sys.argv[1])
 rng = np.random.default_rng(0)
 for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
     for sizes in ((2, 3, 1), (9, 21, 3), (40, 33, 18, 2)):
@@ -26,7 +26,7 @@ for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
         for settings in ({}, {"rule": "adam"}, {"updates": 16}, {"updates": "accumulated", "rule": "rprop"}):
             p = []
             for readable in (False, True):
-                bpjit.training.Session = functools.partial(Session, readable=readable)
+                bpjit.training.train.Session = functools.partial(Session, readable=readable)
                 p.append(bpjit.train(net, X, Y, stop=4, **settings).network.parameters.astype(np.float64))
             assert np.linalg.norm(p[0] - p[1]) <= tolerance * np.linalg.norm(p[1]), (dtype, sizes, settings)
             assert np.linalg.norm(p[0] - net.parameters) > 1e-4
@@ -38,7 +38,7 @@ for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
         learner = bpjit.OnlineLearner(net)
         learner.learn(X[0], Y[0])
         learner.predict(X[0])
-code = "".join(stream.train_block.inspect_asm().values())
+code = "".join(each_sample.train_block.inspect_asm().values())
 assert ("zmm" in code) == (sys.argv[1] == "64") and ("ymm" in code or sys.argv[1] == "16")
 """
 
@@ -65,15 +65,16 @@ import re
 import llvmlite.binding as llvm
 import numba, numpy as np
 import bpjit
-from bpjit.kernels import blocks, jit, packed, stream, tiny
-assert packed.VECTOR_BYTES == 16
+from bpjit.kernels import jit
+from bpjit.kernels.one import batches, each_sample, padded, tiny
+assert padded.VECTOR_BYTES == 16
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
 machine = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu="neoverse-n1", opt=2)
 X = np.random.default_rng(0).random((30, 9))
 Y = X[:, :3] / X[:, :3].sum(1, keepdims=True)
 for kernels, updates, dtype, form in (
-    (stream, 1, "float32", "4s"), (blocks, 8, "float32", "4s"), (stream, 1, "float64", "2d")
+    (each_sample, 1, "float32", "4s"), (batches, 8, "float32", "4s"), (each_sample, 1, "float64", "2d")
 ):
     kernels.train_block = numba.njit(
         fastmath=jit.FASTMATH, nogil=True, pipeline_class=jit._KernelCompiler, **jit.OPTIONS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import bench
-from bpjit.kernels import packs
+from bpjit.kernels.lanes import packs
+from bpjit.many import many_session
 from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
 PAIRS = covering_array()
@@ -307,9 +307,9 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     whole = bpjit.train_many(nets, *XOR, eta=eta, threads=1, **settings)
     assert len(set(whole.epochs)) > 20
     shuffled = np.random.default_rng(0).permutation(300)
-    monkeypatch.setattr(bench, "AT_ONCE", 1)
-    monkeypatch.setattr(bench, "SHORT_CALL_SECONDS", 0.0)
-    monkeypatch.setattr(bench, "CALL_SECONDS", 1e-5)
+    monkeypatch.setattr(many_session, "AT_ONCE", 1)
+    monkeypatch.setattr(many_session, "SHORT_CALL_SECONDS", 0.0)
+    monkeypatch.setattr(many_session, "CALL_SECONDS", 1e-5)
     mixed = bpjit.train_many(nets[shuffled], *XOR, eta=eta[shuffled], threads=3, **settings)
     few = bpjit.train_many(nets[5:8], *XOR, eta=eta[5:8], threads=2, **settings)
     for name in ("error", "epochs", "stopped_by", "updates", "objective"):
@@ -331,7 +331,7 @@ def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, d
         wide = bpjit.train_many(nets, X, Y, **settings)
         narrow = bpjit.train_many(nets[-4:], X, Y, **settings)
         with monkeypatch.context() as patch:
-            patch.setattr(bench, "CALL_SECONDS", 1e-7)
+            patch.setattr(many_session, "CALL_SECONDS", 1e-7)
             cut = bpjit.train_many(nets[-4:], X, Y, **settings)
         for other in (narrow, cut):
             assert np.array_equal(wide.networks.parameters[-4:], other.networks.parameters)

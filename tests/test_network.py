@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import reference
-from bpjit import Network, Scale, streams
+from bpjit import Network, Scale
+from bpjit.maths import random_streams
 
 
 def test_views_lie_in_one_vector_and_are_read_only():
@@ -44,7 +45,7 @@ def test_starts(seed):
     book = nets["uniform01"].parameters
     assert 0 < book.min() < 0.01
     assert 0.99 < book.max() < 1
-    np.testing.assert_array_equal(book, reference.uniforms(seed, streams.PARAMETERS, 0, len(book)))
+    np.testing.assert_array_equal(book, reference.uniforms(seed, random_streams.PARAMETERS, 0, len(book)))
     assert nets["normal"].parameters.std() == pytest.approx(1, rel=0.05)
     assert nets["normal"].thresholds[0].std() == pytest.approx(1, rel=0.3)
 
@@ -83,7 +84,7 @@ def test_many_samples_in_chunks(monkeypatch):
     net = Network.random((3, 4, 2), "tanh", "softmax")
     X = np.random.default_rng(0).normal(size=(1000, 3))
     whole = net.predict(X)
-    monkeypatch.setattr("bpjit.network.CHUNK", 26 * 7)
+    monkeypatch.setattr("bpjit.networks.network.CHUNK", 26 * 7)
     np.testing.assert_array_equal(net.predict(X), whole)
     assert whole.sum(1) == pytest.approx(np.ones(1000))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.kernels import packs
+from bpjit.kernels.lanes import packs
 
 
 @pytest.mark.parametrize("init", ["glorot", "he", "uniform01", "normal", (-0.2, 0.4)])

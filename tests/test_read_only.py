@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit import online_learner
 from bpjit.kernels import compiling
-from bpjit.kernels.machine import READABLE
+from bpjit.kernels.drivers import READABLE
+from bpjit.learners import online_learner
 
 SIZES = (2, 4, 1)  # a shape that other tests train many networks of, too
 

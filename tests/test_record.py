@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpjit.record import Record
+from bpjit.training.record import Record
 
 
 def errors_of(epochs, every):

@@ -384,7 +384,7 @@ WEIGHTS = {
 def test_large_data_are_not_kept_but_weights_and_numbers_are(weights, tmp_path, monkeypatch):
     options = {"eta": 1.0, "rule": "momentum", "stop": 7} | WEIGHTS[weights]
     expected, frames = played(bpjit.train(start(), X, Y, **options), tmp_path)
-    monkeypatch.setattr("bpjit.origin.MOST_BYTES", 10)
+    monkeypatch.setattr("bpjit.training.origin.MOST_BYTES", 10)
     fit = bpjit.train(start(), X, Y, **options)
     assert fit._origin.D is None
     for one in (fit, pickle.loads(pickle.dumps(fit))):
@@ -402,7 +402,7 @@ def test_large_data_are_not_kept_but_weights_and_numbers_are(weights, tmp_path, 
 @pytest.mark.parametrize("pickled", [False, True])
 @pytest.mark.parametrize("most", [10, 8_000_000])
 def test_what_resumed_without_data_is_played_from_its_first_start(pickled, most, tmp_path, monkeypatch):
-    monkeypatch.setattr("bpjit.origin.MOST_BYTES", most)
+    monkeypatch.setattr("bpjit.training.origin.MOST_BYTES", most)
     options = {"eta": 1.0, "rule": "adam", "stop": 20, "sample_weight": [1, 2, 0, 1]}
     net = start()
     first = bpjit.train(net, X, Y, **options)

@@ -7,10 +7,10 @@ import pytest
 
 import bpjit
 from bpjit import AdaptiveRate, Cosine, EarlyStopping, GradientNorm, InverseTime, NoImprovement, StepDecay, TargetError
-from bpjit.kernels import packs
-from bpjit.rules import Rule, as_rule
-from bpjit.setting import check_numbers
-from bpjit.stopping import Condition
+from bpjit.kernels import plane_numbers
+from bpjit.settings.rules import Rule, as_rule
+from bpjit.settings.stopping import Condition
+from bpjit.training.setting import check_numbers
 from test_counting import bench_of, groups_of
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
@@ -109,7 +109,7 @@ def test_a_lam_that_is_1_in_float32_keeps_its_penalty():
 def test_an_adaptive_rate_starts_from_the_objective_with_that_penalty():
     net = bpjit.Network.from_arrays([[[2e3]]], [[0.0]], output="identity", dtype="float32")
     bench, _ = bench_of([net], [[0]], [0], eta=AdaptiveRate(0.1), lam=1 - 1e-8)
-    np.testing.assert_allclose(bench._get(packs.OBJECTIVE), 1e-8 * 4e6, rtol=1e-5)
+    np.testing.assert_allclose(bench._get(plane_numbers.OBJECTIVE), 1e-8 * 4e6, rtol=1e-5)
 
 
 # --- Rules and conditions of one's own.

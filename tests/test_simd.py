@@ -4,16 +4,13 @@ import numba
 import numpy as np
 import pytest
 
-from bpjit import formulas, rules
-from bpjit.kernels import (
-    jit,
-    simd,
-    simd_functions,  # noqa: F401 - gives vectors their exp, log, tanh, sin, cos
-)
+from bpjit.kernels import jit
+from bpjit.kernels.simd import numbers
+from bpjit.maths import formulas, rule_formulas
 
 LANES = {"float64": 8, "float32": 16}
-load8, store8, lift8 = simd.vectors(8)
-load16, store16, lift16 = simd.vectors(16)
+load8, store8, lift8 = numbers.vectors(8)
+load16, store16, lift16 = numbers.vectors(16)
 ACCESS = {8: (load8, store8, lift8), 16: (load16, store16, lift16)}
 
 
@@ -132,7 +129,7 @@ def test_across_lanes(dtype):
     @numba.njit(**jit.OPTIONS)
     def across(a):
         v = load(a, 0)
-        return simd.lane_sum(v), simd.lane_max(v), simd.any_lane(v > formulas.like(v, 2))
+        return numbers.lane_sum(v), numbers.lane_max(v), numbers.any_lane(v > formulas.like(v, 2))
 
     a = inputs(dtype, 0, 1, lanes)
     total, largest, found = across(a)
@@ -263,11 +260,11 @@ def test_rules_on_vectors(dtype):
     def rprop(w, g):
         half, one = formulas.like(w, 0.5), formulas.like(w, 1.2)
         least, most = formulas.like(w, 1e-6), formulas.like(w, 50)
-        return rules.rprop(w, g, w, half, half, one, (one, half), (least, most))[0]
+        return rule_formulas.rprop(w, g, w, half, half, one, (one, half), (least, most))[0]
 
     def adam(w, g):
         rest, small = formulas.like(w, 0.1), formulas.like(w, 1e-8)
-        return rules.adam(w, g, g, g * g, rest, (rest, rest), small, (rest, rest))[0]
+        return rule_formulas.adam(w, g, g, g * g, rest, (rest, rest), small, (rest, rest))[0]
 
     w, g = inputs(dtype, -2, 2, 64), inputs(dtype, -2, 2, 64, seed=1)
     for rule in (rprop, adam):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpjit.stopping import (
+from bpjit.settings.stopping import (
     Block,
     EarlyStopping,
     GradientNorm,

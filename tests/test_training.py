@@ -18,7 +18,7 @@ import bpjit
 import reference
 from bpjit import AdaptiveRate, EarlyStopping, GradientNorm, MaxEpochs, Network, NoImprovement, TargetError, TimeLimit
 from bpjit import train as bp_train
-from bpjit.kernels.batch import POSITION
+from bpjit.kernels.state import POSITION
 
 RULES = {
     "standard": {"eta": 0.5},
@@ -125,8 +125,8 @@ def test_blocks_do_not_change_bits(monkeypatch):
     for setting in RULES.values():
         settings = setting | {"stop": 30, "validation": VALIDATION}
         whole = bp_train(start(), X, Y, **settings)
-        monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-        monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        monkeypatch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+        monkeypatch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
         assert same(bp_train(start(), X, Y, **settings), whole)
         monkeypatch.undo()
 
@@ -159,8 +159,8 @@ def test_blocks_change_neither_bits_nor_where_it_stops(setting, stops, first):
     limited = [*stops, MaxEpochs(200)]
     whole = bp_train(start(), *NOISE, stop=limited, **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-        patch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+        patch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
         small = bp_train(start(), *NOISE, stop=limited, **options)
     assert small.stopped_by == whole.stopped_by
     assert same(small, whole)
@@ -173,17 +173,17 @@ def test_blocks_change_neither_bits_nor_where_it_stops(setting, stops, first):
 
 def test_an_epoch_is_ordered_once(monkeypatch):
     """However many calls it takes: else large data would spend them all on sorting."""
-    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 0.0)
-    monkeypatch.setattr("bpjit.session.CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 0.0)
+    monkeypatch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)
     ordered = []
 
-    class Watched(bpjit.session.Session):
+    class Watched(bpjit.training.session.Session):
         def run(self, until):
             self.order.keys[:] = 0  # an order made from these would be found out
             super().run(until)
             ordered.append(self.order.keys.any())
 
-    monkeypatch.setattr("bpjit.training.Session", Watched)
+    monkeypatch.setattr("bpjit.training.train.Session", Watched)
     fit = bp_train(start(), X, Y, eta=0.05, rule="momentum", stop=3)
     assert len(ordered) > 20
     assert sum(ordered) == fit.epochs == 3
@@ -599,7 +599,7 @@ def test_conditions_go_on_where_they_stood_though_little_was_kept(stop, first):
         assert same(rest, whole)
 
 
-class Fifth(bpjit.stopping.Condition):
+class Fifth(bpjit.settings.stopping.Condition):
     """Of the user's own: it wants the error of epoch 5, whatever the block."""
 
     seen: tuple[int, ...] = ()
@@ -647,7 +647,7 @@ def test_the_memory_of_a_long_training_is_constant():
 # --- Time that is up, and data that change.
 
 
-class Always(bpjit.stopping.Condition):
+class Always(bpjit.settings.stopping.Condition):
     """Names one epoch in the middle of a block, and never fires there."""
 
     def candidates(self, history, since):
@@ -665,9 +665,9 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
     with monkeypatch.context() as patch:
         replaying = []
 
-        class Slow(bpjit.session.Session):
+        class Slow(bpjit.training.session.Session):
             def replay(self, *arguments):
-                patch.setattr("bpjit.session.CALL_SECONDS", 0.0)  # hundreds of calls
+                patch.setattr("bpjit.training.session.CALL_SECONDS", 0.0)  # hundreds of calls
                 replaying.append(True)
                 return super().replay(*arguments)
 
@@ -676,7 +676,7 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
                 if replaying:
                     time.sleep(0.01)
 
-        patch.setattr("bpjit.training.Session", Slow)
+        patch.setattr("bpjit.training.train.Session", Slow)
         begun = time.perf_counter()
         fit = bp_train(start(), X, Y, stop=[TimeLimit(0.5), Always()], **settings)
         assert time.perf_counter() - begun < 1.0
@@ -688,7 +688,7 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
 
 
 def test_time_may_be_up_while_a_condition_measures(monkeypatch):
-    monkeypatch.setattr("bpjit.kernels.machine.CALL", 1)  # a kernel call for each chunk of 128 samples
+    monkeypatch.setattr("bpjit.kernels.drivers.CALL", 1)  # a kernel call for each chunk of 128 samples
     many = np.tile(X, (50, 1)), np.tile(Y, (50, 1))
     measured = []
 
@@ -701,7 +701,7 @@ def test_time_may_be_up_while_a_condition_measures(monkeypatch):
         return evaluate
 
     fit = bp_train(start(), *many, stop=1)
-    monkeypatch.setattr("bpjit.kernels.blocks.evaluate", slow(bpjit.kernels.blocks.evaluate))
+    monkeypatch.setattr("bpjit.kernels.one.batches.evaluate", slow(bpjit.kernels.one.batches.evaluate))
     again = bp_train(start(), *many, stop=[GradientNorm(0.0, every=1), TimeLimit(0.05)])
     assert again.stopped_by == "TimeLimit"
     assert again.network == fit.network
@@ -736,7 +736,7 @@ def test_data_that_become_nan_end_the_training(eta, updates, stop):
             bp_train(start(), X, Y, validation=(V, W), callback=writing(W[2:3], np.nan, 5), **settings)
 
 
-class Meddler(bpjit.stopping.Condition):
+class Meddler(bpjit.settings.stopping.Condition):
     """Writes into the data after a block, and has the block run once more."""
 
     array, value = None, 0.0
@@ -752,14 +752,14 @@ class Meddler(bpjit.stopping.Condition):
 @pytest.mark.parametrize("value", [0.5, np.nan])
 @pytest.mark.parametrize("settings", [{}, {"updates": 4}, {"eta": AdaptiveRate(0.1)}, {"rule": "adam", "eta": 0.01}])
 def test_data_that_change_are_noticed_where_an_epoch_comes_again(value, settings, monkeypatch):
-    monkeypatch.setattr("bpjit.session.FIRST_CALL_SECONDS", 1.0)  # many epochs in the first block
+    monkeypatch.setattr("bpjit.training.session.FIRST_CALL_SECONDS", 1.0)  # many epochs in the first block
     A = X.copy()
     condition = Meddler()
     object.__setattr__(condition, "array", A[7:8])
     object.__setattr__(condition, "value", value)
     options = {"eta": 0.1} | settings
     if isinstance(options["eta"], AdaptiveRate):
-        monkeypatch.setattr("bpjit.training._Loop.run", two_epochs_and_back)
+        monkeypatch.setattr("bpjit.training.train._Loop.run", two_epochs_and_back)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, stop=[condition, MaxEpochs(50)], **options)
 
@@ -776,7 +776,7 @@ def two_epochs_and_back(loop):
 def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
     A, runs = X.copy(), []
 
-    class Flickering(bpjit.session.Session):
+    class Flickering(bpjit.training.session.Session):
         def _call_kernel(self, until):
             runs.append(until)
             A[7, 0] = np.nan if len(runs) == 3 else X[7, 0]
@@ -786,7 +786,7 @@ def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
             A[7, 0] = X[7, 0]
             super().check_data()
 
-    monkeypatch.setattr("bpjit.training.Session", Flickering)
+    monkeypatch.setattr("bpjit.training.train.Session", Flickering)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, eta=0.1, stop=[NoImprovement(1000), MaxEpochs(5000)])
     assert len(runs) > 3
@@ -908,7 +908,7 @@ def test_a_network_without_hidden_layer_is_logistic_regression():
 
 
 def test_progress_bar_on_request(capsys, monkeypatch):
-    monkeypatch.setattr("bpjit.console.PROGRESS_DELAY", 0.0)
+    monkeypatch.setattr("bpjit.common.console.PROGRESS_DELAY", 0.0)
     bp_train(start(), X, Y, stop=200_000, progress=True)
     assert "epoch" in capsys.readouterr().err
     bp_train(start(), X, Y, stop=200_000)

@@ -10,21 +10,22 @@ array([1, 0])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .evaluation import error, gradient, jacobian
-from .fit import Fit, Progress
-from .learner_bank import LearnerBank, Snapshot
-from .many import Fits, train_many
-from .network import Network
-from .networks import Networks
-from .online_learner import OnlineLearner
-from .rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
-from .scale import Scale
-from .schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
-from .searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
-from .stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
-from .targets import CudaInfo, cuda_info
-from .training import compile, train
+from .learners.learner_bank import LearnerBank, Snapshot
+from .learners.online_learner import OnlineLearner
+from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
+from .many.train_many import Fits, train_many
+from .networks.evaluation import error, gradient, jacobian
+from .networks.machines import CudaInfo, cuda_info
+from .networks.network import Network
+from .networks.networks import Networks
+from .networks.scale import Scale
+from .settings.rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
+from .settings.schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
+from .settings.stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
+from .training.fit import Fit, Progress
+from .training.train import train
 from .version import __version__
+from .warm_up import compile
 
 if TYPE_CHECKING:
     from . import descent, graph, plot, unit

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from .kernels.jit import atomic
-from .kernels.learner import State, learn_one, predict_one, slopes_one
+from .kernels.one.learner import State, learn_one, predict_one, slopes_one
 
 __all__ = ["learn", "predict", "slopes"]
 

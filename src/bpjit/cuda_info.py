@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
-from .targets import CudaInfo, cuda_info
+from .networks.machines import CudaInfo, cuda_info
 
 
 class _Callable(ModuleType):

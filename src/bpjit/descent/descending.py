@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import streams
-from ..arguments import as_choice, as_integer, as_real, as_seed, describe
-from ..rules import Rule
-from .drawing import draw_paths
+from ..common.arguments import as_choice, as_integer, as_real, as_seed, describe
+from ..maths import random_streams
+from ..settings.rules import Rule
 from .walk import AT_ONCE, Stepper, Walk
 
 
@@ -160,7 +159,7 @@ def nudge(f: Any, start: Any, *, step: float = 0.01, steps: int = 1, seed: int =
     walk = Walk(f, start, "numerical", "sgd", None, AT_ONCE)
     points = [walk.start]
     for number in range(steps):
-        points.append(points[-1] + step * streams.uniforms(seed, streams.NUDGES, number, len(walk.start)))
+        points.append(points[-1] + step * random_streams.uniforms(seed, random_streams.NUDGES, number, len(walk.start)))
     values = np.array([walk.value(point) for point in points])
     usual = np.isfinite(values)
     last = len(points) if usual.all() else max(1, int(np.argmin(usual)))
@@ -215,4 +214,6 @@ def draw(paths: Any, ax: Any = None, kind: str = "contour", limits: Any = None, 
     several = [paths] if isinstance(paths, Path) else list(paths)
     if not several or not all(isinstance(path, Path) for path in several):
         raise TypeError(f"paths: expected a Path or several, got {describe(paths)}")
+    from ..plot.descents import draw_paths
+
     return draw_paths(several, ax, as_choice("kind", kind, ("contour", "surface")), limits, labels)

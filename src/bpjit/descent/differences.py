@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, as_choice, as_real, describe
-from .drawing import draw_errors
+from ..common.arguments import as_array, as_choice, as_real, describe
 
 KINDS = ("forward", "central")
 EPSILON = float(np.finfo(np.float64).eps)
@@ -50,6 +49,8 @@ class Derivative:
 
         Needs matplotlib (``bpjit[plot]``); returns the axes.
         """
+        from ..plot.descents import draw_errors
+
         return draw_errors(self, ax, None if slope is None else as_real("slope", slope))
 
     def __str__(self) -> str:

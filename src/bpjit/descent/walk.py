@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, as_choice, as_real, describe
-from ..formulas import select
+from ..common.arguments import as_array, as_choice, as_real, describe
 from ..graph.expression import Expression
-from ..kernels.layers import rule_step
-from ..rules import SGD, Adam, Nesterov, Rprop, Rule, as_rule, lookahead, moving_average, plain
+from ..kernels.switches import rule_step
+from ..maths.formulas import select
+from ..maths.rule_formulas import lookahead, moving_average, plain
+from ..settings.rules import SGD, Adam, Nesterov, Rprop, Rule, as_rule
 from .differences import numerical_gradient
 from .functions import Function
 
@@ -126,7 +127,7 @@ class Stepper:
 
     def _corrections(self, gain: float) -> tuple[Any, Any]:
         """What Adam and Rprop need anew for each step, from f where it is to grow or −f where it is to fall; see
-        ``kernels.batch.prepare_rule``."""
+        ``switches.prepare_rule``."""
         zero, one = np.float64(0.0), np.float64(1.0)
         if isinstance(self.rule, Adam):
             self.shares = [

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array
-
-if TYPE_CHECKING:
-    from .expression import Expression
+from ..common.arguments import as_array
+from .program import Node, Root
 
 
 class Compiled:
@@ -33,7 +31,7 @@ class Compiled:
     array([2., 5.])
     """
 
-    def __init__(self, expression: Expression, order: Sequence[str | Expression] = ()) -> None:
+    def __init__(self, expression: Root, order: Sequence[str | Node] = ()) -> None:
         names = expression.variables
         chosen = tuple(expression.program.as_variable("order", name) for name in order) or names
         if sorted(chosen) != sorted(names):
@@ -54,7 +52,7 @@ class Compiled:
         _, D = self._program.run(X, "reverse")
         return D[self._places_of_variables()].T.reshape(*shape, len(self.variables))
 
-    def derivative(self, by: str | Expression, points: Any) -> Any:
+    def derivative(self, by: str | Node, points: Any) -> Any:
         """∂e/∂by, [shape: (...)], by a forward sweep at each point."""
         name = self._program.as_variable("by", by)
         X, shape = self._points(points)

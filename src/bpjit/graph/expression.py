@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_numbers, as_real, describe
+from ..common.arguments import as_numbers, as_real, describe
 from .compiled import Compiled
 from .program import CONSTANT, VARIABLE, Program
 from .sweep import Sweep

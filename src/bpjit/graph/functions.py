@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..arguments import describe
+from ..common.arguments import describe
 from .expression import Expression, as_expression, as_name, binary
 from .program import VARIABLE
 

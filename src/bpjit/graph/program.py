@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..arguments import as_choice
+from ..common.arguments import as_choice
 from ..kernels import graph as kernels
-from ..operations import along
+from ..maths.operations import along
 
 # How an operation on numbers is written; any other one as name(operands).
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
@@ -43,6 +43,16 @@ class Local(NamedTuple):
     below: int
     above: int
     derivative: float
+
+
+class Root(Protocol):
+    """A node with all below it, as an ``Expression`` is."""
+
+    @property
+    def variables(self) -> tuple[str, ...]: ...
+
+    @property
+    def program(self) -> Program: ...
 
 
 class Program:

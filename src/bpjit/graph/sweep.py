@@ -3,14 +3,11 @@ picture."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..arguments import as_choice, as_integer, describe
-from ..text_table import markdown_table, text_table
-from .program import Local, Program
-
-if TYPE_CHECKING:
-    from .expression import Expression
+from ..common.arguments import as_choice, as_integer, describe
+from ..common.tables import markdown_table, text_table
+from .program import Local, Node, Program
 
 
 class Sweep:
@@ -30,11 +27,11 @@ class Sweep:
         self._program, self._edges = program, edges
         self._values, self._derivatives = [float(v) for v in values], [float(d) for d in derivatives]
 
-    def __getitem__(self, node: str | Expression) -> float:
+    def __getitem__(self, node: str | Node) -> float:
         """The derivative of one node, given itself or by its name."""
         return self._derivatives[self._at(node)]
 
-    def value_of(self, node: str | Expression) -> float:
+    def value_of(self, node: str | Node) -> float:
         """The value of one node, given itself or by its name."""
         return self._values[self._at(node)]
 
@@ -113,7 +110,7 @@ class Sweep:
         ------
         ValueError : a graph of more than 60 nodes, which no picture can show
         """
-        from .drawing import draw_sweep
+        from ..plot.graphs import draw_sweep
 
         return draw_sweep(self, self._program, ax, as_integer("digits", digits, low=1, high=17))
 
@@ -127,7 +124,7 @@ class Sweep:
         program = self._program
         return f"Sweep({self.direction}, of {self.of}, {len(program.shown)} nodes, value {self.value:.6g})"
 
-    def _at(self, node: str | Expression) -> int:
+    def _at(self, node: str | Node) -> int:
         slot = self._program.slot(node)
         if slot is None and isinstance(node, str):
             as_choice("node", node, [self._program.names[slot] for slot in self._program.shown])

@@ -8,73 +8,14 @@ how a training is cut into blocks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import streams
-from ..formulas import like
-from .batch import (
-    BEST,
-    BEST_EPOCH,
-    CARRY,
-    EPOCH,
-    ERROR,
-    POSITION,
-    TOTAL,
-    VISITED,
-    Memory,
-    Steps,
-    Task,
-)
+from ..maths.formulas import like
 from .jit import formula, kernel
-
-
-class Order(NamedTuple):
-    """Work space for the order of an epoch."""
-
-    order: np.ndarray  # places of the samples in D, in the order of this epoch, [shape: (m,)]
-    keys: np.ndarray  # uint64, [shape: (m,)]
-    ends: np.ndarray  # [shape: (m + 1,)]
-    ordered: np.ndarray  # the epoch whose order this is, [shape: (1,)]
-    in_place: np.ndarray  # the order of the validation set, [shape: (its samples,)]
-
-    @classmethod
-    def of(cls, m: int, m_of_validation: int) -> Order:
-        """For m samples and so many to validate on."""
-        ends = np.zeros(m + 1, np.int64)
-        return cls(np.arange(m), np.zeros(m, np.uint64), ends, np.full(1, -1), np.arange(m_of_validation))
-
-
-@formula
-def epoch_order(
-    order_key: Any, epoch: int, numbers: np.ndarray, keys: np.ndarray, ends: np.ndarray, order: np.ndarray
-) -> None:
-    """Sort the samples by the upper 32 bits of a hash of (seed, epoch, sample number), ties by their place.
-
-    So the order of a subset is the full order restricted to it. Each key goes to its bucket, as many buckets as
-    samples; an insertion sort mends the few that lie within a bucket. Writes keys, ends and order.
-    """
-    m = len(numbers)
-    here = streams.stream(order_key, np.uint64(epoch))
-    for bucket in range(m + 1):
-        ends[bucket] = 0
-    for k in range(m):
-        keys[k] = (streams.draw(here, numbers[k]) >> np.uint64(32)) << np.uint64(32) | np.uint64(k)
-        ends[((keys[k] >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32)] += 1
-    for bucket in range(m - 1, -1, -1):
-        ends[bucket] += ends[bucket + 1]
-    for k in range(m):
-        bucket = ((keys[k] >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32)
-        order[m - ends[bucket]] = k
-        ends[bucket] -= 1
-    for t in range(1, m):
-        k = order[t]
-        place = t
-        while place > 0 and keys[order[place - 1]] > keys[k]:
-            order[place] = order[place - 1]
-            place -= 1
-        order[place] = k
+from .orders import epoch_order
+from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
 
 
 @formula

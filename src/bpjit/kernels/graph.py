@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import operations
-from ..formulas import like
-from ..operations import along
+from ..maths import operations
+from ..maths.formulas import like
+from ..maths.operations import along
 from .jit import formula, kernel, strict
-from .layers import ACTIVATION_CODES, SOFTMAX, activate
+from .layout import ACTIVATION_CODES, SOFTMAX
+from .switches import activate
 
 for _operation in operations.ALL:
     strict(_operation)

@@ -18,7 +18,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import lower_builtin, overload, register_jitable, type_callable
 
-from .. import formulas, rules, streams
+from ..maths import formulas, random_streams, rule_formulas
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
 
@@ -211,5 +211,5 @@ _stand_for(formulas.sin_of, math.sin)
 _stand_for(formulas.cos_of, math.cos)
 _stand_for(formulas.sqrt, math.sqrt)
 
-for _function in (*formulas.ALL, *rules.FORMULAS, streams.mix, streams.stream):
+for _function in (*formulas.ALL, *rule_formulas.FORMULAS, random_streams.mix, random_streams.stream):
     register_jitable(fastmath=CONTRACT, **OPTIONS_OF_PARTS)(_function)

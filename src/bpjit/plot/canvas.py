@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..arguments import as_choice, describe
+from ..common.arguments import as_choice, describe
 
 Axes = Any  # matplotlib brings no types of its own here
 LANGUAGES = ("en", "zh")

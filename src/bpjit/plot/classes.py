@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, describe
-from ..network import Network
+from ..common.arguments import as_array, describe
+from ..networks.network import Network
 from .canvas import Axes, axes, dress, speaker
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import formulas
-from ..arguments import as_array, as_choice, as_flag, as_integer, as_real, describe
-from ..fit import Fit
+from ..common.arguments import as_array, as_choice, as_flag, as_integer, as_real, describe
+from ..maths import formulas
+from ..training.fit import Fit
 from .canvas import AREAS, DARK, LIGHT, MARKERS, Axes, axes, dress, speaker
 
 NAMES = tuple(function.__name__ for function in formulas.ACTIVATIONS)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_flag, as_integer
-from ..evaluation import as_network
-from ..kernels.layers import Units
-from ..kernels.online import outputs
-from ..network import Network
+from ..common.arguments import as_flag, as_integer
+from ..kernels.layout import Units
+from ..kernels.readable.online import outputs
+from ..networks.evaluation import as_network
+from ..networks.network import Network
 from .canvas import DARK, LIGHT, Axes, axes, dress, speaker
 
 APART = 2.6  # from layer to layer, where units of a layer lie 1 apart

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, as_inputs, as_integer, describe
-from ..evaluation import as_network
-from ..network import Network
+from ..common.arguments import as_array, as_inputs, as_integer, describe
+from ..networks.evaluation import as_network
+from ..networks.network import Network
 from .canvas import AREAS, DARK, HATCHES, LIGHT, MARKERS, Axes, axes, dress, speaker
 
 FLOAT = np.dtype(np.float64)

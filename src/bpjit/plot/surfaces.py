@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_array, as_flag, describe
+from ..common.arguments import as_array, as_flag, describe
 from ..graph.expression import Expression
 from .canvas import DARK, LIGHT, MARKERS, STYLES, Axes, axes, dress, speaker
 

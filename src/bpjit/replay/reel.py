@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import formulas
-from ..kernels.layers import CROSS_ENTROPY, LOSS_CODES
-from ..kernels.online import Samples
-from ..network import Network
-from ..origin import Origin
-from ..rules import SGD
-from ..session import Session
+from ..kernels.layout import CROSS_ENTROPY, LOSS_CODES
+from ..kernels.state import Samples
+from ..maths import formulas
+from ..networks.network import Network
+from ..settings.rules import SGD
 from ..tracing.laid_open import LaidOpen
 from ..tracing.opening import lay_open_at
+from ..training.origin import Origin
+from ..training.session import Session
 
 MOST_SAMPLES, FEWEST_SAMPLES = 16, 4  # laid open
 FEWEST_FRAMES = 40

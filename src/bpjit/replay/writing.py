@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_choice, as_integer, describe
-from ..console import progress_bar
-from ..files import as_path, write_whole
-from ..fit import Fit
-from ..kernels.batch import POSITION
-from ..network import Network
-from ..origin import MOST_BYTES, Origin
-from ..session import Session
+from ..common.arguments import as_choice, as_integer, describe
+from ..common.console import progress_bar
+from ..common.files import as_path, write_whole
+from ..kernels.state import POSITION
+from ..networks.network import Network
+from ..training.fit import Fit
+from ..training.origin import MOST_BYTES, Origin
+from ..training.session import Session
 from .reel import Reel, short
 
 LANGUAGES = ("en", "zh")

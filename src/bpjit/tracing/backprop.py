@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..architecture import views
-from ..kernels import terms
-from ..kernels.layers import LOSS_CODES, Units
-from ..setting import Setting
+from ..kernels.layout import LOSS_CODES, Units
+from ..kernels.readable import line_by_line
+from ..networks.architecture import views
+from ..training.setting import Setting
 from .laid_open import LaidOpen, Step
 
 
@@ -42,13 +42,13 @@ class Backprop:
         return p
 
     def forward(self, p: np.ndarray, x: np.ndarray, u: Units) -> None:
-        terms.forward(self.layers, self.seen(p), x, u)
+        line_by_line.forward(self.layers, self.seen(p), x, u)
 
     def errors(self, y: np.ndarray, u: Units) -> float:
-        return float(terms.errors(self.layers, LOSS_CODES[self.setting.loss], y, u))
+        return float(line_by_line.errors(self.layers, LOSS_CODES[self.setting.loss], y, u))
 
     def backward(self, u: Units) -> None:
-        terms.backward(self.layers, self.p, u)
+        line_by_line.backward(self.layers, self.p, u)
 
     def update(self, gradient: np.ndarray) -> np.ndarray:
         """Δ of each parameter."""
@@ -81,7 +81,7 @@ class Backprop:
             self.forward(self.p, sample.x, u)
             error = self.errors(sample.y, u)
             self.backward(u)
-            terms.collect(self.layers, u, gradient)
+            line_by_line.collect(self.layers, u, gradient)
             samples.append(self.record(sample, error, u))
         delta = self.update(gradient)
         after, errors = self.after(self.net._vector, delta), []
@@ -105,8 +105,8 @@ class Backprop:
         bare, whole, sums = p.copy(), u._replace(z=np.zeros_like(u.z)), u._replace(z=np.zeros_like(u.z))
         for thresholds in self.thresholds_of(bare):
             thresholds[...] = 0
-        terms.net_inputs(self.layers, p, whole)
-        terms.net_inputs(self.layers, bare, sums)
+        line_by_line.net_inputs(self.layers, p, whole)
+        line_by_line.net_inputs(self.layers, bare, sums)
         for index, layer in enumerate(sample.layers):
             outputs, slopes, g = (self.part(array, index).copy() for array in (u.b, u.slope, u.g))
             records.append(

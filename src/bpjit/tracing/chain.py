@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import formulas
-from ..arguments import as_array
-from ..evaluation import as_network
-from ..network import Network
+from ..common.arguments import as_array
+from ..maths import formulas
+from ..networks.evaluation import as_network
+from ..networks.network import Network
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_real, describe
+from ..common.arguments import as_integer, as_real, describe
 from .mistakes import MISTAKES
-from .notation import KEYS, Names, Style, numbers_of
+from .notation import KEYS, Names, Style
+from .numbers import numbers_of
 
 if TYPE_CHECKING:
-    from ..setting import Setting
+    from ..training.setting import Setting
     from .laid_open import Step, Trace
 
 NEARLY = 4.0  # half units of the last digit: as far as rounding on the way may lead

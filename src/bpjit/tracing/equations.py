@@ -6,20 +6,17 @@ here but what a reader must see between two numbers, such as 1 − ŷ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..kernels.layers import LOSS_CODES, lose
+from ..kernels.layout import LOSS_CODES
+from ..kernels.switches import lose
+from .lines import Block, Row, added, at, factor, group, number, product, some, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
-    from .laid_open import LaidOpen, Layer, Step, Trace
+    from .laid_open import LaidOpen, Layer
 
-MOST_ROWS, MOST_SAMPLES, MOST_STEPS, MOST_TERMS = 12, 3, 5, 6
 
 ACTIVATIONS = {
     "sigmoid": r"f(z)=1/(1+\exp(-z)),\ f'(z)=f(z)(1-f(z))",
@@ -34,81 +31,7 @@ ACTIVATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line: a symbol and what it equals, again and again."""
-
-    symbol: str
-    parts: tuple[str, ...]
-    sign: str = "="  # before the first part
-
-
-@dataclass
-class Block:
-    """A heading with the lines below it. ``level`` is 1 for a step, 2 for a sample, 3 for a group of equations."""
-
-    level: int
-    title: str
-    rows: list[Row] = field(default_factory=list)
-    formulas: list[tuple[str, str]] = field(default_factory=list)  # words, and a formula beside them
-    note: str = ""
-
-
 # --- Numbers and sums.
-
-
-def number(x: float, style: Style) -> str:
-    """A number with the digits wanted."""
-    text = format(float(x) + 0.0, f".{style.digits}g")
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        return rf"{mantissa}\cdot 10^{{{int(exponent)}}}"
-    return text
-
-
-def factor(x: float, style: Style) -> str:
-    """A number where a sign or a power of ten needs parentheses."""
-    text = number(x, style)
-    return f"({text})" if text.startswith("-") or "cdot" in text else text
-
-
-def product(factors: Sequence[float], style: Style) -> str:
-    return r"\cdot ".join(factor(x, style) for x in factors)
-
-
-def some(terms: Sequence[str], style: Style) -> list[str]:
-    """These terms of a sum, or if there are many the first and the last."""
-    if style.full or len(terms) <= MOST_TERMS:
-        return list(terms)
-    return [*terms[:3], r"\dots ", terms[-1]]
-
-
-def added(terms: Sequence[str], style: Style) -> str:
-    return " + ".join(some(terms, style))
-
-
-def at(symbol: str, *units: int | str) -> str:
-    """A symbol with the numbers of its units, which count from 1, or with index letters."""
-    indices = [unit if isinstance(unit, str) else str(unit + 1) for unit in units]
-    return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"
-
-
-def group(title: str, rows: Iterable[Row], count: int, style: Style) -> Block:
-    """A block of equations, cut where it gets long."""
-    shown = list(rows if style.full else islice(rows, MOST_ROWS))
-    left = count - len(shown)
-    return Block(
-        3, title, shown, note=style.say("{count} more left out; full=True shows them", count=left) if left else ""
-    )
-
-
-def titled(words: str, names: Names, style: Style) -> str:
-    """A heading that names the layer, such as "updates, hidden layer 2"."""
-    if names.is_output:
-        return style.say(f"{words}, outputs")
-    if names.layers == 2:
-        return style.say(f"{words}, hidden layer")
-    return style.say(f"{words}, hidden layer {{n}}", n=names.index + 1)
 
 
 # --- Forward.
@@ -260,47 +183,3 @@ def sample_blocks(sample: LaidOpen, style: Style) -> Iterator[Block]:
         rows = hidden_term_rows(layer, above, names[index], names[index + 1], style)
         words = "gradient terms of the hidden layer" if count == 2 else "gradient terms of hidden layer {n}"
         yield group(style.say(words, n=index + 1), rows, len(layer.outputs), style)
-
-
-def header(trace: Trace, style: Style) -> Block:
-    """What is traced: the network and the formulas that hold throughout."""
-    from .update_equations import RULES
-
-    step, setting = trace.steps[0], trace.setting
-    net = step.before
-    block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
-    for index, activation in enumerate((*net.hidden, net.output)):
-        block.formulas.append((style.say("layer {n}: {name}", n=index + 1, name=activation), ACTIVATIONS[activation]))
-    loss = style.say("loss: {name}", name=setting.loss)
-    huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
-    block.formulas.append((loss, huber if setting.loss == "huber" else ""))
-    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), RULES[setting.rule.name].letters))
-    if setting.lam[1] != 0.0:
-        lam = number(setting.lam[0], style)
-        block.formulas.append((f"λ = {lam}", r"J=\lambda E+(1-\lambda)\sum w^{2}"))
-    return block
-
-
-def document(trace: Trace, style: Style) -> Iterator[Block]:
-    """All that a trace has to say."""
-    from .update_equations import update_blocks
-
-    yield header(trace, style)
-    steps: Sequence[Step] = trace.steps if style.full else trace.steps[:MOST_STEPS]
-    for step in steps:
-        words = "step {number}, epoch {epoch}, η = {eta}"
-        eta = format(step.eta, f".{max(style.digits, 6)}g")
-        yield Block(1, style.say(words, number=step.number, epoch=step.epoch, eta=eta))
-        samples = step.samples if style.full else step.samples[:MOST_SAMPLES]
-        for sample in samples:
-            yield from sample_blocks(sample, style)
-        if left := len(step.samples) - len(samples):
-            yield Block(2, "", note=style.say("{count} more samples left out; full=True shows them", count=left))
-        yield from update_blocks(step, trace.setting, style)
-    if left := len(trace.steps) - len(steps):
-        yield Block(1, "", note=style.say("{count} more steps left out; full=True shows them", count=left))
-
-
-def trained_of(mask: np.ndarray) -> int:
-    """How many parameters stay as they are."""
-    return int(np.count_nonzero(~mask))

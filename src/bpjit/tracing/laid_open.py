@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import as_flag
-from ..kernels import terms
-from ..kernels.batch import Steps
-from ..network import Network
-from ..setting import Setting
+from ..common.arguments import as_flag
+from ..kernels.readable import line_by_line
+from ..kernels.state import Steps
+from ..networks.network import Network
+from ..training.setting import Setting
 from .notation import Style
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class RuleInStep(NamedTuple):
         """(direction, Δ) of each parameter from a sum of n gradients −∂E_k/∂p taken at ``at``."""
         direction, delta, rate = np.empty_like(p), np.empty_like(p), p.dtype.type(eta)
         scalars, slots = self.scalars.copy(), self.slots.copy()
-        terms.steps_of_rule(self.steps, scalars, gradient, slots, at, p, rate, n, direction, delta)
+        line_by_line.steps_of_rule(self.steps, scalars, gradient, slots, at, p, rate, n, direction, delta)
         return direction, delta
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..architecture import views
-from ..kernels import terms
-from ..kernels.layers import Units
+from ..kernels.layout import Units
+from ..kernels.readable import line_by_line
+from ..networks.architecture import views
 from .backprop import Backprop
 
 
@@ -27,10 +27,10 @@ class UpdatedWeights(Backprop):
         p = self.p.copy()
         for index in range(len(self.layers) - 1, 0, -1):
             gradient = np.zeros_like(p)
-            terms.collect(self.layers, u, gradient)  # of this layer; those below are not there yet
+            line_by_line.collect(self.layers, u, gradient)  # of this layer; those below are not there yet
             delta = self.by_rule(gradient, self.step.eta, 1)
             views(p, self.net.sizes)[index][0][...] += views(delta, self.net.sizes)[index][0]
-            terms.backward(self.layers[index - 1 : index + 1], p, u)
+            line_by_line.backward(self.layers[index - 1 : index + 1], p, u)
 
 
 class ThresholdAdded(Backprop):
@@ -272,7 +272,7 @@ class Transposed(Backprop):
         return self.turned(p)
 
     def backward(self, u: Units) -> None:
-        terms.backward(self.layers, self.turned(self.p), u)
+        line_by_line.backward(self.layers, self.turned(self.p), u)
 
 
 class TransposedForward(Transposed):

@@ -1,7 +1,7 @@
 """Steps of a training laid open: every quantity of each, under names of its own. ``lay_open`` does it for one sample,
 ``trace`` for the updates of a training.
 
-The terms of a sample come from the lines of ``kernels.online``, what an update adds from those of ``kernels.batch``,
+The terms of a sample come from the lines of ``readable.online``, what an update adds from those of ``readable.batch``,
 and the new parameters from training itself. The records they go into stand in ``laid_open.py``.
 """
 
@@ -12,21 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import rules
-from ..architecture import views
-from ..arguments import as_integer
-from ..evaluation import as_loss, as_network, as_samples, measure, no_samples, objective_of
-from ..fit import Fit
-from ..kernels import terms
-from ..kernels.batch import NESTEROV, TOTAL, UPDATES, Steps
-from ..kernels.layers import LOSS_CODES, SOFTMAX, Units
-from ..kernels.online import Samples
-from ..network import Network
-from ..rules import Rule
-from ..schedules import AdaptiveRate, Schedule
-from ..session import Session
-from ..setting import as_setting
-from ..training import take_up
+from ..common.arguments import as_integer
+from ..kernels.layout import LOSS_CODES, SOFTMAX, Units
+from ..kernels.readable import line_by_line
+from ..kernels.state import TOTAL, UPDATES, Samples, Steps
+from ..maths import rule_formulas
+from ..maths.rule_formulas import NESTEROV
+from ..networks.architecture import views
+from ..networks.evaluation import as_loss, as_network, as_samples, measure, no_samples, objective_of
+from ..networks.network import Network
+from ..settings.rules import Rule
+from ..settings.schedules import AdaptiveRate, Schedule
+from ..training.fit import Fit
+from ..training.session import Session, take_up
+from ..training.setting import as_setting
 from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace
 from .stepping import Update, updates_of
 
@@ -77,20 +76,20 @@ def lay_open_at(
     """As ``lay_open``, for a sample ready for the kernels and a network with these parameters. Adds −∂E_k/∂p to
     ``gradient``."""
     layers, u = net._layers, net._units()
-    terms.forward(layers, vector, x, u)
-    error = terms.errors(layers, LOSS_CODES[loss], y, u)
-    terms.backward(layers, vector, u)
+    line_by_line.forward(layers, vector, x, u)
+    error = line_by_line.errors(layers, LOSS_CODES[loss], y, u)
+    line_by_line.backward(layers, vector, u)
     if gradient is not None:
-        terms.collect(layers, u, gradient)
+        line_by_line.collect(layers, u, gradient)
     # Softmax has written over its net inputs, and what comes back stands nowhere: once more, with all slopes 1.
     above = u._replace(slope=np.ones_like(u.slope), g=u.g.copy())
     for index in range(1, len(layers)):
-        terms.backward(layers[index - 1 : index + 1], vector, above)
-    terms.net_inputs(layers, vector, u)
+        line_by_line.backward(layers[index - 1 : index + 1], vector, above)
+    line_by_line.net_inputs(layers, vector, u)
     bare, sums = vector.copy(), u._replace(z=np.zeros_like(u.z))
     for _, thresholds in views(bare, net.sizes):
         thresholds[...] = 0
-    terms.net_inputs(layers, bare, sums)
+    line_by_line.net_inputs(layers, bare, sums)
     records = tuple(
         layer_of(net, index, vector, u, sums.z, above.g if index + 1 < len(layers) else None)
         for index in range(len(layers))
@@ -241,7 +240,7 @@ def lay_open_update(session: Session, update: Update) -> Step:
         raise FloatingPointError(f"eta: step {number} takes a parameter beyond all numbers; use a smaller eta")
     at = before.p
     if setting.rule.code == NESTEROV:
-        at = rules.lookahead(before.p, before.slots[0], net.dtype.type(setting.rule.constants()[0]))
+        at = rule_formulas.lookahead(before.p, before.slots[0], net.dtype.type(setting.rule.constants()[0]))
     gradient = np.zeros_like(at)
     samples = tuple(
         lay_open_at(net, at, D.X[k], D.Y[k], setting.loss, int(D.numbers[k]), gradient) for k in update.places

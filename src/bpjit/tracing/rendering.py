@@ -12,8 +12,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .equations import Block, Row, document
-from .notation import Style, numbers_of
+from .document import document
+from .lines import Block, Row
+from .notation import Style
+from .numbers import numbers_of
 
 if TYPE_CHECKING:
     from .laid_open import Step, Trace

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation import no_samples
-from ..kernels.batch import POSITION, Memory
-from ..kernels.online import Samples
-from ..session import Session
+from ..kernels.state import POSITION, Memory, Samples
+from ..networks.evaluation import no_samples
+from ..training.session import Session
 
 
 class Update(NamedTuple):

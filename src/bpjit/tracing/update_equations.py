@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..architecture import views
-from .equations import Block, Row, added, at, factor, group, number, product, titled, trained_of
+from ..networks.architecture import views
+from .lines import Block, Row, added, at, factor, group, number, product, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
-    from ..setting import Setting
+    from ..training.setting import Setting
     from .laid_open import Step
 
 
@@ -136,7 +136,7 @@ def update_blocks(step: Step, setting: Setting, style: Style) -> Iterator[Block]
     after = Block(3, style.say("after the step"), [Row("E", (number(step.error_after, style),))])
     if setting.lam[1] != 0.0:
         after.rows.append(Row("J", (number(step.objective_after, style),)))
-    if kept := trained_of(setting.trainable):
+    if kept := int(np.count_nonzero(~setting.trainable)):
         after.note = style.say("not trained: {count} parameters", count=kept)
     yield after
 

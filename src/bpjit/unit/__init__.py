@@ -6,8 +6,7 @@ straight line through the plane: AND, OR and NOT lie on two sides of a line, XOR
 it. The visual text writes the same neuron with a bias, a = f(pa) with pa = Σ w·x + b, and b = −θ.
 """
 
-from .drawing import draw
 from .neuron import CORNERS, GATES, TRUTH_TABLES, Learning, Unit, xor_network
-from .separation import Separation, separate
+from .separation import Separation, draw, separate
 
 __all__ = ["CORNERS", "GATES", "TRUTH_TABLES", "Learning", "Separation", "Unit", "draw", "separate", "xor_network"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import formulas
-from ..arguments import as_array, as_choice, as_inputs, as_integer, as_real
-from ..network import Network
+from ..common.arguments import as_array, as_choice, as_inputs, as_integer, as_real
+from ..maths import formulas
+from ..networks.network import Network
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """The inputs of a truth table with two inputs, in the order of ``TRUTH_TABLES``."""

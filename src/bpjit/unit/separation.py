@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_inputs, as_numbers
-from .drawing import draw_meeting, draw_sides
+from ..common.arguments import as_inputs, as_numbers, describe
+from ..networks.network import Network
 from .neuron import Unit, as_labels
 
 CLOSE = 1e-9  # how far the two means may lie apart, relative to the spread of the data
@@ -49,7 +49,11 @@ class Separation:
         if self.X.shape[1] != 2:
             raise ValueError(f"draw: expected samples with two inputs, got {self.X.shape[1]}")
         if self.unit is not None:
+            from ..plot.units import draw_sides
+
             return draw_sides(self.unit.network, self.X, self.Y, ax)
+        from ..plot.units import draw_meeting
+
         return draw_meeting(self, ax)
 
     def mean_of(self, label: int) -> str:
@@ -136,3 +140,27 @@ def _meeting(Z: np.ndarray, Y: np.ndarray) -> np.ndarray | None:
 
 def _words(point: np.ndarray) -> str:
     return f"({', '.join(f'{x:.4g}' for x in point)})"
+
+
+def draw(model: Unit | Network, X: Any, Y: Any, ax: Any = None) -> Any:
+    """Two classes of points in the plane, the side that a unit or a network calls 1 in grey, and the line of the unit,
+    or of every unit in the network's first layer.
+
+    Parameters
+    ----------
+    model : a ``Unit`` or a ``Network`` with two inputs and one output
+    X : (m, 2) inputs
+    Y : (m,) classes, 0 or 1
+    ax : axes of matplotlib; None makes new ones
+
+    Returns
+    -------
+    the axes
+    """
+    net = model.network if isinstance(model, Unit) else model
+    if not isinstance(net, Network) or (net.sizes[0], net.sizes[-1]) != (2, 1):
+        raise ValueError(f"model: expected a Unit or a Network with two inputs and one output, got {describe(model)}")
+    X = as_inputs("X", X, 2, np.dtype(np.float64))
+    from ..plot.units import draw_sides
+
+    return draw_sides(net, X, as_labels("Y", Y, len(X)), ax)

@@ -1,0 +1,1 @@
+"""The same on a GPU; ``door`` alone imports numba.cuda."""

@@ -1,0 +1,305 @@
+"""The book's lines for a team of CUDA threads: one thread alone with a tiny network, or a block with a larger one.
+
+They are those of ``readable.online``; here the units of a layer, and the weights to change, are dealt out to the
+threads of the team. Sums over units are split in a way that depends on the layer alone, so bits do not depend on
+chance. Index letters: h unit below, j unit here, i parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ...maths import formulas, rule_formulas
+from ...maths.formulas import like
+from ...maths.rule_formulas import ADAM, NESTEROV, PLAIN, RPROP
+from ..jit import formula
+from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
+from ..switches import activate, rule_step, terms_of
+from .door import BACKWARDS, FORWARDS, WARP, each_layer, wait, wait_for_warp
+
+FEWEST = 4  # units below that are worth a thread of their own
+
+
+class Layer(NamedTuple):
+    """One layer; all of these are constants to the compiler."""
+
+    fan_in: int
+    fan_out: int
+    below: int  # number of the first unit below; the inputs come first
+    here: int
+    weights: int  # number of its first weight
+    thresholds: int
+    activation: int
+    parts: int  # into which each sum over the units below is split
+    level: int  # 0 for the first
+
+
+class Team(NamedTuple):
+    """Who works on a network."""
+
+    rank: int
+    size: int
+
+
+class Net(NamedTuple):
+    """What a team has at hand of one network: arrays, all of them short."""
+
+    p: Any  # parameters
+    at: Any  # where gradients are taken: p, or ahead of it for Nesterov's rule
+    G: Any  # −Σ ∂E_k/∂p of the batch begun
+    z: Any  # of each unit, as in ``layout.Units``
+    b: Any
+    slope: Any
+    g: Any
+    scratch: Any  # a number for each thread
+
+
+class Steps(NamedTuple):
+    """How gradients become updates; constants to the compiler but for the arrays."""
+
+    standard: bool  # gradient and update are one
+    rule: int  # its code
+    slots: int
+    penalty: bool
+    masked: bool
+    mask: Any  # 1 where a parameter is trained
+    constants: Any  # of the rule
+    lam: Any
+    rest: Any
+
+
+def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> tuple[Layer, ...]:
+    """The layers of a network, for a team of so many."""
+    layers = []
+    unit = parameter = 0
+    for level, (fan_in, fan_out, activation) in enumerate(zip(sizes[:-1], sizes[1:], activations, strict=True)):
+        here, thresholds = unit + fan_in, parameter + fan_in * fan_out
+        parts = max(1, min(fan_in // FEWEST, threads // fan_out))
+        code = ACTIVATION_CODES[activation]
+        layers.append(Layer(fan_in, fan_out, unit, here, parameter, thresholds, code, parts, level))
+        unit, parameter = here, thresholds + fan_out
+    return tuple(layers)
+
+
+@formula
+def barrier(team: Team) -> None:
+    """Wait for the others of the team."""
+    if team.size == WARP:
+        wait_for_warp()
+    elif team.size > 1:
+        wait()
+
+
+@formula
+def forward(layer: Layer, net: Net, team: Team) -> None:
+    """z_j = β_j − θ_j with β_j = Σ_h w_hj b_h, and the outputs of a layer. Writes z, b, slope."""
+    q, l, below, here, parts = layer.fan_in, layer.fan_out, layer.below, layer.here, layer.parts
+    weights, thresholds = layer.weights, layer.thresholds
+    if parts > 1:
+        for item in range(team.rank, parts * l, team.size):
+            part, j = item // l, item % l
+            total = like(net.at[0], 0)
+            for h in range(part * q // parts, (part + 1) * q // parts):
+                total += net.b[below + h] * net.at[weights + h * l + j]
+            net.scratch[item] = total
+        barrier(team)
+    for j in range(team.rank, l, team.size):
+        z = -net.at[thresholds + j]
+        if parts > 1:
+            for part in range(parts):
+                z += net.scratch[part * l + j]
+        else:
+            for h in range(q):
+                z += net.b[below + h] * net.at[weights + h * l + j]
+        net.z[here + j] = z
+        if layer.activation != SOFTMAX:
+            net.b[here + j], net.slope[here + j] = activate(layer.activation, z)
+    barrier(team)
+    if layer.activation == SOFTMAX:
+        softmax(layer, net, team)
+
+
+@formula
+def softmax(layer: Layer, net: Net, team: Team) -> None:
+    """As ``readable.online.softmax``. Writes b, and log ŷ_j into z."""
+    first, end = layer.here, layer.here + layer.fan_out
+    largest = net.z[first]
+    for j in range(first + 1, end):
+        largest = formulas.select(net.z[j] > largest, net.z[j], largest)
+    barrier(team)
+    for j in range(first + team.rank, end, team.size):
+        net.z[j] -= largest
+        net.b[j] = formulas.exp(net.z[j])
+    barrier(team)
+    total = like(largest, 0)
+    for j in range(first, end):
+        total += net.b[j]
+    log_total = formulas.log(total)
+    barrier(team)
+    for j in range(first + team.rank, end, team.size):
+        net.b[j] /= total
+        net.z[j] -= log_total
+    barrier(team)
+
+
+@formula
+def output_terms(layer: Layer, loss: int, net: Net, team: Team, Y: Any, k: int, c: Any) -> Any:
+    """c g_j of the outputs for the targets in row k. Writes g, returns c E_k, to each thread."""
+    zero = like(c, 0)
+    error, mean, is_softmax = zero, zero, layer.activation == SOFTMAX
+    for j in range(layer.fan_out):
+        here = layer.here + j
+        share, g, shared = terms_of(loss, is_softmax, net.z[here], net.b[here], net.slope[here], Y[k, j])
+        error += share
+        mean += shared
+        if j % team.size == team.rank:
+            net.g[here] = c * g
+    barrier(team)
+    if is_softmax and loss != CROSS_ENTROPY:
+        for j in range(team.rank, layer.fan_out, team.size):
+            here = layer.here + j
+            net.g[here] = formulas.softmax_gradient_term(net.b[here], net.g[here], c * mean)
+        barrier(team)
+    return c * error
+
+
+@formula
+def backward(layer: Layer, net: Net, team: Team, standard: bool, change: bool, eta: Any) -> None:
+    """e_h of the units below with the old w_hj; then, if wanted, the change of w_hj and θ_j: an update by standard BP,
+    or a share of their gradient. Writes g below; p, or G."""
+    q, l, below, here = layer.fan_in, layer.fan_out, layer.below, layer.here
+    weights, thresholds = layer.weights, layer.thresholds
+    if layer.level > 0:
+        for h in range(team.rank, q, team.size):
+            back = like(eta, 0)
+            for j in range(l):
+                back += net.at[weights + h * l + j] * net.g[here + j]
+            net.g[below + h] = formulas.hidden_gradient_term(net.slope[below + h], back)
+        barrier(team)
+    if change:
+        if team.size == 1:
+            for h in range(q):
+                for j in range(l):
+                    change_weight(net, standard, weights + h * l + j, net.g[here + j], net.b[below + h], eta)
+        else:
+            for i in range(team.rank, q * l, team.size):
+                change_weight(net, standard, weights + i, net.g[here + i % l], net.b[below + i // l], eta)
+        for j in range(team.rank, l, team.size):
+            i, g = thresholds + j, net.g[here + j]
+            if standard:
+                net.p[i] = formulas.threshold_update(net.p[i], eta, g)
+            else:
+                net.G[i] -= g
+
+
+@formula
+def change_weight(net: Net, standard: bool, i: int, g: Any, b: Any, eta: Any) -> None:
+    """Δw_hj = η g_j b_h, or that share of its gradient. Writes p, or G."""
+    if standard:
+        net.p[i] = formulas.weight_update(net.p[i], eta, g, b)
+    else:
+        net.G[i] += g * b
+
+
+@formula
+def take(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
+    """x into the first units. Writes b."""
+    for i in range(team.rank, layers[0].fan_in, team.size):
+        net.b[i] = X[row, i]
+    barrier(team)
+
+
+@formula
+def learn(layers: Any, loss: int, net: Net, team: Team, standard: bool, Y: Any, row: int, c: Any, eta: Any) -> Any:
+    """The lines of the book for the sample that ``take`` took. Writes p, or G; returns c E_k."""
+    each_layer(layers, FORWARDS, forward, (net, team))
+    E_k = output_terms(layers[-1], loss, net, team, Y, row, c)
+    each_layer(layers, BACKWARDS, backward, (net, team, standard, True, eta))
+    barrier(team)
+    return E_k
+
+
+# --- Updates by rule.
+
+
+@formula
+def sum_of_squares(p: Any, n: int) -> Any:
+    """Σ w², in each thread."""
+    total = like(p[0], 0)
+    for i in range(n):
+        total += p[i] * p[i]
+    return total
+
+
+@formula
+def corrections(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> Any:
+    """As ``switches.prepare_rule``, from the corrections before and the last objectives: the pair that the rule takes,
+    and both corrections."""
+    zero, one, c = like(first, 0), like(first, 1), steps.constants
+    if steps.rule == ADAM:
+        first = rule_formulas.moving_average(first, one, c[1])
+        second = rule_formulas.moving_average(second, one, c[2])
+        return first, second, first, second
+    if steps.rule == RPROP:
+        rose = formulas.select(now > last, one, zero)
+        return formulas.select(c[4] == one, one, formulas.select(c[4] > one, rose, zero)), zero, first, second
+    return zero, zero, first, second
+
+
+@formula
+def stepped(steps: Steps, w: Any, at: Any, descent: Any, state: Any, eta: Any, pair: Any) -> Any:
+    """(w, state) after one step of the rule along ``descent``, with the penalty."""
+    g = descent
+    if steps.penalty:
+        g = formulas.regularised_descent(descent, at, steps.lam, steps.rest)
+    if steps.rule == PLAIN:
+        return rule_formulas.plain(w, g, eta), state
+    return rule_step(steps.rule, w, g, state, eta, steps.constants, pair)
+
+
+@formula
+def step_parameter(
+    steps: Steps, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, descent: Any, eta: Any, pair: Any
+) -> None:
+    """One step of the rule for parameter i, if it is trained. Writes p, at, and the rule's state from row ``slots`` of
+    T."""
+    zero = like(eta, 0)
+    if steps.masked and steps.mask[i] <= zero:
+        return
+    state = zero, zero, zero
+    if steps.slots == 1:
+        state = T[slots + i, t], zero, zero
+    elif steps.slots == 2:
+        state = T[slots + i, t], T[slots + n + i, t], zero
+    elif steps.slots == 3:
+        state = T[slots + i, t], T[slots + n + i, t], T[slots + n + n + i, t]
+    p[i], state = stepped(steps, p[i], at[i], descent, state, eta, pair)
+    if steps.slots > 0:
+        T[slots + i, t] = state[0]
+    if steps.slots > 1:
+        T[slots + n + i, t] = state[1]
+    if steps.slots > 2:
+        T[slots + n + n + i, t] = state[2]
+    if steps.rule == NESTEROV:
+        at[i] = rule_formulas.lookahead(p[i], state[0], steps.constants[0])
+
+
+@formula
+def update_by_rule(
+    steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, pair: Any
+) -> None:
+    """One step of the rule along the gradients collected times ``share``. Writes p, at, T, and G, which starts anew."""
+    for i in range(team.rank, n, team.size):
+        step_parameter(steps, net.p, net.at, T, t, slots, n, i, net.G[i] * share, eta, pair)
+        net.G[i] = like(eta, 0)
+    barrier(team)
+
+
+@formula
+def look_ahead(steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int) -> None:
+    """Where Nesterov's rule takes its gradient. Writes at."""
+    if steps.rule == NESTEROV:
+        for i in range(team.rank, n, team.size):
+            net.at[i] = rule_formulas.lookahead(net.p[i], T[slots + i, t], steps.constants[0])
+        barrier(team)

@@ -1,0 +1,122 @@
+"""Which kernels run: the fast ones, or the readable ones where they are asked for and where there is no JIT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numba.core import config
+
+from ..settings.rules import Rule
+from .devices import cores
+from .one import batches, each_sample, tiny
+from .one.padded import make_work
+from .readable import driver
+from .state import Memory, Samples, Steps
+
+READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
+WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
+CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
+
+
+def trainer(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    memory: Memory,
+    X: np.ndarray,
+    rule: Rule,
+    stochastic: bool,
+    size: int,
+    lam: tuple[float, float],
+    trainable: np.ndarray,
+    readable: bool = False,
+    threads: int = 1,
+) -> tuple[Any, Steps | None, Any]:
+    """The driver for these settings, its steps and its work space; for the GPU if the inputs X lie there.
+
+    Which it is depends on network, rule and kind of updates alone, never on the amount of work, or bits would change.
+    """
+    dtype = memory.p.dtype
+    mask = None if trainable.all() else trainable.astype(dtype)
+    penalty = None if lam[1] == 0.0 else dtype.type(lam[0])
+    steps = None
+    if not stochastic or rule.code != 0 or mask is not None or penalty is not None:
+        constants = np.zeros(5, dtype)
+        values = rule.constants()
+        constants[: len(values)] = values
+        rest = None if penalty is None else dtype.type(lam[1])
+        steps = Steps((0,) * rule.code, constants, mask, size, penalty, rest)
+    if not isinstance(X, np.ndarray):
+        from .cuda import one
+
+        return one.trainer(sizes, activations, rule, stochastic, size, dtype), steps, None
+    if readable or READABLE:
+        return driver.train_block, steps, driver.make_work(sizes, activations, memory)
+    lanes = tiny.lanes_for(sizes)
+    if steps is None and lanes is not None:
+        return tiny.TRAIN_BLOCKS[lanes], steps, tiny.make_tiny_work(sizes, activations, dtype)
+    if stochastic:
+        sparse = steps is None and is_sparse(X)
+        return each_sample.train_block, steps, make_work(sizes, activations, dtype, rule, mask, sparse=sparse)
+    return batches.train_block, steps, batches.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
+
+
+def on_gpu(D: Samples) -> Samples:
+    """The same samples, on the GPU."""
+    from .cuda import one
+
+    return one.on_device(D)
+
+
+def is_sparse(X: np.ndarray) -> bool:
+    """Whether it pays to skip inputs that are 0, by a look at some hundred samples."""
+    some = X[:: max(1, len(X) // 256)]
+    return X.shape[1] >= 32 and bool(np.count_nonzero(some) < 0.6 * some.size)
+
+
+def useful_threads(n: int, size: int | None, m: int) -> int:
+    """How many threads may work on batches of ``size`` samples: all there are, where there is enough to do."""
+    chunk = min(m if size is None else size, m, batches.CHUNK)
+    if READABLE or size == 1 or chunk < 2 * batches.SHARE or chunk * n < WORTH_SHARING:
+        return 1
+    return min(cores(), chunk // batches.SHARE)
+
+
+def evaluate(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    p: np.ndarray,
+    D: Samples,
+    loss: int,
+    *,
+    errors: bool = False,
+    y_hat: np.ndarray | None = None,
+    gradient: np.ndarray | None = None,
+    between: Callable[[], None] | None = None,
+) -> Any:
+    """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
+    −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``, and NaN if y_hat is wanted for inputs that are not
+    finite. ``between`` is called between kernel calls of a few ms, and may raise."""
+    if not isinstance(D.X, np.ndarray):
+        from .cuda import one
+
+        return one.evaluate(sizes, activations, p, D, loss, errors=errors, y_hat=y_hat, gradient=gradient)
+    m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
+    if y_hat is None:
+        y_hat = np.empty((0, sizes[-1]), dtype)
+    wishes = errors, gradient is not None, y_hat, total
+    if READABLE:
+        with np.errstate(all="ignore"):  # compiled code does not heed it
+            driver.evaluate(sizes, activations, p, D, loss, *wishes[:3], total, gradient)
+        return total[0]
+    work = batches.make_block_work(sizes, activations, dtype, max(1, m))
+    work.P[work.place] = p
+    size = max(1, CALL // len(p) // batches.CHUNK) * batches.CHUNK
+    for first in range(0, max(1, m), size):
+        if first and between is not None:
+            between()
+        batches.evaluate(work, D, first, min(first + size, m), loss, *wishes)
+    if gradient is not None:
+        gradient[:] = work.G[work.place]
+    return total[0]

@@ -1,0 +1,1 @@
+"""Many networks at once, one in each lane of a SIMD vector."""

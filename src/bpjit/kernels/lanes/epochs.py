@@ -1,0 +1,449 @@
+"""Many epochs of many networks in one call: orders of samples, errors, validation, and when each network stops.
+
+What happens to a sample stands in ``lanes.lines``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ...maths import formulas, random_streams
+from ...maths.formulas import like, select
+from ..jit import by_type, formula, inline, kernel, unless_none
+from ..orders import LOW_BITS, Orders, sort_lanes
+from ..plane_numbers import (
+    ALIVE,
+    BEST,
+    BEST_AT,
+    BEST_UNTIL,
+    CARRY,
+    CORRECTION1,
+    DIVERGED,
+    EARLY_STOPPING,
+    ENDED,
+    GENERALIZATION_LOSS,
+    GROW,
+    LEAST,
+    LEAST_AT,
+    LEAST_UNTIL,
+    LEFT,
+    MAX_EPOCHS,
+    NO_IMPROVEMENT,
+    OBJECTIVE,
+    PATIENCE,
+    PRESENT,
+    PROGRESS,
+    RATE,
+    REASON,
+    SHRINK,
+    STRIP_CARRY,
+    STRIP_LEAST,
+    STRIP_SUM,
+    TARGET,
+    TARGET_ERROR,
+    TOLERANCE,
+    TOTAL,
+    VALIDATING,
+    WINDOW_PATIENCE,
+    WINDOW_TOLERANCE,
+)
+from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
+from ..simd.numbers import any_lane, item, pointer
+from ..sums import kahan as add_error
+from .lines import (
+    Batch,
+    Net,
+    ahead_of,
+    back_and_change,
+    end_of_batch,
+    mask_of,
+    objective,
+    output_terms,
+    outputs,
+    prepare_rule,
+    present,
+    sample_at,
+    steps_of,
+    weight_at,
+    where_gradients_are_taken,
+)
+from .packs import (
+    Call,
+    Packs,
+    Room,
+    Rows,
+    Task,
+    at,
+    copy_in,
+    depth_of,
+    lanes_in,
+    layer_at,
+    loss_of,
+    room_for_parameters,
+    room_for_units,
+    row,
+    vectors_at,
+    write,
+)
+
+
+@inline
+def units_of(work: Room) -> Any:
+    """Pointers to what belongs to units: z, b, slope, g."""
+    return (
+        vectors_at(work.z, 0, work.wide),
+        vectors_at(work.b, 0, work.wide),
+        vectors_at(work.slope, 0, work.wide),
+        vectors_at(work.g, 0, work.wide),
+    )
+
+
+@formula
+def mean_error(task: Task, rows: Rows, pack: int, P: Any, planes: Any, count: int, work: Room) -> Any:
+    """E of each network of a pack; ``count`` is the plane with its number of samples. Writes z, b, slope, g."""
+    shape, layers = task.shape, task.layers
+    top, d, loss = layer_at(shape, layers, depth_of(shape, layers) - 1), inputs_of(task), loss_of(shape, task.loss)
+    z, b, slope, g = units_of(work)
+    net = Net(P, P, P, None, 0, planes, None, z, b, slope, g)
+    total = carry = like(at(planes, count), 0)
+    for k in range(rows.m):
+        x, y = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
+        outputs(net, shape, layers, P, x)
+        E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k, P))
+        total, carry = add_error(total, carry, E_k)
+    return total / at(planes, count)
+
+
+@inline
+def inputs_of(task: Task) -> Any:
+    """d."""
+    return layer_at(task.shape, task.layers, 0).fan_in
+
+
+@unless_none
+def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> None:
+    """The order of an epoch for each network. Writes own, and work space."""
+    table, lanes = orders.table, keys.shape[1]
+    for lane in range(lanes):
+        table[m, lane] = random_streams.stream(keys[pack, lane], np.uint64(epoch))
+    sort_lanes(orders, m)
+    for t in range(m):
+        for lane in range(lanes):
+            orders.own[t, lane] = np.int64(table[t, lane] & LOW_BITS)
+
+
+@unless_none
+def own_numbers(keys: Any, orders: Orders) -> Any:
+    """Where ``own_orders`` writes, or None."""
+    return pointer(orders.own, 0)
+
+
+@inline
+def number_at(own: Any, shared: Any, e: int, t: int) -> int:
+    """The number of the sample at position t, where networks share an order."""
+    if own is None:
+        return item(shared, min(e, shared.shape[0] - 1) * shared.shape[1] + t)
+    return t
+
+
+def remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
+    """Keep the network from before this epoch. Writes undo."""
+
+
+def _forget(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
+    pass
+
+
+def _remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
+    for p in range(n):
+        write(undo, p, at(P, p))
+    for p in range(slots * n):
+        write(undo, n + p, at(S, p))
+    for i in range(3):
+        write(undo, n + slots * n + i, at(planes, CORRECTION1 + i))
+
+
+by_type(remember, lambda undo, *rest: _forget if isinstance(undo, types.NoneType) else _remember)
+
+
+def rate_of(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
+    """η of this epoch for each network."""
+
+
+def _scheduled(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
+    return at(vectors_at(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
+
+
+def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
+    return at(planes, RATE)
+
+
+by_type(rate_of, lambda undo, *rest: _scheduled if isinstance(undo, types.NoneType) else _adapted)
+
+
+def adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+    """Exercise 5.6, as ``Session._adapt``: take back the epoch where the objective rose too far, and change the rate.
+
+    ``error`` is E of each network as it stands. Writes P, S, planes."""
+
+
+def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+    pass
+
+
+def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+    now, before, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
+    risen = formulas.rose_too_far(now, before, at(planes, TOLERANCE))
+    changed = select(now < before, rate * at(planes, GROW), rate)
+    write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
+    write(planes, OBJECTIVE, select(risen, before, now))
+    if any_lane(risen):
+        for p in range(n):
+            write(P, p, select(risen, at(undo, p), at(P, p)))
+        for p in range(slots * n):
+            write(S, p, select(risen, at(undo, n + p), at(S, p)))
+        for i in range(3):
+            then = at(undo, n + slots * n + i)
+            write(planes, CORRECTION1 + i, select(risen, then, at(planes, CORRECTION1 + i)))
+
+
+by_type(adapt, lambda undo, *rest: _not_adapted if isinstance(undo, types.NoneType) else _adapt)
+
+
+def is_adaptive(undo: Any) -> Any:
+    """Whether rates are adapted to how the objective moves."""
+
+
+by_type(
+    is_adaptive,
+    lambda undo: (lambda undo: False) if isinstance(undo, types.NoneType) else (lambda undo: True),
+)
+
+
+@inline
+def since_when(planes: Any, place: int, until: int, better: Any, now: Any, patience: Any) -> Any:
+    """When patience ends; ``now`` epochs of this call are complete, and brought some networks something ``better``.
+    Writes planes."""
+    write(planes, place, select(better, now, at(planes, place)))
+    ends = select(better, now + like(now, patience), at(planes, until))
+    write(planes, until, ends)
+    return ends
+
+
+@formula
+def end_of_epoch(
+    task: Task,
+    packs: Packs,
+    pack: int,
+    n: int,
+    epoch: int,
+    done: int,
+    error: Any,
+    finite: Any,
+    work: Room,
+    validation_errors: Any,
+) -> None:
+    """What comes after an epoch for some networks: an adaptive rate, validation, the end. ``done`` epochs of this call
+    are complete, this one included. Writes packs."""
+    D, V, watch = task.D, task.V, task.watch
+    planes, P, S = row(packs.planes, pack, work.wide), row(packs.P, pack, work.wide), row(packs.S, pack, work.wide)
+    zero, one = like(error, 0), like(error, 1)
+    alive, now_done = at(planes, ALIVE) > zero, like(error, done)
+    if is_adaptive(packs.undo):
+        now = mean_error(task, D, pack, P, planes, PRESENT, work)
+        slots = packs.S.shape[1] // packs.P.shape[1]
+        adapt(row(packs.undo, pack, work.wide), P, S, n, slots, planes, now)
+    flags = select(at(planes, LEFT) <= zero, like(error, MAX_EPOCHS), zero)
+    if V.m > 0 and (epoch + 1) % watch.every == 0:
+        validated = mean_error(task, V, pack, P, planes, VALIDATING, work)
+        if validation_errors.shape[1] > 0:
+            write(row(validation_errors, pack, work.wide), done - 1, validated)
+        best = at(planes, BEST)
+        better = alive & finite & (validated < best)
+        if any_lane(better):
+            kept = row(packs.best, pack, work.wide)
+            for p in range(n):
+                write(kept, p, select(better, at(P, p), at(kept, p)))
+        best = select(better, validated, best)
+        write(planes, BEST, best)
+        until = since_when(planes, BEST_AT, BEST_UNTIL, better, now_done, watch.limits[PATIENCE])
+        loss_now = formulas.generalization_loss(validated, best)
+        mean = at(planes, STRIP_SUM) / like(error, watch.every)
+        progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
+        over = now_done >= until
+        over = over | (loss_now > like(error, watch.limits[GENERALIZATION_LOSS]))
+        over = over | (progress < like(error, watch.limits[PROGRESS]))
+        flags += select(over, like(error, EARLY_STOPPING), zero)
+        write(planes, STRIP_SUM, zero)
+        write(planes, STRIP_CARRY, zero)
+        write(planes, STRIP_LEAST, like(error, np.inf))
+    target = at(planes, TARGET)
+    if any_lane(alive & finite & (error <= target)):
+        now = mean_error(task, D, pack, P, planes, PRESENT, work)
+        flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
+    if watch.stalls or watch.window > 0:
+        least = at(planes, LEAST)
+        falls = alive & (error < least)
+        least = select(falls, error, least)
+        write(planes, LEAST, least)
+        if watch.stalls:
+            until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now_done, watch.limits[WINDOW_PATIENCE])
+            flags += select(now_done >= until, like(error, NO_IMPROVEMENT), zero)
+        else:
+            ring = row(packs.ring, pack, work.wide)
+            then = at(ring, epoch % watch.window)
+            if epoch >= watch.window:
+                still = then - least <= like(error, watch.limits[WINDOW_TOLERANCE])
+                flags += select(still, like(error, NO_IMPROVEMENT), zero)
+            write(ring, epoch % watch.window, least)
+    flags = select(finite, flags, like(error, DIVERGED))
+    stopped = alive & (flags > zero)
+    if any_lane(stopped):
+        final = row(packs.final, pack, work.wide)
+        for p in range(n):
+            write(final, p, select(stopped, at(P, p), at(final, p)))
+        write(planes, REASON, select(stopped, flags, at(planes, REASON)))
+        write(planes, ENDED, select(stopped, select(finite, now_done, now_done - one), at(planes, ENDED)))
+        write(planes, ALIVE, select(stopped, zero, at(planes, ALIVE)))
+
+
+def corrections_of(G: Any, kind: Any, net: Any, total: Any, n: int) -> Any:
+    """What ``prepare_rule`` prepares, where each sample is an update."""
+
+
+by_type(
+    corrections_of,
+    lambda G, *rest: (
+        (lambda G, kind, net, total, n: prepare_rule(kind, net, total, n, like(total, 1)))
+        if isinstance(G, types.NoneType)
+        else (lambda G, kind, net, total, n: (like(total, 0), like(total, 0)))
+    ),
+)
+
+
+@inline
+def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> None:
+    """Train the networks of a pack until all have stopped or the epochs are over. Writes packs, and what ``call`` has
+    room for."""
+    shape, layers, D, V, watch, kind = task.shape, task.layers, task.D, task.V, task.watch, task.kind
+    orders, errors, m, loss = call.orders, call.errors, D.m, loss_of(shape, task.loss)
+    bottom, top = layer_at(shape, layers, 0), layer_at(shape, layers, depth_of(shape, layers) - 1)
+    n, d, l = top.thresholds + top.fan_out, bottom.fan_in, top.fan_out
+    planes, P_home, G_home, S = (
+        row(packs.planes, pack, work.wide),
+        row(packs.P, pack, work.wide),
+        row(packs.G, pack, work.wide),
+        row(packs.S, pack, work.wide),
+    )
+    undo, slots = row(packs.undo, pack, work.wide), packs.S.shape[1] // packs.P.shape[1]
+    P, G = room_for_parameters(P_home, shape), room_for_parameters(G_home, shape)
+    A_room = vectors_at(work.A, 0, work.wide)
+    z, b, slope, g = units_of(work)
+    z, b, slope, g = (
+        room_for_units(z, shape),
+        room_for_units(b, shape),
+        room_for_units(slope, shape),
+        room_for_units(g, shape),
+    )
+    copy_in(shape, P_home, P)
+    copy_in(shape, G_home, G)
+    ahead_of(kind, A_room, P, S, planes, n)
+    A = where_gradients_are_taken(kind, A_room, P)
+    total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
+    left, target = at(planes, LEFT), at(planes, TARGET)
+    mask, count = mask_of(task.mask, work.wide), call.epochs[1]
+    steps = steps_of(kind, planes, mask, task.penalty)
+    blocks = (task.size - 1) // task.block
+    rest, sums = task.size - blocks * task.block, row(packs.sums, pack, work.wide)
+    batch = Batch(sums, m, task.size, task.block, blocks, rest)
+    own = own_numbers(orders.keys, orders)
+    for e in range(count):
+        if not any_lane(at(planes, ALIVE) > zero):
+            break
+        epoch = call.epochs[0] + e
+        first, last = call.stretch[0] if e == 0 else 0, call.stretch[1] if e == count - 1 else m
+        if first == 0:
+            remember(undo, P, S, n, slots, planes)
+        own_orders(orders.keys, orders, pack, epoch, m)
+        eta = rate_of(undo, planes, call.etas, e, pack)
+        for t in range(first, last):
+            k = number_at(own, orders.shared, e, t)
+            x, y = sample_at(D, pack, own, t, k, work, d, l)
+            c = weight_at(D.c, pack, own, t, k, P)
+            net = Net(P, A, S, mask, n, planes, present(c), z, b, slope, g)
+            outputs(net, shape, layers, A, x)
+            E_k = output_terms(net, top, loss, y, c)
+            total, carry = add_error(total, carry, E_k)
+            corrections = corrections_of(G, kind, net, total, n)
+            back_and_change(net, shape, layers, steps, G, x, eta, corrections)
+            end_of_batch(steps, G, net, c, t, batch, n, eta, total)
+        if last == m:
+            error = total / at(planes, PRESENT)
+            total = carry = zero
+            finite = error * zero == zero
+            left -= like(zero, 1)
+            if errors.shape[1] > 0:
+                write(row(errors, pack, work.wide), e, error)
+            if V.m > 0:
+                strip, rounded = add_error(at(planes, STRIP_SUM), at(planes, STRIP_CARRY), error)
+                write(planes, STRIP_SUM, strip)
+                write(planes, STRIP_CARRY, rounded)
+                least = at(planes, STRIP_LEAST)
+                write(planes, STRIP_LEAST, select(error < least, error, least))
+            usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
+            special = (
+                is_adaptive(undo) or watch.stalls or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
+            )
+            if special or any_lane(~usual):
+                copy_in(shape, P, P_home)
+                write(planes, LEFT, left)
+                end_of_epoch(task, packs, pack, n, epoch, e + 1, error, finite, work, call.validation_errors)
+                copy_in(shape, P_home, P)
+                if is_adaptive(undo):
+                    ahead_of(kind, A_room, P, S, planes, n)
+    write(planes, TOTAL, total)
+    write(planes, CARRY, carry)
+    copy_in(shape, P, P_home)
+    copy_in(shape, G, G_home)
+
+
+# --- What Python calls.
+
+
+@kernel
+def train_packs(task: Task, packs: Packs, call: Call, work: Room) -> None:
+    """Train all packs. Writes packs, and what ``call`` has room for."""
+    for pack in range(len(packs.P)):
+        train_pack(task, packs, pack, call, work)
+
+
+@kernel
+def evaluate_packs(
+    task: Task, rows: Rows, P: np.ndarray, planes: np.ndarray, count: int, work: Room, errors: np.ndarray
+) -> None:
+    """E of each network with parameters P on these samples, ``count`` being the plane with their number. Writes errors,
+    [shape: (packs, lanes)]."""
+    for pack in range(len(P)):
+        error = mean_error(task, rows, pack, row(P, pack, work.wide), row(planes, pack, work.wide), count, work)
+        write(row(errors, pack, work.wide), 0, error)
+
+
+@kernel
+def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, work: Room, y_hat: np.ndarray) -> None:
+    """Outputs of each network with parameters P. Writes y_hat, [shape: (networks, m, l)]."""
+    depth = depth_of(shape, layers)
+    top, d = layer_at(shape, layers, depth - 1), layer_at(shape, layers, 0).fan_in
+    z, b, slope, g = units_of(work)
+    for pack in range(len(P)):
+        here = row(P, pack, work.wide)
+        lanes = lanes_in(here)
+        net = Net(here, here, here, None, 0, here, None, z, b, slope, g)
+        for k in range(rows.m):
+            x, _ = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
+            outputs(net, shape, layers, here, x)
+            for lane in range(min(lanes, len(y_hat) - pack * lanes)):
+                for j in range(top.fan_out):
+                    y_hat[pack * lanes + lane, k, j] = item(work.b, (top.here + j) * lanes + lane)

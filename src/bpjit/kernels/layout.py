@@ -1,0 +1,69 @@
+"""Where a network's numbers lie in memory, and the codes that kernels hold for names.
+
+All parameters of a network lie in one flat array, layer by layer: W row by row, then θ. All its units lie in flat
+arrays too: the inputs first, then layer after layer. A ``Layer`` record says where one layer begins in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import config
+
+from ..maths import formulas
+
+# Unsigned, all of them: an index that might be negative would be checked at every access, and no loop vectorised.
+LAYER = np.dtype(
+    [
+        ("fan_in", np.uint64),  # number of units below
+        ("fan_out", np.uint64),  # number of units here
+        ("below", np.uint64),  # where the units below begin
+        ("here", np.uint64),  # where the units of this layer begin
+        ("weights", np.uint64),  # where W begins, [shape: (fan_in, fan_out)]
+        ("thresholds", np.uint64),  # where θ begins, [shape: (fan_out,)]
+        ("activation", np.uint64),  # its code
+    ],
+    align=True,
+)
+
+SOFTMAX = len(formulas.ACTIVATIONS)
+ACTIVATION_CODES = {function.__name__: code for code, function in enumerate(formulas.ACTIVATIONS)} | {
+    "softmax": SOFTMAX
+}
+CROSS_ENTROPY = len(formulas.LOSSES)
+LOSS_CODES = {function.__name__: code for code, function in enumerate(formulas.LOSSES)} | {
+    "cross_entropy": CROSS_ENTROPY
+}
+
+
+def number_of_parameters(sizes: Sequence[int]) -> int:
+    """How many weights and thresholds a network of these sizes has."""
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+
+
+def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
+    """The ``LAYER`` records of a network, [shape: (layers of weights,)]."""
+    layers = []
+    unit = parameter = 0
+    for fan_in, fan_out, activation in zip(sizes[:-1], sizes[1:], activations, strict=True):
+        here, thresholds = unit + fan_in, parameter + fan_in * fan_out
+        layers.append((fan_in, fan_out, unit, here, parameter, thresholds, ACTIVATION_CODES[activation]))
+        unit, parameter = here, thresholds + fan_out
+    records = np.array(layers, LAYER)
+    return records.view(np.recarray) if config.DISABLE_JIT else records  # Python needs it to read layer.fan_in
+
+
+class Units(NamedTuple):
+    """Work space: a number for every unit of a network, inputs included, each [shape: (units,)]."""
+
+    z: np.ndarray  # net input, threshold included; of the outputs only where cross-entropy needs it
+    b: np.ndarray  # output; of the first layer the sample x, of the last one ŷ
+    slope: np.ndarray  # f'(z)
+    g: np.ndarray  # gradient term −∂E_k/∂z: g_j of output units, e_h of hidden units
+
+    @classmethod
+    def of(cls, sizes: Sequence[int], dtype: np.dtype) -> Units:
+        return cls(*(np.zeros(sum(sizes), dtype) for _ in cls._fields))

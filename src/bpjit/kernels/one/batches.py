@@ -1,0 +1,496 @@
+"""Mini-batch and accumulated updates, and everything that takes many samples at once: matrix products of ``tiles``.
+
+A batch goes through the network in chunks of at most ``CHUNK`` samples: net inputs layer by layer upwards, gradient
+terms downwards with the old weights, then the gradient. Each step works on whatever share of the chunk's samples, or
+of a layer's weights, it is told to: several threads take a share each and meet between the steps. No sum depends on
+how it is shared. Plain descent adds the gradients of a batch that fits one chunk straight to the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from ...maths import formulas
+from ...maths.formulas import like
+from ...settings.rules import Rule
+from ..epochs import make_train_block
+from ..jit import by_type, formula, inline, kernel
+from ..layout import SOFTMAX
+from ..rule_steps import make_step
+from ..simd.numbers import aligned_zeros, item, lane_sum, lanes_of, padded, pointer, put, registers, vectors
+from ..simd.tiles import product
+from ..state import UPDATES, Memory, Order, Samples, Steps, Task
+from ..sums import add_error
+from ..switches import prepare_rule
+from ..team import (
+    ARRIVED,
+    CLOSED,
+    FIRST,
+    LEARN,
+    NOT_OPEN,
+    NUMBER,
+    PARTS_OF_WORD,
+    PATIENCE,
+    PHASE,
+    add,
+    announce,
+    close_team,
+    gather_all,
+    join,
+    make_team,
+    open_team,
+    read,
+    wait_for_more,
+    write,
+)
+from .each_sample import activate_layer, exponentials, load, load_first, normalise, output_terms, store
+from .padded import PANEL, Net, Work, look_ahead, make_work, net_of, panel_size
+
+CHUNK = 128
+
+load_panel, store_panel, lift_panel = vectors(registers(PANEL))
+_, _, step_panel = make_step(PANEL)
+
+
+class Chunk(NamedTuple):
+    """The samples under way: one row of units for each in every layer."""
+
+    X: Any  # their inputs, row after row
+    Y: Any  # targets and weights, of all samples
+    c: Any
+    order: Any  # numbers of these samples in Y and c
+    n: int
+    errors: Any  # c_k E_k of each
+    totals: Any  # work space: Σ e^z of each, and its logarithm
+    turned: Any  # work space: the weights of the upper layers in rows
+    room: int  # rows of units that there is room for in each layer
+
+
+@inline
+def first_product(net: Net, layer: Any, P: Any, X: Any, Z: Any, rows: int) -> None:
+    """β of the first layer. Writes Z, [shape: (rows, width)]."""
+    lanes, d, width, W, column = lanes_of(P), layer.fan_in, layer.width, layer.weights, 0
+    panel = PANEL * lanes
+    while column < width:
+        while column + panel > width:
+            panel //= 2
+        product(pointer(Z, column), width, X, d, 1, pointer(P, W), panel, d, False, rows, panel // lanes)
+        W += panel_size(d, panel, lanes)
+        column += panel
+
+
+@inline
+def turn(layer: Any, P: Any, turned: Any) -> None:
+    """The weights of an upper layer in rows, as a product with the units below needs them. Writes turned."""
+    q, width, below_width, W = layer.fan_in, layer.width, layer.below_width, layer.weights
+    for j in range(layer.fan_out):
+        for h in range(q):
+            put(turned, h * width + j, item(P, W + j * below_width + h))
+
+
+@inline
+def softmax_rows(net: Net, layer: Any, P: Any, at: int, rows: int, totals: Any) -> None:
+    """ŷ of one sample after the other, but the logarithms of all at once. Writes z, b, totals."""
+    lanes, width = lanes_of(P), layer.width
+    for row in range(rows):
+        total, _, _ = exponentials(net, layer, P, at + row * width)
+        put(totals, row, total)
+    logs = pointer(totals, CHUNK)
+    for row in range(0, rows, lanes):
+        store(logs, row, formulas.log(load(totals, row)))
+    for row in range(rows):
+        normalise(net, layer, at + row * width, item(totals, row), item(logs, row))
+
+
+@inline
+def forward(net: Net, layers: Any, P: Any, chunk: Chunk, first: int, last: int) -> None:
+    """ŷ of samples ``first`` to ``last`` of the chunk. Writes z, b, slope."""
+    rows, turned = last - first, chunk.turned
+    for index in range(len(layers)):
+        layer = layers[index]
+        width, q, below_width = layer.width, layer.fan_in, layer.below_width
+        at = layer.here * chunk.room + first * width
+        if index == 0:
+            first_product(net, layer, P, pointer(chunk.X, first * q), pointer(net.z, at), rows)
+        else:
+            below = pointer(net.b, layer.below * chunk.room + first * below_width)
+            turn(layer, P, turned)
+            product(
+                pointer(net.z, at), width, below, below_width, 1, turned, width, q, False, rows, width // lanes_of(P)
+            )
+            turned = pointer(turned, q * width)
+        if layer.activation == SOFTMAX:
+            softmax_rows(net, layer, P, at, rows, pointer(chunk.totals, first))
+        else:
+            for row in range(rows):
+                activate_layer(net, layer, P, at + row * width)
+
+
+@inline
+def terms(net: Net, layers: Any, loss: int, P: Any, chunk: Chunk, first: int, last: int, scale: Any) -> None:
+    """Errors and gradient terms of samples ``first`` to ``last``, times ``scale``. Writes chunk.errors, g."""
+    top = layers[len(layers) - 1]
+    for row in range(first, last):
+        k, at = item(chunk.order, row), top.here * chunk.room + row * top.width
+        c = item(chunk.c, k)
+        put(chunk.errors, row, c * output_terms(net, top, loss, chunk.Y, k * top.fan_out, at, c * scale))
+
+
+@inline
+def back(net: Net, layers: Any, P: Any, chunk: Chunk, first: int, last: int) -> None:
+    """e_h of the hidden units for samples ``first`` to ``last``. Writes g."""
+    lanes = lanes_of(P)
+    for index in range(len(layers) - 1, 0, -1):
+        layer = layers[index]
+        width, q = layer.width, layer.below_width
+        G = pointer(net.g, layer.here * chunk.room + first * width)
+        at = layer.below * chunk.room + first * q
+        W = pointer(P, layer.weights)
+        product(pointer(net.g, at), q, G, width, 1, W, q, layer.fan_out, False, last - first, q // lanes)
+        for v in range(at, at + (last - first) * q, lanes):
+            store(net.g, v, formulas.hidden_gradient_term(load(net.slope, v), load(net.g, v)))
+
+
+@inline
+def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts: int) -> None:
+    """One part of −Σ ∂E_k/∂p, times what the gradient terms carry. Adds to G."""
+    lanes, n = lanes_of(G), chunk.n
+    for index in range(len(layers)):
+        layer = layers[index]
+        width, d, l, W = layer.width, layer.fan_in, layer.fan_out, layer.weights
+        at = layer.here * chunk.room
+        if index == 0:
+            first, last = d * part // parts, d * (part + 1) // parts
+            column, panel = 0, PANEL * lanes
+            X = pointer(chunk.X, first)
+            while column < width:
+                while column + panel > width:
+                    panel //= 2
+                E = pointer(net.g, at + column)
+                product(pointer(G, W + first * panel), panel, X, 1, d, E, width, n, True, last - first, panel // lanes)
+                W += panel_size(d, panel, lanes)
+                column += panel
+        else:
+            first, last, q = l * part // parts, l * (part + 1) // parts, layer.below_width
+            below, E = pointer(net.b, layer.below * chunk.room), pointer(net.g, at + first)
+            product(pointer(G, W + first * q), q, E, 1, width, below, q, n, True, last - first, q // lanes)
+        if part == 0:
+            for v in range(0, width, lanes):
+                total = load(net.g, at + v)
+                for row in range(1, n):
+                    total += load(net.g, at + v + row * width)
+                store(G, layer.thresholds + v, load(G, layer.thresholds + v) - total)
+
+
+@inline
+def apply_gradient(net: Net, steps: Any, G: Any, share: Any, eta: Any, corrections: Any, first: int, last: int) -> None:
+    """One step of the rule along ``share`` · G for packed parameters ``first`` to ``last``. Writes P, sets G to 0."""
+    size, zero = PANEL * lanes_of(G), lift_panel(like(share, 0))
+    for o in range(first, last, size):
+        step_panel(steps, net, o, load_panel(G, o) * share, eta, corrections)
+        store_panel(G, o, zero)
+
+
+def is_plain(steps: Any) -> bool:
+    """Whether the updates are plain descent without penalty or mask."""
+    return len(steps.kind) == 0 and steps.lam is None and steps.mask is None
+
+
+def _true(steps: Any) -> bool:
+    return True
+
+
+def _false(steps: Any) -> bool:
+    return False
+
+
+def _choose_plain(steps: Any) -> Any:
+    kinds = dict(zip(steps.fields, steps.types, strict=True))
+    plain = len(kinds["kind"]) == 0 and kinds["lam"] == types.none and kinds["mask"] == types.none
+    return _true if plain else _false
+
+
+by_type(is_plain, _choose_plain)
+
+
+@inline
+def gather(X: Any, order: Any, d: int, n: int, to: Any) -> None:
+    """Copy the inputs of n samples, row after row. Writes to."""
+    lanes = lanes_of(to)
+    for row in range(n):
+        source, target = item(order, row) * d, row * d
+        i = 0
+        while i + lanes <= d:
+            store(to, target + i, load(X, source + i))
+            i += lanes
+        while i < d:
+            put(to, target + i, item(X, source + i))
+            i += 1
+
+
+UP, DOWN, APPLY = range(3)  # the phases of a chunk
+SHARE = 16  # samples; a multiple of it goes to each thread
+SCALE, ETA, RATIO, FIRST_CORRECTION, SECOND_CORRECTION = range(5)  # places in BlockWork.numbers
+
+
+@inline
+def chunk_of(task: Task, work: Any, epoch: Order, t: int, n: int, learn: bool, part: int) -> Chunk:
+    """The n samples from position t on, as thread ``part`` sees them."""
+    d, room = work.packed.layers[0].fan_in, work.room
+    if learn:
+        X, Y, c = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0)
+    else:
+        X, Y, c = pointer(task.V.X, 0), pointer(task.V.Y, 0), pointer(task.V.c, 0)
+    order = pointer(epoch.order, t) if learn else pointer(epoch.in_place, t)
+    inputs = pointer(work.X, 0) if learn and task.shuffle else pointer(X, t * d)
+    return Chunk(
+        inputs,
+        Y,
+        c,
+        order,
+        n,
+        pointer(work.errors, 0),
+        pointer(work.totals, 0),
+        pointer(work.turned, part * work.turned_size),
+        room,
+    )
+
+
+@formula
+def do_part(
+    task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool, part: int, parts: int
+) -> None:
+    """One part of one phase of a chunk. Writes the packed network and its work space."""
+    layers, numbers = work.packed.layers, work.numbers
+    net, d = net_of(work.packed, steps), layers[0].fan_in
+    chunk, G = chunk_of(task, work, epoch, t, n, learn, part), pointer(work.G, 0)
+    if phase == UP:
+        blocks_of_samples = (n + SHARE - 1) // SHARE
+        first = min(n, blocks_of_samples * part // parts * SHARE)
+        last = min(n, blocks_of_samples * (part + 1) // parts * SHARE)
+        if first < last:
+            if learn and task.shuffle:
+                gather(
+                    pointer(task.D.X, 0), pointer(epoch.order, t + first), d, last - first, pointer(chunk.X, first * d)
+                )
+            P = net.A if learn else net.P
+            forward(net, layers, P, chunk, first, last)
+            terms(net, layers, task.loss, P, chunk, first, last, numbers[SCALE])
+            if learn:
+                back(net, layers, P, chunk, first, last)
+    elif phase == DOWN:
+        add_gradients(net, layers, chunk, net.P if is_fused(steps, work) else G, part, parts)
+    else:
+        size = PANEL * lanes_of(G)
+        panels = net.n // size
+        first, last = panels * part // parts * size, panels * (part + 1) // parts * size
+        corrections = numbers[FIRST_CORRECTION], numbers[SECOND_CORRECTION]
+        apply_gradient(net, steps, G, numbers[RATIO], numbers[ETA], corrections, first, last)
+
+
+@inline
+def is_fused(steps: Any, work: Any) -> bool:
+    """Whether gradients go straight to the weights."""
+    return is_plain(steps) and steps.size <= work.room
+
+
+@inline
+def do_together(task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool) -> None:
+    """A phase of a chunk, by all threads that have joined."""
+    team = work.team
+    write(team, FIRST, t)
+    write(team, NUMBER, n)
+    write(team, LEARN, learn)
+    parts = announce(team, phase)
+    do_part(task, steps, work, epoch, phase, t, n, learn, 0, parts)
+    gather_all(team, parts)
+
+
+@formula
+def help_leader(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
+    """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened it
+    yet."""
+    team = work.team
+    word = wait_for_more(team, NOT_OPEN, PATIENCE)
+    if word == NOT_OPEN:
+        return False
+    part = join(team)
+    while word != CLOSED:
+        word = wait_for_more(team, word, 0)
+        parts = word & PARTS_OF_WORD
+        if word != CLOSED and part < parts:
+            phase, t, n = read(team, PHASE), read(team, FIRST), read(team, NUMBER)
+            do_part(task, steps, work, epoch, phase, t, n, read(team, LEARN) == 1, part, parts)
+            add(team, ARRIVED, 1)
+    return True
+
+
+@inline
+def advance(
+    task: Task, steps: Any, memory: Memory, work: Any, epoch: Order, first: int, last: int, eta: Any, learn: bool
+) -> None:
+    """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set.
+
+    Writes the packed network and memory.
+    """
+    scalars, numbers, room, m, one = memory.scalars, work.numbers, work.room, len(task.D.X), like(eta, 1)
+    fused = is_fused(steps, work)
+    t, then, phase, n, size = first, first, UP, 0, 1
+    while t < last:
+        # One call for all phases, so that their code is there once.
+        if phase == UP:
+            n = min(room, last - t)
+            if learn:
+                n = min(n, steps.size - t % steps.size)
+            then = t + n
+            size = (then - 1) % steps.size + 1
+            numbers[SCALE] = eta / like(eta, n) if fused and learn else one
+        do_together(task, steps, work, epoch, phase, t, n, learn)
+        if phase == UP:
+            for row in range(n):
+                add_error(scalars, work.errors[row])
+        complete = learn and (then % steps.size == 0 or then == m)
+        if phase == UP and learn:
+            phase = DOWN
+        elif phase == DOWN and complete and not fused:
+            phase = APPLY
+            corrections = prepare_rule(steps, scalars, work.P, size)
+            numbers[FIRST_CORRECTION], numbers[SECOND_CORRECTION] = corrections
+            numbers[ETA], numbers[RATIO] = eta, one / like(eta, size)
+        else:
+            phase, t = UP, then
+            if complete:
+                memory.counters[UPDATES] += 1
+
+
+@formula
+def border(steps: Steps, position: int, until: int, m: int) -> int:
+    """Where a call may end: at the end of a batch, or in a large one at the end of a chunk."""
+    offset = until % steps.size
+    chunks = (offset + CHUNK - 1) // CHUNK * CHUNK
+    return min(m, until - offset + min(chunks, steps.size))
+
+
+@formula
+def prepare(steps: Steps, work: Any) -> None:
+    look_ahead(steps, work.packed)
+    open_team(work.team)
+
+
+@formula
+def finish(steps: Steps, work: Any) -> None:
+    close_team(work.team)
+
+
+class BlockWork(NamedTuple):
+    """Work space of a training in batches; nothing in it need be kept."""
+
+    place: np.ndarray  # these four are those of ``packed``
+    P: np.ndarray
+    S: np.ndarray
+    G: np.ndarray
+    packed: Work
+    X: np.ndarray  # the inputs of a chunk, gathered, [shape: (room · d,)]
+    errors: np.ndarray  # [shape: (CHUNK,)]
+    totals: np.ndarray  # [shape: (2 CHUNK,)]
+    turned: np.ndarray  # [shape: (Σ units below · width,)]
+    order: np.ndarray  # 0, 1, 2, ..., [shape: (CHUNK,)]
+    numbers: np.ndarray  # what all threads must know of a phase, [shape: (5,)]
+    team: np.ndarray
+    turned_size: int  # of the part of ``turned`` that belongs to one thread
+    room: int  # samples in a chunk
+
+
+@inline
+def nothing_of(X: Any, n: int) -> Any:
+    """0, or NaN if one of n numbers is not finite."""
+    lanes, zero = lanes_of(X), like(item(X, 0), 0)
+    total = load(X, 0) * zero if n >= lanes else load_first(X, 0, n) * zero
+    for v in range(0, n - lanes + 1, lanes):
+        total += load(X, v) * zero
+    return lane_sum(total + load_first(X, n - n % lanes, n % lanes) * zero)
+
+
+@kernel
+def evaluate(
+    work: BlockWork,
+    D: Samples,
+    first: int,
+    last: int,
+    loss: int,
+    errors: bool,
+    gradients: bool,
+    y_hat: np.ndarray,
+    total: np.ndarray,
+) -> None:
+    """Samples ``first`` to ``last``: their outputs, errors, gradient. Writes y_hat, [shape: (m, l)] or (0, l) where
+    nobody asks for it; inputs that are not finite then make total NaN. Adds Σ c_k E_k to total as ``add_error`` does,
+    and −Σ c_k ∂E_k/∂p to work.G."""
+    layers = work.packed.layers
+    net, bottom, top = net_of(work.packed, None), layers[0], layers[len(layers) - 1]
+    d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
+    for t in range(first, last, room):
+        n = min(room, last - t)
+        chunk = Chunk(
+            pointer(D.X, t * d),
+            pointer(D.Y, t * l),
+            pointer(D.c, t),
+            pointer(work.order, 0),
+            n,
+            pointer(work.errors, 0),
+            pointer(work.totals, 0),
+            pointer(work.turned, 0),
+            room,
+        )
+        forward(net, layers, net.P, chunk, 0, n)
+        if len(y_hat) > 0:
+            total[0] += nothing_of(chunk.X, n * d)
+            for row in range(n):
+                for j in range(l):
+                    put(y_hat, (t + row) * l + j, item(net.b, top.here * room + row * top.width + j))
+        if errors or gradients:
+            terms(net, layers, loss, net.P, chunk, 0, n, like(total[0], 1))
+            for row in range(n):
+                add_error(total, item(chunk.errors, row))
+        if gradients:
+            back(net, layers, net.P, chunk, 0, n)
+            add_gradients(net, layers, chunk, G, 0, 1)
+
+
+def make_block_work(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    dtype: np.dtype,
+    batch: int,
+    rule: Rule | None = None,
+    mask: np.ndarray | None = None,
+    threads: int = 1,
+) -> BlockWork:
+    """Work space for a network, to be trained by ``rule`` in batches of so many samples."""
+    room = min(CHUNK, batch)
+    packed = make_work(sizes, activations, dtype, rule, mask, room)
+    upper = packed.layers[1:]
+    turned = padded(int((upper["fan_in"] * upper["width"]).sum()), 16)
+    return BlockWork(
+        packed.place,
+        packed.P,
+        packed.S,
+        packed.G,
+        packed,
+        aligned_zeros(room * sizes[0], dtype),
+        aligned_zeros(CHUNK, dtype),
+        aligned_zeros(2 * CHUNK, dtype),
+        aligned_zeros(turned * threads, dtype),
+        np.arange(CHUNK),
+        np.zeros(5, dtype),
+        make_team(),
+        turned,
+        room,
+    )
+
+
+train_block = make_train_block("blocks", prepare, border, advance, finish, help_leader)

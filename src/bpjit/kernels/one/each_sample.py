@@ -1,0 +1,438 @@
+"""An update after each sample as fast as the machine allows: one network, in SIMD along its units.
+
+The lines of the book are those of ``readable.online``, which this is tested against; here each is a loop over vectors
+of a packed network (``one.padded``). What is new is the order: the weights of the first layer are read and written
+once for each sample. A row of them takes the update of this sample, and while it is in registers adds its share to the
+net input of the next one (``update_then_forward``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ...maths import formulas
+from ...maths.formulas import like, select
+from ..epochs import anywhere, make_train_block
+from ..jit import by_type, inline, unless_none
+from ..layout import CROSS_ENTROPY, SOFTMAX
+from ..rule_steps import make_step
+from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
+from ..simd.numbers import (
+    blocks,
+    item,
+    lane,
+    lane_max,
+    lane_sum,
+    lane_sums,
+    lanes_of,
+    partial_vectors,
+    pointer,
+    put,
+    registers,
+    vectors,
+    with_four,
+)
+from ..state import UPDATES, Memory, Order, Task
+from ..sums import add_error
+from ..switches import activate, prepare_rule, terms_of
+from .padded import PANEL, Net, Work, look_ahead, net_of, pointer_or_none
+
+load, store, lift = vectors(registers(1))
+load_first, _ = partial_vectors(registers(1))
+
+
+load_panel, _, lift_panel = vectors(registers(PANEL))
+step_panel, _, _ = make_step(PANEL)
+
+
+def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The rows of the first layer in a panel of ``count`` registers, as many at once as fill ``PANEL`` of them."""
+    rows = PANEL // count
+    _, store, _ = vectors(registers(count))
+    spread, spread_first, tile, fold = blocks(rows, registers(count))
+
+    @inline
+    def update_then_forward(
+        net: Net, d: int, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any, W: int, here: int
+    ) -> None:
+        e, z, size = tile(net.g, here), lift_panel(like(eta, 0)), PANEL * lanes_of(net.P)
+        for i in range(0, d - rows + 1, rows):
+            z += spread(X, following + i) * step_panel(steps, net, W, e, spread(X, x + i), eta, corrections)
+            W += size
+        if rows > 1 and d % rows:
+            i, n = d - d % rows, d % rows
+            w = step_panel(steps, net, W, e, spread_first(X, x + i, n), eta, corrections)
+            z += spread_first(X, following + i, n) * w
+        store(net.z, here, fold(z))
+
+    @inline
+    def forward(net: Net, d: int, P: Any, X: Any, x: int, W: int, here: int) -> None:
+        z, size = lift_panel(like(item(P, 0), 0)), PANEL * lanes_of(net.P)
+        for i in range(0, d - rows + 1, rows):
+            z += spread(X, x + i) * load_panel(P, W)
+            W += size
+        if rows > 1 and d % rows:
+            z += spread_first(X, x + d - d % rows, d % rows) * load_panel(P, W)
+        store(net.z, here, fold(z))
+
+    return update_then_forward, forward
+
+
+_update4, _forward4 = _make_panel(4)
+_update2, _forward2 = _make_panel(2)
+_update1, _forward1 = _make_panel(1)
+
+
+@inline
+def update_then_forward_dense(
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+) -> None:
+    """``update_then_forward`` for all rows."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _update4(net, d, steps, X, x, following, eta, corrections, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _update2(net, d, steps, X, x, following, eta, corrections, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _update1(net, d, steps, X, x, following, eta, corrections, W, here)
+
+
+@inline
+def forward_dense(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+    """``forward`` through all rows."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _forward4(net, d, P, X, x, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _forward2(net, d, P, X, x, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _forward1(net, d, P, X, x, W, here)
+
+
+# --- The same for inputs that are mostly 0: a row whose input is 0 need not be read, nor does it change. Two passes
+# --- over the few rows are better than one over those of two samples.
+
+
+def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Update of, and way forward through, the rows listed, in a panel of ``count`` registers."""
+    load, store, lift = vectors(registers(count))
+    step, _, _ = make_step(count)
+
+    @inline
+    def update(net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, corrections: Any, W: int, here: int) -> None:
+        size, e = count * lanes_of(net.P), load(net.g, here)
+        for row in range(1, item(rows, 0)):
+            i = item(rows, row)
+            step(steps, net, W + i * size, e, item(X, x + i), eta, corrections)
+
+    @inline
+    def forward(net: Net, rows: Any, P: Any, X: Any, x: int, W: int, here: int) -> None:
+        size, end = count * lanes_of(net.P), item(rows, 0)
+        z = other = lift(like(item(P, 0), 0))
+        for row in range(1, end - 1, 2):
+            i, j = item(rows, row), item(rows, row + 1)
+            z += item(X, x + i) * load(P, W + i * size)
+            other += item(X, x + j) * load(P, W + j * size)
+        if end % 2 == 0:
+            i = item(rows, end - 1)
+            z += item(X, x + i) * load(P, W + i * size)
+        store(net.z, here, z + other)
+
+    return update, forward
+
+
+_update_rows4, _forward_rows4 = _make_sparse_panel(4)
+_update_rows2, _forward_rows2 = _make_sparse_panel(2)
+_update_rows1, _forward_rows1 = _make_sparse_panel(1)
+
+
+@inline
+def update_then_forward_sparse(
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+) -> None:
+    """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    while here + 4 * lanes <= end:
+        _update_rows4(net, rows, steps, X, x, eta, corrections, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _update_rows2(net, rows, steps, X, x, eta, corrections, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _update_rows1(net, rows, steps, X, x, eta, corrections, W, here)
+    forward_sparse(net, layer, rows, net.A, X, following)
+
+
+@inline
+def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+    """``forward`` through the rows that matter. Writes rows, too: where its list ends, and the list."""
+    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
+    listed, zero = 1, like(item(P, 0), 0)
+    for i in range(d):
+        put(rows, listed, i)
+        listed += item(X, x + i) != zero
+    put(rows, 0, listed)
+    while here + 4 * lanes <= end:
+        _forward_rows4(net, rows, P, X, x, W, here)
+        W += 4 * lanes * d
+        here += 4 * lanes
+    if here + 2 * lanes <= end:
+        _forward_rows2(net, rows, P, X, x, W, here)
+        W += 4 * lanes * ((d + 1) // 2)
+        here += 2 * lanes
+    if here < end:
+        _forward_rows1(net, rows, P, X, x, W, here)
+
+
+def update_then_forward(
+    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+) -> None:
+    """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
+
+    ``rows`` is None, or room for a list where most inputs are 0.
+    """
+
+
+def forward(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+    """β of the first layer for the sample at x, in the same sums. Writes z."""
+
+
+def _choose(dense: Callable[..., Any], sparse: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda net, layer, rows, *rest: dense if isinstance(rows, types.NoneType) else sparse
+
+
+by_type(update_then_forward, _choose(update_then_forward_dense, update_then_forward_sparse))
+by_type(forward, _choose(forward_dense, forward_sparse))
+
+
+@inline
+def dots(net: Net, layer: Any, P: Any) -> None:
+    """β_j = W_j · b of an upper layer. Writes z."""
+    lanes = lanes_of(net.P)
+    q, below, l = layer.below_width, layer.below, layer.fan_out
+    for first in range(0, l, lanes):
+        z = lift(like(item(P, 0), 0))
+        for group in range(0, min(lanes, l - first), 4):
+            w0 = layer.weights + (first + group) * q
+            more = l - 1 - first - group
+            w1, w2, w3 = w0 + min(1, more) * q, w0 + min(2, more) * q, w0 + min(3, more) * q
+            b = load(net.b, below)
+            s0, s1, s2, s3 = load(P, w0) * b, load(P, w1) * b, load(P, w2) * b, load(P, w3) * b
+            for v in range(lanes, q, lanes):
+                b = load(net.b, below + v)
+                s0 += load(P, w0 + v) * b
+                s1 += load(P, w1 + v) * b
+                s2 += load(P, w2 + v) * b
+                s3 += load(P, w3 + v) * b
+            z = with_four(z, lane_sums(s0, s1, s2, s3), group)
+        store(net.z, layer.here + first, z)
+
+
+@inline
+def exponentials(net: Net, layer: Any, P: Any, at: int) -> Any:
+    """The first half of ``readable.online.softmax``: e^z with the largest z taken off first.
+
+    Writes that z, and b; returns Σ b, and the last vectors of z and b.
+    """
+    lanes, here, width, thresholds = lanes_of(net.P), layer.here, layer.width, layer.thresholds
+    zero = lift(like(item(P, 0), 0))
+    least = z = -like(zero, np.inf)
+    largest = least
+    for v in range(0, width, lanes):
+        z = load(net.z, at + v) - load(P, thresholds + v)
+        z = select(load(net.used, here + v) > zero, z, least)
+        largest = select(z > largest, z, largest)
+        store(net.z, at + v, z)
+    most, total, b = lift(lane_max(largest)), zero, zero
+    for v in range(0, width, lanes):
+        used = load(net.used, here + v)
+        if width > lanes:
+            z = load(net.z, at + v)
+        z = select(used > zero, z - most, zero)  # far less than the others would be subnormal, and slow
+        b = formulas.exp(z) * used
+        store(net.z, at + v, z)
+        store(net.b, at + v, b)
+        total += b
+    return lane_sum(total), z, b
+
+
+@inline
+def normalise(net: Net, layer: Any, at: int, total: Any, log_total: Any) -> None:
+    """The second half: ŷ_j = e^z_j / Σ, log ŷ_j = z_j − log Σ. Writes b, and log ŷ into z."""
+    total, log_total = lift(total), lift(log_total)
+    for v in range(at, at + layer.width, lanes_of(net.P)):
+        store(net.b, v, load(net.b, v) / total)
+        store(net.z, v, load(net.z, v) - log_total)
+
+
+@inline
+def softmax(net: Net, layer: Any, P: Any) -> None:
+    """As ``readable.online.softmax``, from β. Writes b, and log ŷ into z."""
+    here = layer.here
+    total, z, b = exponentials(net, layer, P, here)
+    log_total = lane(formulas.log(lift(total)), 0)
+    if layer.width == lanes_of(net.P):
+        store(net.b, here, b / lift(total))
+        store(net.z, here, z - log_total)
+    else:
+        normalise(net, layer, here, total, log_total)
+
+
+@inline
+def activate_layer(net: Net, layer: Any, P: Any, at: int) -> None:
+    """z = β − θ, b = f(z), f'(z) of a layer whose units stand at ``at``. Writes b, slope, and z of the outputs."""
+    code, here, thresholds = layer.activation, layer.here, layer.thresholds
+    for v in range(0, layer.width, lanes_of(net.P)):
+        z = load(net.z, at + v) - load(P, thresholds + v)
+        if layer.last:
+            store(net.z, at + v, z)
+        b, slope = activate(code, z)
+        store(net.b, at + v, b * load(net.used, here + v))
+        store(net.slope, at + v, slope)
+
+
+@inline
+def outputs(net: Net, layers: Any, P: Any) -> None:
+    """From β of the first layer to ŷ. Writes z, b, slope."""
+    for index in range(len(layers)):
+        layer = layers[index]
+        if index > 0:
+            dots(net, layer, P)
+        if layer.activation == SOFTMAX:
+            softmax(net, layer, P)
+        else:
+            activate_layer(net, layer, P, layer.here)
+
+
+@inline
+def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int, scale: Any) -> Any:
+    """g_j of the outputs at ``at`` for the targets at ``y_at``, times ``scale``. Writes g, returns E_k."""
+    lanes, here, l, softmax = lanes_of(net.P), layer.here, layer.fan_out, layer.activation == SOFTMAX
+    zero = lift(like(item(Y, y_at), 0))
+    error, mean = zero, zero
+    for v in range(0, layer.width, lanes):
+        b, used = load(net.b, at + v), load(net.used, here + v) > zero
+        y = load_first(Y, y_at + v, l - v)
+        share, g, shared = terms_of(loss, softmax, load(net.z, at + v), b, load(net.slope, at + v), y)
+        mean += shared
+        error += select(used, share, zero)
+        store(net.g, at + v, select(used, g * scale, zero))
+    if softmax and loss != CROSS_ENTROPY:
+        mean = lift(lane_sum(mean))
+        for v in range(0, layer.width, lanes):
+            g = formulas.softmax_gradient_term(load(net.b, at + v), load(net.g, at + v), mean * scale)
+            store(net.g, at + v, g)
+    return lane_sum(error)
+
+
+def _make_back(count: int) -> Callable[..., Any]:
+    """An upper layer, ``count`` registers of the units below."""
+    load, store, lift = vectors(registers(count))
+    step, _, _ = make_step(count)
+
+    @inline
+    def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any, column: int) -> None:
+        q, here, W, below = layer.below_width, layer.here, layer.weights + column, layer.below + column
+        b, back = load(net.b, below), lift(like(eta, 0))
+        for j in range(here, here + layer.fan_out):
+            g = item(net.g, j)
+            back += g * load(net.A, W)
+            step(steps, net, W, g, b, eta, corrections)
+            W += q
+        store(net.g, below, formulas.hidden_gradient_term(load(net.slope, below), back))
+
+    return back_and_update
+
+
+_back2, _back1 = _make_back(2), _make_back(1)
+step, step_threshold, _ = make_step(1)
+
+
+@inline
+def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any) -> None:
+    """e_h of the units below with the old w_hj, and the update of w_hj. Writes g below, P."""
+    lanes, column = lanes_of(net.P), 0
+    while column + 2 * lanes <= layer.below_width:
+        _back2(net, layer, steps, eta, corrections, column)
+        column += 2 * lanes
+    if column < layer.below_width:
+        _back1(net, layer, steps, eta, corrections, column)
+
+
+@inline
+def update_thresholds(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any) -> None:
+    """θ_j of a layer after its update. Writes P."""
+    for v in range(0, layer.width, lanes_of(net.P)):
+        step_threshold(steps, net, layer.thresholds + v, load(net.g, layer.here + v), eta, corrections)
+
+
+@inline
+def update_upper_part(net: Net, layers: Any, steps: Any, eta: Any, corrections: Any) -> None:
+    """e_h of all hidden units; the update of everything but the weights of the first layer. Writes g, P."""
+    for index in range(len(layers) - 1, -1, -1):
+        layer = layers[index]
+        if index > 0:
+            back_and_update(net, layer, steps, eta, corrections)
+        update_thresholds(net, layer, steps, eta, corrections)
+
+
+@inline
+def rate_and_scale(steps: Any, eta: Any, c: Any) -> Any:
+    """A sample of weight c moves plain descent c times as far; a rule gets c times its gradient."""
+    if steps is None:
+        return eta * c, like(c, 1)
+    return eta, c
+
+
+@unless_none
+def corrections_of(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
+    return prepare_rule(steps, scalars, P, 1)
+
+
+@inline
+def advance(
+    task: Task, steps: Any, memory: Memory, work: Work, epoch: Order, first: int, last: int, eta: Any, learn: bool
+) -> None:
+    """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set.
+
+    Writes the packed network and memory.
+    """
+    layers, scalars = work.layers, memory.scalars
+    net, bottom, top = net_of(work, steps), layers[0], layers[len(layers) - 1]
+    if learn:
+        X, Y, c, P = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0), net.A
+    else:
+        X, Y, c, P = pointer(task.V.X, 0), pointer(task.V.Y, 0), pointer(task.V.c, 0), net.P
+    rows = pointer_or_none(work.rows)
+    order = pointer(epoch.order, 0) if learn else pointer(epoch.in_place, 0)
+    d, l, loss = bottom.fan_in, top.fan_out, task.loss
+    for t in range(first, last):
+        k, following = item(order, t), item(order, min(t + 1, last - 1))
+        if t == first or not learn:
+            forward(net, bottom, rows, P, X, k * d)
+        outputs(net, layers, P)
+        rate, scale = rate_and_scale(steps, eta, item(c, k))
+        add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here, scale))
+        if learn:
+            corrections = corrections_of(steps, scalars, work.P)
+            update_upper_part(net, layers, steps, rate, corrections)
+            update_then_forward(net, bottom, rows, steps, X, k * d, following * d, rate, corrections)
+    if learn:
+        memory.counters[UPDATES] += last - first
+
+
+train_block = make_train_block("stream", look_ahead, anywhere, advance)

@@ -1,0 +1,182 @@
+"""Standard BP for the smallest networks, such as XOR's: one hidden layer, all parameters in registers.
+
+What such a network waits for is one result after the other: net input, exp, division, and all that again for the
+outputs. So that the next sample need not wait for the new weights, its net input is taken with the old ones meanwhile,
+and mended when e_h is known.
+
+At most ``INPUTS`` inputs, ``OUTPUTS`` outputs and as many hidden units as the kernel has lanes. Rows that a network
+lacks are 0 and stay so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...maths import formulas
+from ...maths.formulas import like, select
+from ..epochs import make_train_block, nothing
+from ..jit import formula, inline
+from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
+from ..simd.numbers import aligned_zeros, lane, lane_max, lane_sum, lane_sums, partial_vectors, pointer, vectors
+from ..state import UPDATES, Memory, Order, Task
+from ..sums import add_error
+from ..switches import activate, terms_of
+
+INPUTS = OUTPUTS = 4
+LANES = (4, 8, 16)  # hidden units, one kernel each
+
+STRETCH = 4096  # samples of an epoch after which net inputs are taken anew
+
+load_four, store_four, _ = vectors(4)
+load_first, _ = partial_vectors(4)
+
+
+class TinyWork(NamedTuple):
+    """Work space of a training. Place, P, S and G are what ``epochs`` wants of any kernel."""
+
+    place: np.ndarray
+    P: np.ndarray  # INPUTS rows of V, γ, OUTPUTS rows of W turned, θ
+    S: np.ndarray
+    G: np.ndarray
+    used: np.ndarray  # 1 for each hidden unit, and for each output; 0 for padding
+    sizes: tuple[int, int]  # inputs and outputs
+    codes: tuple[int, int]  # activations
+
+
+def lanes_for(sizes: Sequence[int]) -> int | None:
+    """The lanes of the kernel for a network of these sizes, or None if it is not tiny."""
+    if len(sizes) != 3 or sizes[0] > INPUTS or sizes[2] > OUTPUTS or sizes[1] > LANES[-1]:
+        return None
+    return next(lanes for lanes in LANES if sizes[1] <= lanes)
+
+
+def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype) -> TinyWork:
+    """Work space for a tiny network."""
+    (d, q, l), lanes = sizes, lanes_for(sizes)
+    assert lanes is not None
+    units, outputs = np.arange(q), np.arange(l)
+    parts = (
+        lanes * np.arange(d)[:, None] + units,
+        INPUTS * lanes + units,
+        (INPUTS + 1 + outputs) * lanes + units[:, None],
+        (INPUTS + 1 + OUTPUTS) * lanes + outputs,
+    )
+    used = aligned_zeros(lanes + OUTPUTS, dtype)
+    used[units] = used[lanes + outputs] = 1
+    return TinyWork(
+        np.concatenate([part.ravel() for part in parts]),
+        aligned_zeros((INPUTS + 1 + OUTPUTS) * lanes + OUTPUTS, dtype),
+        np.zeros((0, 0), dtype),
+        np.zeros(0, dtype),
+        used,
+        (d, l),
+        (ACTIVATION_CODES[activations[0]], ACTIVATION_CODES[activations[1]]),
+    )
+
+
+@inline
+def net_input(x: Any, v0: Any, v1: Any, v2: Any, v3: Any, gamma: Any) -> Any:
+    """α_h − γ_h."""
+    return (lane(x, 0) * v0 + lane(x, 1) * v1) + (lane(x, 2) * v2 + lane(x, 3) * v3) - gamma
+
+
+@inline
+def four_outputs(code: int, loss: int, z: Any, y: Any, used: Any) -> Any:
+    """(E_k, g_j) of the outputs with these net inputs and targets."""
+    zero = like(z, 0)
+    if code == SOFTMAX:
+        least = -like(z, np.inf)
+        z = select(used > zero, z - lane_max(select(used > zero, z, least)), zero)
+        b = formulas.exp(z) * used
+        total = z * zero + lane_sum(b)
+        b, slope = b / total, zero
+        if loss == CROSS_ENTROPY:
+            z = z - formulas.log(total)
+    else:
+        b, slope = activate(code, z)
+    share, g, shared = terms_of(loss, code == SOFTMAX, z, b, slope, y)
+    if code == SOFTMAX and loss != CROSS_ENTROPY:
+        g = formulas.softmax_gradient_term(b, g, zero + lane_sum(select(used > zero, shared, zero)))
+    return lane_sum(select(used > zero, share, zero)), select(used > zero, g, zero)
+
+
+@formula
+def border(steps: None, position: int, until: int, m: int) -> int:
+    """A call may end where net inputs are taken anew."""
+    return min(m, (until + STRETCH - 1) // STRETCH * STRETCH)
+
+
+def _make_advance(lanes: int) -> Callable[..., Any]:
+    load, store, _ = vectors(lanes)
+    gamma_at, w_at, theta_at = INPUTS * lanes, (INPUTS + 1) * lanes, (INPUTS + 1 + OUTPUTS) * lanes
+
+    @inline
+    def advance(
+        task: Task,
+        steps: None,
+        memory: Memory,
+        work: TinyWork,
+        epoch: Order,
+        first: int,
+        last: int,
+        eta: Any,
+        learn: bool,
+    ) -> None:
+        """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set."""
+        if learn:
+            X, Y, c, order = task.D.X, task.D.Y, task.D.c, epoch.order
+        else:
+            X, Y, c, order = task.V.X, task.V.Y, task.V.c, epoch.in_place
+        (d, l), (hidden, output), loss, scalars = work.sizes, work.codes, task.loss, memory.scalars
+        X, Y, P = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0)
+        used, used_outputs = load(work.used, 0), load_four(work.used, lanes)
+        v0, v1, v2, v3 = load(P, 0), load(P, lanes), load(P, 2 * lanes), load(P, 3 * lanes)
+        w0, w1, w2, w3 = load(P, w_at), load(P, w_at + lanes), load(P, w_at + 2 * lanes), load(P, w_at + 3 * lanes)
+        gamma, theta = load(P, gamma_at), load_four(P, theta_at)
+        following = load_first(X, order[first] * d, d)
+        z_then = net_input(following, v0, v1, v2, v3, gamma)
+        for t in range(first, last):
+            k, next_k = order[t], order[min(t + 1, last - 1)]
+            x, y, weight = following, load_first(Y, k * l, l), c[k]
+            x0, x1, x2, x3 = lane(x, 0), lane(x, 1), lane(x, 2), lane(x, 3)
+            if t % STRETCH == 0:
+                z_then = net_input(x, v0, v1, v2, v3, gamma)
+            b, slope = activate(hidden, z_then)
+            following = load_first(X, next_k * d, d)
+            z_then = net_input(following, v0, v1, v2, v3, gamma)
+            z = lane_sums(w0 * b, w1 * b, w2 * b, w3 * b) - theta
+            E_k, g = four_outputs(output, loss, z, y, used_outputs)
+            if learn:
+                rate, b = eta * weight, b * used
+                g0, g1, g2, g3 = lane(g, 0), lane(g, 1), lane(g, 2), lane(g, 3)
+                back = (g0 * w0 + g1 * w1) + (g2 * w2 + g3 * w3)
+                e = formulas.hidden_gradient_term(slope, back)
+                # The net input of the following sample takes part in the update: Σ x'_i η e x_i + η e.
+                z_then += rate * (lane_sum(x * following) + like(eta, 1)) * e
+                v0, v1 = formulas.weight_update(v0, rate, e, x0), formulas.weight_update(v1, rate, e, x1)
+                v2, v3 = formulas.weight_update(v2, rate, e, x2), formulas.weight_update(v3, rate, e, x3)
+                w0, w1 = formulas.weight_update(w0, rate, g0, b), formulas.weight_update(w1, rate, g1, b)
+                w2, w3 = formulas.weight_update(w2, rate, g2, b), formulas.weight_update(w3, rate, g3, b)
+                gamma = formulas.threshold_update(gamma, rate, e)
+                theta = formulas.threshold_update(theta, rate, g)
+            add_error(scalars, weight * E_k)
+        if learn:
+            store(P, 0, v0)
+            store(P, lanes, v1)
+            store(P, 2 * lanes, v2)
+            store(P, 3 * lanes, v3)
+            store(P, w_at, w0)
+            store(P, w_at + lanes, w1)
+            store(P, w_at + 2 * lanes, w2)
+            store(P, w_at + 3 * lanes, w3)
+            store(P, gamma_at, gamma)
+            store_four(P, theta_at, theta)
+            memory.counters[UPDATES] += last - first
+
+    return advance
+
+
+TRAIN_BLOCKS = {lanes: make_train_block(f"tiny{lanes}", nothing, border, _make_advance(lanes)) for lanes in LANES}

@@ -1,0 +1,119 @@
+"""The order of the samples in an epoch: for one network, or for several at once."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..maths import random_streams
+from .jit import formula, inline, kernel
+
+
+@formula
+def epoch_order(
+    order_key: Any, epoch: int, numbers: np.ndarray, keys: np.ndarray, ends: np.ndarray, order: np.ndarray
+) -> None:
+    """Sort the samples by the upper 32 bits of a hash of (seed, epoch, sample number), ties by their place.
+
+    So the order of a subset is the full order restricted to it. Each key goes to its bucket, as many buckets as
+    samples; an insertion sort mends the few that lie within a bucket. Writes keys, ends and order.
+    """
+    m = len(numbers)
+    here = random_streams.stream(order_key, np.uint64(epoch))
+    for bucket in range(m + 1):
+        ends[bucket] = 0
+    for k in range(m):
+        keys[k] = (random_streams.draw(here, numbers[k]) >> np.uint64(32)) << np.uint64(32) | np.uint64(k)
+        ends[((keys[k] >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32)] += 1
+    for bucket in range(m - 1, -1, -1):
+        ends[bucket] += ends[bucket + 1]
+    for k in range(m):
+        bucket = ((keys[k] >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32)
+        order[m - ends[bucket]] = k
+        ends[bucket] -= 1
+    for t in range(1, m):
+        k = order[t]
+        place = t
+        while place > 0 and keys[order[place - 1]] > keys[k]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = k
+
+
+LOW_BITS = np.uint64(0xFFFFFFFF)
+
+
+@formula
+def sort_lanes(orders: Orders, m: int) -> None:
+    """As many orders at once as there are lanes, each as ``epoch_order`` makes it, from the keys in the table's last
+    row; in the low bits of the rows before it, the numbers of the samples. Writes table.
+
+    Batcher's odd-even merge sort: what it compares does not depend on what it finds, so all lanes go the same way.
+    """
+    table = orders.table
+    for k in range(m):
+        for lane in range(table.shape[1]):
+            drawn = random_streams.draw(table[m, lane], orders.numbers[k])
+            table[k, lane] = (drawn & ~LOW_BITS) | np.uint64(k)
+    half = 1
+    while half < m:
+        distance = half
+        while distance > 0:
+            for first in range(distance % half, m - distance, 2 * distance):
+                for k in range(first, min(first + distance, m - distance)):
+                    if k // (2 * half) == (k + distance) // (2 * half):
+                        sort_two(table[k], table[k + distance])
+            distance //= 2
+        half *= 2
+
+
+@inline
+def sort_two(low: np.ndarray, high: np.ndarray) -> None:
+    """The smaller of each pair goes to low."""
+    for lane in range(len(low)):
+        a, b = low[lane], high[lane]
+        low[lane], high[lane] = min(a, b), max(a, b)
+
+
+@kernel
+def make_orders(key: np.uint64, first: int, orders: Orders) -> None:
+    """The orders of the epochs from ``first`` on that networks share. Writes shared, and work space."""
+    count, m = orders.shared.shape
+    lanes = orders.table.shape[1]
+    if len(orders.table) == 0:
+        for e in range(count):
+            epoch_order(key, first + e, orders.numbers, orders.keys_of_one, orders.ends, orders.shared[e])
+        return
+    for start in range(0, count, lanes):
+        for lane in range(lanes):
+            orders.table[m, lane] = random_streams.stream(key, np.uint64(first + start + lane))
+        sort_lanes(orders, m)
+        for lane in range(min(lanes, count - start)):
+            for t in range(m):
+                orders.shared[start + lane, t] = np.int64(orders.table[t, lane] & LOW_BITS)
+
+
+MOST_SORTED = 2048  # samples up to which several orders are sorted at once
+
+
+def shared_orders(key: np.uint64, first: int, count: int, numbers: np.ndarray) -> np.ndarray:
+    """The orders of ``count`` epochs from ``first`` on of these samples, [shape: (count, m)]."""
+    m, at_once = len(numbers), 8
+    table = np.zeros((m + 1 if m <= MOST_SORTED else 0, at_once), np.uint64)
+    room = np.zeros(m, np.uint64), np.zeros(m + 1, np.int64)
+    orders = Orders(np.empty((count, m), np.int64), None, np.zeros((0, at_once), np.int64), table, *room, numbers)
+    make_orders(key, first, orders)
+    return orders.shared
+
+
+class Orders(NamedTuple):
+    """Orders of samples."""
+
+    shared: np.ndarray  # one for all epochs of a call, or one for each, [shape: (1 or count, m)]
+    keys: np.ndarray | None  # uint64 key of the orders of each network, [shape: (packs, lanes)]; None: they share one
+    own: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)]
+    table: np.ndarray  # uint64, the same with a row more; or nothing: for too many samples
+    keys_of_one: np.ndarray  # uint64, work space for one order, [shape: (m,)]
+    ends: np.ndarray  # [shape: (m + 1,)]
+    numbers: np.ndarray  # of the samples, uint64, [shape: (m,)]

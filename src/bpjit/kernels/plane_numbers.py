@@ -1,0 +1,41 @@
+"""What belongs to each of many networks that train together, a number each: in lanes the planes of a pack, a vector
+each; on a GPU rows of the table, a column for each network."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# What belongs to each network of a pack, a vector each. First what stays, the rule's constants before all.
+LAM, REST, TARGET, PRESENT, VALIDATING, GROW, SHRINK, TOLERANCE = range(5, 13)
+ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BLOCK, BLOCKS, CORRECTION1, CORRECTION2, LAST_OBJECTIVE = range(13, 24)
+BEST, BEST_AT, BEST_UNTIL, LEAST, LEAST_AT, LEAST_UNTIL, STRIP_SUM, STRIP_CARRY, STRIP_LEAST = range(24, 33)
+RATE, OBJECTIVE = range(33, 35)
+PLANES = 35
+
+# Planes are of the network's dtype, and float32 counts to 2^24. So what is compared is counted in pieces that stay
+# below: epochs from the start of a call (LEFT, ENDED; of the smallest error *_AT, 0 where it came before this call, and
+# *_UNTIL, where its patience ends), samples of a batch in blocks. Only divisors are rounded (PRESENT, VALIDATING).
+NEVER = 1 << 20  # epochs: more than a call has
+BLOCK = 1 << 12  # samples whose gradients float32 adds up to 1e-4 at worst; sums of blocks are added by Kahan's method
+
+# Why a network stopped; where several conditions fire at the same epoch, their sum.
+MAX_EPOCHS, TARGET_ERROR, EARLY_STOPPING, NO_IMPROVEMENT, DIVERGED = 1, 2, 4, 8, 16
+
+# Places in Watch.limits.
+PATIENCE, GENERALIZATION_LOSS, PROGRESS, WINDOW_PATIENCE, WINDOW_TOLERANCE = range(5)
+
+
+def block_of(dtype: Any) -> int:
+    """Samples in a block of a batch: all there can be, where the dtype has digits enough."""
+    return BLOCK if np.dtype(dtype) == np.float32 else 1 << 50
+
+
+class Watch(NamedTuple):
+    """When networks stop, but for what stands in their planes."""
+
+    every: int  # epochs from one validation to the next
+    limits: np.ndarray  # see above, [shape: (5,)]
+    stalls: bool  # whether epochs without a new smallest error end a training
+    window: int  # epochs in which it must fall by more than a tolerance, or 0

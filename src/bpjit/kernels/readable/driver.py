@@ -1,0 +1,82 @@
+"""Training with the readable kernels: what the fast ones are tested against, and what runs where there is no JIT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..epochs import anywhere, make_train_block, nothing
+from ..jit import formula
+from ..layout import Units, lay_out
+from ..state import UPDATES, Memory, Order, Samples, Task
+from ..sums import add_error
+from . import batch
+from .batch import add_gradient, batch_bp
+from .online import hidden_terms, output_terms, outputs, standard_bp
+
+
+class Work(NamedTuple):
+    """Work space of a training. Place, P, S and G are what ``epochs`` wants of any kernel: here the state itself."""
+
+    place: np.ndarray
+    P: np.ndarray
+    S: np.ndarray
+    G: np.ndarray
+    layers: np.ndarray
+    u: Units
+    ahead: np.ndarray  # where Nesterov's rule takes its gradient, [shape: (n,)]
+
+
+def make_work(sizes: Sequence[int], activations: Sequence[str], memory: Memory) -> Work:
+    """Work space for a network in ``memory``."""
+    n, dtype = len(memory.p), memory.p.dtype
+    state = np.arange(n), memory.p, memory.slots, memory.gradient
+    return Work(*state, lay_out(sizes, activations), Units.of(sizes, dtype), np.zeros(n, dtype))
+
+
+@formula
+def advance(
+    task: Task, steps: Any, memory: Memory, work: Work, epoch: Order, first: int, last: int, eta: Any, learn: bool
+) -> None:
+    if not learn:
+        batch.add_errors(work.layers, memory.p, task.V, first, last, task.loss, work.u, memory.scalars)
+    elif steps is None:
+        here = epoch.order[first:last]
+        standard_bp(work.layers, memory.p, task.D, here, task.loss, eta, work.u, memory.scalars)
+        memory.counters[UPDATES] += last - first
+    else:
+        batch_bp(work.layers, task, steps, memory, epoch.order, first, last, eta, work.u, work.ahead)
+
+
+train_block = make_train_block("plain", nothing, anywhere, advance)
+
+
+def evaluate(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    p: np.ndarray,
+    D: Samples,
+    loss: int,
+    errors: bool,
+    gradients: bool,
+    y_hat: np.ndarray,
+    total: np.ndarray,
+    gradient: np.ndarray | None,
+) -> None:
+    """As ``one.batches.evaluate``, in plain Python: for use without the JIT."""
+    layers, u = lay_out(sizes, activations), Units.of(sizes, p.dtype)
+    last = layers[-1]
+    if gradient is not None:
+        gradient[:] = 0.0
+    for k in range(len(D.X)):
+        outputs(layers, p, D.X[k], u)
+        if len(y_hat) > 0:
+            total[0] += np.sum(D.X[k] * 0)
+            y_hat[k] = u.b[int(last.here) : int(last.here + last.fan_out)]
+        if errors or gradients:
+            add_error(total, D.c[k] * output_terms(layers, loss, D.Y[k], u))
+        if gradient is not None:
+            hidden_terms(layers, p, u)
+            add_gradient(layers, D.c[k], u, gradient)

@@ -1,0 +1,76 @@
+"""What a training is to its kernels: the data, how gradients become updates, and all that changes meanwhile."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Places in Memory.scalars.
+TOTAL, CARRY, ERROR, CORRECTION1, CORRECTION2, LAST_OBJECTIVE, BEST = range(7)
+SCALARS = 7
+
+# Places in Memory.counters.
+EPOCH, POSITION, UPDATES, BEST_EPOCH, VISITED = range(5)
+COUNTERS = 5
+
+
+class Task(NamedTuple):
+    """What is trained, and on what."""
+
+    D: Samples
+    V: Samples  # validation set; without one it has no rows
+    loss: int
+    every: int  # epochs from one validation to the next
+    shuffle: bool
+    order_key: np.uint64
+
+
+class Steps(NamedTuple):
+    """How gradients become updates, where this is not standard BP.
+
+    What stands in types is compiled in: the rule, and whether there is a mask or a λ.
+    """
+
+    kind: tuple[int, ...]  # as long as the code of the rule
+    constants: np.ndarray  # of the rule
+    mask: np.ndarray | None  # 1 where a parameter is trained and 0 elsewhere, [shape: (n,)]; None where all are
+    size: int  # samples in a batch; 1 is stochastic, m is accumulated
+    lam: np.floating | None  # λ
+    rest: np.floating | None  # 1 − λ
+
+
+class Memory(NamedTuple):
+    """What a training changes and must keep to go on exactly: copy it, and you can come back."""
+
+    p: np.ndarray  # parameters, [shape: (n,)]
+    gradient: np.ndarray  # −Σ ∂E_k/∂p of the batch begun, [shape: (n,)]
+    slots: np.ndarray  # the rule's state, [shape: (rules.SLOTS, n)]
+    best: np.ndarray  # parameters of the smallest validation error, [shape: (n,)]
+    scalars: np.ndarray
+    counters: np.ndarray
+
+
+class Samples(NamedTuple):
+    """A training or validation set as kernels see it."""
+
+    X: np.ndarray  # inputs, [shape: (m, d)]
+    Y: np.ndarray  # targets, [shape: (m, l)]
+    c: np.ndarray  # weights c_k of mean 1, [shape: (m,)]
+    numbers: np.ndarray  # uint64 number of each sample in the caller's data: it decides its place in an epoch
+
+
+class Order(NamedTuple):
+    """Work space for the order of an epoch."""
+
+    order: np.ndarray  # places of the samples in D, in the order of this epoch, [shape: (m,)]
+    keys: np.ndarray  # uint64, [shape: (m,)]
+    ends: np.ndarray  # [shape: (m + 1,)]
+    ordered: np.ndarray  # the epoch whose order this is, [shape: (1,)]
+    in_place: np.ndarray  # the order of the validation set, [shape: (its samples,)]
+
+    @classmethod
+    def of(cls, m: int, m_of_validation: int) -> Order:
+        """For m samples and so many to validate on."""
+        ends = np.zeros(m + 1, np.int64)
+        return cls(np.arange(m), np.zeros(m, np.uint64), ends, np.full(1, -1), np.arange(m_of_validation))

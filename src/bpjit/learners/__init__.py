@@ -1,0 +1,1 @@
+"""Networks that learn sample by sample as data stream in."""

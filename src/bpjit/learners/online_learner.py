@@ -1,0 +1,233 @@
+"""OnlineLearner: a network that learns one sample at a time, from Python or from jitted code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..common.arguments import as_numbers, as_real, as_seed, check_held, describe
+from ..kernels.drivers import READABLE
+from ..kernels.layout import LOSS_CODES
+from ..kernels.one.learner import LEARN_KERNELS, State, make_state, places_of
+from ..kernels.one.learner import predict_kernel as _predict
+from ..networks.evaluation import as_lam, as_loss, as_network, as_samples
+from ..networks.network import Network
+from ..settings.rules import Rule, as_rule
+from ..settings.schedules import Constant, as_schedule, check_penalty
+from ..training.setting import check_numbers
+
+
+class OnlineLearner:
+    """Standard BP on samples as they come.
+
+    Parameters
+    ----------
+    net : the network to start from; it stays as it is
+    eta : learning rate η > 0, or None for the rule's default
+    rule : an update rule, as for ``train``, that works on single samples
+    loss : as for ``train``
+    lam : the book's λ in (0, 1): each update descends λ E_k + (1 − λ) Σ w²
+    clip_gradient : the gradient of a sample is scaled down to this norm where it is larger; None never does
+    clip_weights : every parameter is held within ±clip_weights; None does not
+    seed : for rules that start at random
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+
+    Notes
+    -----
+    Fastest are contiguous arrays of the network's dtype: other input is converted, which costs some microseconds. A
+    network with a ``scale`` takes and gives the user's units. Several threads may use a learner: each call is carried
+    out whole before the next. ``state`` is for ``bpjit.compiled``, which learns inside your own jitted functions; those
+    that release the GIL may use it one at a time only, and nothing else meanwhile. Pickles and copies of a learner hold
+    what it has learnt, and go on from there.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> learner = bpjit.OnlineLearner(bpjit.Network.random((2, 4, 1), seed=0), eta=5.0)
+    >>> for epoch in range(500):
+    ...     for x, y in (((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 0)):
+    ...         error = learner.learn(x, y)
+    >>> learner.predict([0, 1]).round().tolist()
+    [1.0]
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        *,
+        eta: float | None = None,
+        rule: str | Rule = "sgd",
+        loss: str | None = None,
+        lam: float | None = None,
+        clip_gradient: float | None = None,
+        clip_weights: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._start = as_network(net)
+        if READABLE:
+            raise RuntimeError("OnlineLearner: needs the JIT, and NUMBA_DISABLE_JIT is set")
+        self._rule = as_rule(rule)
+        if self._rule.accumulated_only:
+            raise ValueError(f'rule: "{self._rule.name}" compares gradients of all samples; it cannot learn from one')
+        rate = as_schedule(eta, self._rule.default_eta, self._rule.name)
+        if not isinstance(rate, Constant):
+            raise TypeError(f"eta: expected a number, got {describe(eta)}: a learner knows no epochs")
+        lams = as_lam(lam)
+        check_penalty(rate.eta, lams[1])
+        most = [
+            np.inf if value is None else as_real(name, value, above=0)
+            for name, value in (("clip_gradient", clip_gradient), ("clip_weights", clip_weights))
+        ]
+        check_numbers(net.dtype, self._rule, rate, lams)
+        for name, value in zip(("clip_gradient", "clip_weights"), most, strict=True):
+            check_held(name, value, net.dtype)
+        self._loss, self._seed, self._settings = as_loss(loss, net), as_seed("seed", seed), (rate.eta, *lams, *most)
+        self._learn = LEARN_KERNELS[self._rule.code]
+        self.reset()
+
+    def reset(self, net: Network | None = None) -> None:
+        """Start anew from ``net``, or from the network given first; the state of the rule starts anew too."""
+        if net is not None:
+            as_network(net)
+            if (net.sizes, net._activations, net.dtype) != (
+                self._start.sizes,
+                self._start._activations,
+                self._start.dtype,
+            ):
+                raise ValueError(f"net: expected a network like {self._start!r}, got {net!r}")
+            self._start = net
+        net = self._start
+        self._state, self._place = make_state(
+            net.sizes, net._activations, net._vector, LOSS_CODES[self._loss], self._rule, self._seed, self._settings
+        )
+        # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on. NumPy's own dtype: that
+        # of an unpickled network is another object.
+        dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
+        direct = net.scale is None
+        self._direct = dtype, direct and (d,), (l,), (dtype.itemsize,), self._state.data, np.zeros(l, dtype)
+
+    @property
+    def state(self) -> State:
+        """What ``bpjit.compiled`` takes; ``reset`` makes a new one."""
+        return self._state
+
+    @property
+    def network(self) -> Network:
+        """The network as it is now."""
+        return self._start.with_parameters(self._numbers()[self._place])
+
+    def _numbers(self) -> np.ndarray:
+        """A copy of the state as it is between two calls of other threads: NumPy's own copying may release the GIL."""
+        data = self._state.data
+        return np.frombuffer(data.tobytes(), data.dtype)
+
+    def learn(self, x: Any, y: Any) -> float:
+        """One update.
+
+        Parameters
+        ----------
+        x : (d,) inputs
+        y : (l,) targets, a number if l = 1, or a class number with softmax outputs
+
+        Returns
+        -------
+        E_k of this sample before the update
+
+        Raises
+        ------
+        ValueError, TypeError : naming x or y, what was expected and what came
+        FloatingPointError : the update would take the error, a parameter or the rule's state beyond all numbers
+
+        After an error the learner is as it was before.
+        """
+        dtype, d, l, strides, data, _ = self._direct
+        usual = (
+            type(x) is ndarray
+            and x.shape == d
+            and (x.strides == strides or x.flags.c_contiguous)
+            and (x.dtype is dtype or x.dtype == dtype)
+        )
+        if (
+            usual
+            and type(y) is ndarray
+            and y.shape == l
+            and (y.strides == strides or y.flags.c_contiguous)
+            and (y.dtype is dtype or y.dtype == dtype)
+        ):
+            error = self._learn(data, x, y)
+            if error == error:
+                return error
+        return self._learn_carefully(x, y)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """ŷ for one sample x, [shape: (d,)]; returns (l,) numbers of the network's dtype.
+
+        Raises ValueError or TypeError that names x, what was expected and what came.
+        """
+        dtype, d, _, strides, data, outputs = self._direct
+        y_hat = outputs.copy()  # faster than a new array
+        usual = (
+            type(x) is ndarray
+            and x.shape == d
+            and (x.strides == strides or x.flags.c_contiguous)
+            and (x.dtype is dtype or x.dtype == dtype)
+        )
+        if usual and _predict(data, x, y_hat):
+            return y_hat
+        if isinstance(x, np.memmap):
+            return self.predict(np.asarray(x))
+        inputs, single = self._start._as_inputs(x)
+        if not single:
+            raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
+        _predict(data, inputs[0], y_hat)
+        scale = self._start.scale
+        return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
+
+    def classify(self, x: Any) -> int:
+        """The class number of one sample, as ``Network.classify`` gives it."""
+        y_hat = self.predict(x)
+        return int(y_hat[0] >= 0.5) if len(y_hat) == 1 else int(y_hat.argmax())
+
+    def _learn_carefully(self, x: Any, y: Any) -> float:
+        """Learn from what must be converted first, or say what is wrong with it."""
+        if isinstance(x, np.memmap) or isinstance(y, np.memmap):
+            return self.learn(*(np.asarray(value) if isinstance(value, np.memmap) else value for value in (x, y)))
+        x = as_numbers("x", x, f"{self._start.sizes[0]} finite numbers, one sample")
+        y = as_numbers("y", y, "the targets of one sample")
+        for name, value in (("x", x), ("y", y)):
+            if value.ndim > 1:
+                raise ValueError(f"{name}: expected one sample, got {describe(value)}")
+        D = as_samples(self._start, x.reshape(1, -1), y[None], self._loss, names=("x", "y"))
+        error = self._learn(self._state.data, D.X[0], D.Y[0])
+        if error != error:
+            raise FloatingPointError(
+                "learn: this update would take the error, a parameter or the rule's state beyond all numbers; the "
+                "learner is as it was before. Use a smaller eta, or clip_gradient"
+            )
+        return float(error)
+
+    # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
+
+    def __getstate__(self) -> dict[str, Any]:
+        made_anew = ("_learn", "_state", "_place", "_direct")
+        kept = {name: value for name, value in self.__dict__.items() if name not in made_anew}
+        return kept | {"_learnt": self._numbers()[self._places]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        learnt = state["_learnt"]
+        self.__dict__ |= {name: value for name, value in state.items() if name != "_learnt"}
+        self._learn = LEARN_KERNELS[self._rule.code]
+        self.reset()
+        self._state.data[self._places] = learnt
+
+    @property
+    def _places(self) -> np.ndarray:
+        return places_of(self._state.data, self._place, self._rule.slots)
+
+    def __repr__(self) -> str:
+        return f"OnlineLearner({self._start!r}, rule {self._rule.name}, eta {self._settings[0]:g})"

@@ -1,0 +1,483 @@
+"""train_many(): thousands of networks in one call, each with its own settings and its own share of the data.
+
+The arguments become ``Group``s of networks that one kernel can train; threads take a few hundred networks of a group
+at a time through all their epochs (``many_session``). Networks too large for lanes train one by one, by ``train``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import as_flag, quiet
+from ..common.console import Pressed, ctrl_c, progress_bar, share_ctrl_c
+from ..kernels.lanes import packs
+from ..maths import formulas
+from ..networks.evaluation import error
+from ..networks.machines import as_target, target_of_data
+from ..networks.network import Network
+from ..networks.networks import Networks, same_kind
+from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
+from ..training.crew import Share, as_threads
+from ..training.fit import Fit
+from ..training.train import train
+from .groups import Data, Given, Group, of
+from .many_session import ManySession, Results, by_member
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The result of ``train_many``: arrays with an entry for each network.
+
+    Attributes
+    ----------
+    networks : the trained networks: ``Networks``, or a list of ``Network`` where they differ in shape; with
+        EarlyStopping each is that of its smallest validation error
+    error : E of each network on its own training data, without penalty
+    objective : λ E + (1 − λ) Σ w² of each; E without λ
+    validation_error : E of each network on its validation set, NaN without one
+    epochs, updates : completed epochs, updates made
+    best_epoch : completed epochs at the smallest validation error; 0 where that was not followed
+    stopped_by : name of the condition that ended each, or "diverged", "interrupted"
+    errors, validation_errors : a list with E of each epoch for each network, as in ``Fit``, if ``history`` was asked
+        for; else None
+    order : number of each network in what ``train_many`` was given
+    seconds : seconds of the whole call without ``compile_seconds``
+    compile_seconds : seconds spent compiling, or loading machine code from disk
+    target : "cpu" or "cuda"
+    """
+
+    networks: Networks | list[Network]
+    error: np.ndarray
+    objective: np.ndarray
+    validation_error: np.ndarray
+    epochs: np.ndarray
+    updates: np.ndarray
+    best_epoch: np.ndarray
+    stopped_by: np.ndarray
+    errors: list[np.ndarray] | None
+    validation_errors: list[np.ndarray] | None
+    order: np.ndarray
+    seconds: float
+    compile_seconds: float
+    target: str
+
+    def __len__(self) -> int:
+        return len(self.error)
+
+    @property
+    def best(self) -> Network:
+        """The network of the smallest error: of the validation error where there is one."""
+        return self.networks[int(self.ranking()[0])]
+
+    def ranking(self) -> np.ndarray:
+        """Numbers of the networks, the best first: by validation error where there is one, else by error. Those that
+        have none, not being finite, come last."""
+        measure = self.validation_error if np.isfinite(self.validation_error).any() else self.error
+        return np.argsort(np.where(np.isnan(measure), np.inf, measure), kind="stable")
+
+    def best_first(self) -> Fits:
+        """The same, in the order of ``ranking``."""
+        return self[self.ranking()]
+
+    def __getitem__(self, index: Any) -> Fits:
+        """Some of them: a slice, a list of numbers, or a mask."""
+        numbers = np.arange(len(self))[index]
+        if numbers.ndim != 1:
+            raise IndexError("fits: expected a slice, a list of numbers or a mask; one network is fits.networks[i]")
+        arrays: dict[str, Any] = {name: getattr(self, name)[numbers] for name in _ARRAYS}
+        nets = self.networks
+        picked = nets[numbers] if isinstance(nets, Networks) else [nets[i] for i in numbers]
+        lists: dict[str, Any] = {
+            name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
+            for name in ("errors", "validation_errors")
+        }
+        return replace(self, networks=picked, **arrays, **lists)
+
+    def __repr__(self) -> str:
+        reasons, counts = np.unique(self.stopped_by, return_counts=True)
+        why = ", ".join(f"{count} by {reason}" for reason, count in zip(reasons, counts, strict=True))
+        low, middle = np.nanmin(self.error), np.nanmedian(self.error)
+        return (
+            f"Fits(of {len(self)} networks, E from {low:.6g}, median {middle:.6g}; stopped {why}; "
+            f"{self.seconds:.3g} s on {self.target})"
+        )
+
+
+_ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_epoch", "stopped_by", "order")
+
+
+@quiet
+def train_many(
+    nets: Networks | Sequence[Network],
+    X: Any,
+    Y: Any,
+    *,
+    eta: Any = None,
+    updates: str | int = "stochastic",
+    loss: str | None = None,
+    rule: Any = "sgd",
+    lam: Any = None,
+    stop: Any = None,
+    max_epochs: Any = None,
+    target_error: Any = None,
+    validation: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    trainable: Any = None,
+    train_thresholds: bool = True,
+    shuffle: bool = True,
+    seed: Any = 0,
+    target: str = "auto",
+    threads: int | None = None,
+    progress: bool | None = None,
+    history: bool = False,
+    best_first: bool = False,
+) -> Fits:
+    """Train many networks in one call, each as ``train`` would train it alone.
+
+    An argument marked * is one value for all networks, or a list with one for each.
+
+    Parameters
+    ----------
+    nets : ``Networks``, or a list of ``Network`` whose shapes may differ
+    X, Y : data for all networks, as for ``train``; or a list with a data set for each network
+    eta* : learning rate η > 0, a schedule, or None for the rule's default
+    updates, loss : as for ``train``
+    rule* : as for ``train``
+    lam* : the book's λ in (0, 1), or None
+    stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit and
+        StopEvent for the whole call
+    max_epochs* : at most so many epochs, instead of a MaxEpochs in ``stop``
+    target_error* : stop at this error, instead of a TargetError in ``stop``
+    validation : (X, Y) for all networks, or (list of X, list of Y); or (X, Y, mask) with a boolean mask (networks, m),
+        True where a sample counts for a network: in a cross-validation, those it does not learn from. It is looked at
+        after the epochs where EarlyStopping or ``history`` ask for it, and at the end
+    sample_weight : (m,) weights c_k ≥ 0 for all networks, or (networks, m): a network's share of the data; a list where
+        each has data of its own. A sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced"
+    trainable, train_thresholds : as for ``train``, for all networks
+    shuffle : visit the samples in an order of its own in each epoch
+    seed* : decides these orders. Networks of one seed share the orders, which is faster
+    target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
+    threads : how many threads to use, None for as many as there are cores; results do not depend on it
+    progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
+    history : keep the error of each epoch of each network
+    best_first : return the networks in the order of ``Fits.ranking``
+
+    Returns
+    -------
+    Fits. A network that diverges ends with its last finite parameters, and disturbs no other; Ctrl-C, TimeLimit and
+    StopEvent end those that have not stopped, with what they have learnt.
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, and the network if it concerns one
+
+    Notes
+    -----
+    Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes.py``): ``train`` and ``train_many`` agree
+    to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
+    Networks of more than about a thousand parameters train one by one.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> nets = bpjit.Networks.random((2, 2, 1), 100, seed=0)
+    >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> fits = bpjit.train_many(nets, X, Y, eta=5.0, stop=[bpjit.MaxEpochs(2000), bpjit.TargetError(1e-3)])
+    >>> bool((fits.stopped_by == "TargetError").sum() > 50)
+    True
+    >>> fits.best.classify(X)
+    array([0, 1, 1, 0])
+    """
+    started = time.perf_counter()
+    as_target(target)
+    target = target_of_data(target, X)
+    if progress is not None:
+        as_flag("progress", progress)
+    given = Given(
+        nets,
+        X,
+        Y,
+        eta=eta,
+        updates=updates,
+        loss=loss,
+        rule=rule,
+        lam=lam,
+        stop=stop,
+        max_epochs=max_epochs,
+        target_error=target_error,
+        validation=validation,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        trainable=trainable,
+        train_thresholds=as_flag("train_thresholds", train_thresholds),
+        shuffle=as_flag("shuffle", shuffle),
+        seed=seed,
+        history=as_flag("history", history),
+    )
+    as_flag("best_first", best_first)
+    wanted = as_threads(threads)
+    groups = given.groups()
+    target = as_target(target, sum(work_of(group) for group in groups))
+    results = [Results(group) for group in groups]
+    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
+        bench = bench_on(target)
+        compile_seconds = sum(_compile(group, bench) for group in groups if bench.serves(group))
+        limits = Limits(given.conditions, time.perf_counter())
+        work = _Work(1 if target == "cuda" else wanted, interrupted, limits, show, bench)
+        for group, result in zip(groups, results, strict=True):
+            work.add(group, result)
+        work.run(must=threads is not None)
+    seconds = time.perf_counter() - started - compile_seconds
+    fits = _gather(groups, results, given.count, seconds, compile_seconds, target)
+    return fits.best_first() if best_first else fits
+
+
+def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
+    """Make sure the machine code for networks like this one is there."""
+    nets = Networks._like(net, np.tile(net.parameters, (packs.width(net.dtype), 1)))
+    X, Y = np.zeros((1, net.sizes[0])), np.full((1, net.sizes[-1]), 1.0 / net.sizes[-1])
+    if net.scale is not None:
+        X, Y = net.scale.arrays["input_offset"][None], net.scale.unscale_targets(Y)
+    given = Given(
+        nets,
+        X,
+        Y,
+        eta=None,
+        updates=updates,
+        loss=None,
+        rule=rule,
+        lam=lam,
+        stop=None,
+        max_epochs=[1] * len(nets),
+        target_error=None,
+        validation=None,
+        sample_weight=None,
+        class_weight=None,
+        trainable=trainable,
+        train_thresholds=train_thresholds,
+        shuffle=True,
+        seed=0,
+        history=False,
+    )
+    for group in given.groups():
+        if ManySession.serves(group):
+            _compile(group, ManySession)
+
+
+def bench_on(target: str) -> type[ManySession]:
+    """The bench for a target."""
+    if target == "cuda":
+        from .cuda_seats import CudaManySession
+
+        return CudaManySession
+    return ManySession
+
+
+def work_of(group: Group) -> float:
+    """Multiply-adds of training a group to its last epoch, about; those that stop early count as if they did not."""
+    most = np.minimum(group.epochs, 10_000).sum() * (len(group) / len(group.epochs))
+    return 3.0 * float(most) * group.D.m * len(group.net.parameters)
+
+
+def _compile(group: Group, bench: type[ManySession]) -> float:
+    """Make sure the machine code for a group is there; returns the seconds it took."""
+    started = time.perf_counter()
+    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, (bench, group.kind)
+    counts = [wide] if len(group) >= wide else []
+    if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
+        counts.append(1)
+    for count in counts:
+        if (kind, count) not in _compiled:
+            bench(group, np.arange(count), Results(group)).compile()
+            _compiled.add((kind, count))
+    return time.perf_counter() - started
+
+
+_compiled: set[Any] = set()  # kinds of groups, and of how many networks
+
+
+class _Work:
+    """What threads do: some networks of a group each, until all are done."""
+
+    def __init__(
+        self,
+        threads: int,
+        interrupted: Pressed,
+        limits: Limits,
+        show: Callable[..., None],
+        bench: type[ManySession],
+    ) -> None:
+        self.bench = bench
+        self.threads, self.interrupted, self.limits, self.show = threads, interrupted, limits, show
+        self.share, self.jobs, self.leader = Share(), list[Callable[[], None]](), threading.current_thread()
+        self.done, self.lock = 0, threading.Lock()
+
+    def is_set(self) -> bool:
+        """Whether all that trains here must end soon: an event for ``train``, too."""
+        return self.interrupted.is_set() or self.share.over
+
+    def reason_to_end(self) -> str | None:
+        """Why networks that have not stopped should."""
+        return "interrupted" if self.is_set() else self.limits.reached()
+
+    def report(self, stopped: int) -> None:
+        """So many networks more are done."""
+        with self.lock:
+            self.done += stopped
+        if threading.current_thread() is self.leader:
+            self.show(self.done)
+
+    def add(self, group: Group, results: Results) -> None:
+        """Have a group trained."""
+        if self.bench.serves(group):
+            for members in self.bench.portions(group, self.threads):
+                self.jobs.append(partial(self._train_some, group, members, results))
+        else:
+            for member in range(len(group)):
+                self.jobs.append(partial(self._train_alone, group, member, results))
+
+    def run(self, must: bool) -> None:
+        """Do all that was added; with so many threads if they ``must``, else with those that can be had."""
+        self.share.run(self.jobs, self.threads, must, lambda: self.show(self.done))
+
+    @quiet
+    def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
+        """Train some networks of a group at once."""
+        self.bench(group, members, results).run(self.reason_to_end, self.report)
+
+    @quiet
+    def _train_alone(self, group: Group, member: int, results: Results) -> None:
+        """Train a network too large for lanes, by ``train``."""
+        reason = self.reason_to_end()
+        if reason is None:
+            with share_ctrl_c(self):
+                results.keep(member, train_one(group, member, self.limits.deadline - time.perf_counter()))
+        else:
+            results.stopped_by[member] = reason
+            results.errors[member] = error_of(group, group.D, member, results)
+        if group.V.m > 0:
+            results.validation_errors[member] = error_of(group, group.V, member, results)
+        if reason is None:
+            self.report(1)
+
+
+def network_of(group: Group, vector: np.ndarray) -> Network:
+    """A network of a group, in the units of its data."""
+    net = group.net
+    return Network(net.sizes, vector, hidden=net.hidden, output=net.output, dtype=net.dtype)
+
+
+def error_of(group: Group, data: Data, member: int, results: Results) -> float:
+    """E of a network as it is returned, on its own data."""
+    X, Y, c = data.of(member)
+    there = slice(None) if c is None else c > 0
+    weights = None if c is None else c[there]
+    return error(
+        network_of(group, results.parameters[member]), X[there], Y[there], loss=group.loss, sample_weight=weights
+    )
+
+
+def train_one(group: Group, member: int, seconds: float) -> Fit:
+    """``train`` for one network of a group, in the network's own units; ``seconds`` are left."""
+    net, rule = group.net, of(group.rules, member)
+    X, Y, c = group.D.of(member)
+    numbers = group.D.numbers.astype(np.int64)  # absent samples may have been left out: they keep their numbers
+    whole = [np.zeros((numbers[-1] + 1, *array.shape[1:]), net.dtype) for array in (X, Y, numbers)]
+    for array, values in zip(whole, (X, Y, 1 if c is None else c), strict=True):
+        array[numbers] = values
+    absent = whole[2] == 0
+    whole[1][absent] = Y[0]  # targets that fit the loss
+    V = None
+    if group.validates:
+        inputs, targets, counts = group.V.of(member)
+        there = slice(None) if counts is None else counts > 0
+        V = inputs[there], targets[there]
+    stop: list[Condition] = []
+    for item in group.conditions:
+        if isinstance(item, MaxEpochs):
+            item = MaxEpochs(int(of(group.epochs, member)))
+        elif isinstance(item, TargetError):
+            item = TargetError(float(of(group.targets, member)))
+        elif isinstance(item, TimeLimit):
+            item = TimeLimit(max(1e-6, seconds))
+        stop.append(item)
+    eta = of(group.schedules, member) if group.schedules else float(of(group.etas, member))
+    lam = float(of(group.lam, member))
+    return train(
+        network_of(group, group.start[member]),
+        whole[0],
+        whole[1],
+        eta=None if rule.default_eta is None else eta,
+        updates={None: "accumulated", 1: "stochastic"}.get(group.size, group.size),  # type: ignore[arg-type]
+        loss=group.loss,
+        rule=rule,
+        lam=lam if lam < 1.0 else None,
+        stop=stop,
+        validation=V,
+        sample_weight=None if c is None and not absent.any() else whole[2],
+        trainable=group.trainable,
+        shuffle=group.shuffle,
+        seed=int(of(group.seeds, member)),
+        target="cpu",
+        threads=1,
+        history=None if group.history else 2,
+        progress=False,
+    )
+
+
+def _gather(
+    groups: Sequence[Group], results: Sequence[Results], count: int, seconds: float, compile_seconds: float, target: str
+) -> Fits:
+    """The results of all groups in the order of the networks."""
+    columns: dict[str, np.ndarray] = {}
+    nets: Any = [None] * count
+    lists: Any = {"errors": [None] * count, "validation_errors": [None] * count}
+    alike = all(same_kind(group.net, groups[0].net) for group in groups)
+    vectors = np.empty((count, len(groups[0].net.parameters)), groups[0].net.dtype) if alike else None
+    for group, result in zip(groups, results, strict=True):
+        members, every = group.members, np.arange(len(group))
+        lam = by_member(group.lam, every)
+        squares = np.square(result.parameters, dtype=np.float64).sum(axis=1)
+        penalised = lam < 1.0
+        objective = result.errors.copy()
+        objective[penalised] = formulas.regularised_objective(result.errors, squares, lam, 1.0 - lam)[penalised]
+        found = {
+            "error": result.errors,
+            "objective": objective,
+            "validation_error": result.validation_errors,
+            "epochs": result.epochs,
+            "updates": result.updates,
+            "best_epoch": result.best_epochs,
+            "stopped_by": result.stopped_by,
+        }
+        for name, values in found.items():
+            columns.setdefault(name, np.empty(count, values.dtype))[members] = values
+        if vectors is not None:
+            vectors[members] = result.parameters
+        else:
+            for member, vector in zip(members, result.parameters, strict=True):
+                nets[member] = group.net.with_parameters(vector)
+        if group.history:
+            for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
+                for member, pieces in zip(members, history, strict=True):
+                    lists[name][member] = np.concatenate([np.empty(0), *pieces])
+    columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
+    return Fits(
+        networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
+        **columns,
+        errors=lists["errors"] if groups[0].history else None,
+        validation_errors=lists["validation_errors"] if groups[0].history else None,
+        order=np.arange(count),
+        seconds=seconds,
+        compile_seconds=compile_seconds,
+        target=target,
+    )

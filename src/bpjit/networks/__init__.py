@@ -1,0 +1,1 @@
+"""Networks, their files, the scaling of data, and what can be said of them on given data."""

@@ -1,0 +1,314 @@
+"""The error of a network on data, its gradient, and the Jacobian of its outputs; and how data become what kernels
+take: targets that fit the loss, weights of mean 1, absent samples left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
+from ..kernels import drivers
+from ..kernels.devices import lies_on_gpu
+from ..kernels.layout import LOSS_CODES
+from ..kernels.readable import batch
+from ..kernels.state import Samples
+from ..maths import formulas
+from .machines import need_cuda
+from .network import Network
+
+LOSSES = tuple(LOSS_CODES)
+
+
+def as_network(net: Any, slopes: bool = True) -> Network:
+    """A network, one that has ``slopes`` and so can be trained: ``net`` itself."""
+    if not isinstance(net, Network):
+        raise TypeError(f"net: expected a bpjit.Network, got {describe(net)}")
+    if slopes and "step" in (*net.hidden, net.output):
+        raise ValueError('net: the activation "step" has no slope, so it can predict but not be trained')
+    return net
+
+
+def as_loss(loss: Any, net: Network) -> str:
+    """The name of the loss; None is cross-entropy for softmax outputs and squared error otherwise."""
+    if loss is None:
+        return "cross_entropy" if net.output == "softmax" else "squared"
+    as_choice("loss", loss, LOSSES)
+    if loss == "cross_entropy" and net.output not in ("sigmoid", "softmax"):
+        raise ValueError(f'loss: cross_entropy goes with sigmoid or softmax outputs, the network\'s are "{net.output}"')
+    return loss
+
+
+def as_lam(lam: Any) -> tuple[float, float]:
+    """(λ, 1 − λ); None is (1, 0), no penalty."""
+    if lam is None:
+        return 1.0, 0.0
+    value = as_real("lam", lam, above=0, below=1)
+    return value, 1.0 - value
+
+
+def as_samples(
+    net: Network,
+    X: Any,
+    Y: Any,
+    loss: str,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    *,
+    names: tuple[str, str] = ("X", "Y"),
+) -> Samples:
+    """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers. What lies
+    on a GPU stays there."""
+    if lies_on_gpu(X):
+        return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
+    X = net._scaled_inputs(names[0], X)
+    m = len(X)
+    targets = net._targets(names[1], Y, m)
+    Y = net._scaled_targets(names[1], targets)
+    if loss == "cross_entropy":
+        _check_probabilities(names[1], Y, net.output)
+    numbers = np.arange(m, dtype=np.uint64)
+    c = np.ones(m)
+    if sample_weight is not None or class_weight is not None:
+        labels = (
+            None if class_weight is None else class_numbers(targets)
+        )  # in the user's units, as classify reads outputs
+        given = c if sample_weight is None else sample_weight
+        c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]), net.dtype)
+        if not present.all():
+            X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
+    return Samples(X, Y, c.astype(net.dtype), numbers)
+
+
+def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, names: tuple[str, str]) -> Samples:
+    """Inputs that lie on a GPU, not copied, with their targets."""
+    need_cuda()
+    from ..kernels.cuda import door
+
+    if net.scale is not None or weighted:
+        raise ValueError(f"{names[0]}: data on a GPU go with networks without a scale and samples without weights")
+    probabilities = loss == "cross_entropy"
+    arrays, m = [], X.shape[0] if len(X.shape) == 2 else None
+    for name, array, columns, low, high in (
+        (names[0], X, net.sizes[0], -np.inf, np.inf),
+        (names[1], Y, net.sizes[-1], 0.0 if probabilities else -np.inf, 1.0 if probabilities else np.inf),
+    ):
+        if lies_on_gpu(array):
+            array = door.to_device(array)
+            if array.dtype != net.dtype or array.shape != (m, columns) or not m:
+                raise ValueError(
+                    f"{name}: expected an array on the GPU of dtype {net.dtype} and shape (m, {columns}), got "
+                    f"{array.dtype} and {array.shape}"
+                )
+            wrong = door.count_outside(array, low, high)
+            if wrong:
+                raise ValueError(f"{name}: expected " + ("finite numbers" if wrong == 2 else "targets from 0 to 1"))
+        else:
+            array = net._scaled_targets(name, net._targets(name, array, m or 0))
+            if probabilities:
+                _check_probabilities(name, array, net.output)
+            array = door.to_device(array)
+        arrays.append(array)
+    there, targets = arrays
+    return Samples(there, targets, np.ones(m or 0, net.dtype), np.arange(m or 0, dtype=np.uint64))
+
+
+@quiet
+def weights_of_mean_one(
+    name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int, dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of m samples, of mean 1 over those that are not absent; and which these are. A sample is absent if its
+    weight, beside the largest, is 0 or too small for the network's dtype. With a ``class_weight`` the class of each
+    sample is in ``labels``, one of l."""
+    c = as_weights(name, weights, m).copy()
+    if labels is not None:
+        weigh_classes(c, class_weight, labels, l)
+    table, present = rows_of_mean_one(c.reshape(1, m), dtype)
+    return table[0], present[0]
+
+
+def weigh_classes(c: np.ndarray, class_weight: Any, labels: np.ndarray, l: int) -> None:
+    """Multiply weights of samples by those of their classes. Writes c."""
+    present = c > 0
+    c[present] *= class_weights("class_weight", class_weight, labels[present], l)
+    if not (c > 0).any():
+        raise ValueError("class_weight: expected a weight > 0 for a class that occurs, got none")
+
+
+@quiet
+def rows_of_mean_one(table: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """As ``weights_of_mean_one``, for each row. Writes table."""
+    table /= table.max(1, keepdims=True)
+    present = table >= np.finfo(dtype).tiny
+    table[~present] = 0.0
+    means = [row[here].mean() for row, here in zip(table, present, strict=True)]
+    return table / np.array(means)[:, None], present
+
+
+def no_samples(D: Samples) -> Samples:
+    """A set without samples, of the same kind."""
+    return Samples(*(array[:0] for array in D))
+
+
+def class_numbers(Y: np.ndarray) -> np.ndarray:
+    """Class numbers of targets, as ``Network.classify`` reads outputs."""
+    return (Y[:, 0] >= 0.5).astype(np.int64) if Y.shape[1] == 1 else Y.argmax(1)
+
+
+def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
+    wrong = (Y < 0) | (Y > 1)
+    if wrong.any():
+        raise ValueError(f"{name}: cross_entropy expects targets from 0 to 1, got {Y[wrong][0]:g}")
+    if output == "softmax":
+        wrong = np.abs(Y.sum(1) - 1.0) > 1e-3
+        if wrong.any():
+            raise ValueError(
+                f"{name}: cross_entropy with softmax outputs expects targets that sum to 1 in each row, got a row "
+                f"with sum {Y[wrong][0].sum():g}"
+            )
+
+
+# --- On data ready for the kernels.
+
+
+def measure(
+    net: Network, vector: np.ndarray, D: Samples, loss: str, between: Callable[[], None] | None = None
+) -> float:
+    """E of a network with these parameters. ``between`` is called every few milliseconds, and may raise."""
+    total = drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], errors=True, between=between)
+    return float(total / net.dtype.type(max(1, len(D.X))))
+
+
+def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
+    """The book's objective λ E + (1 − λ) Σ w²."""
+    if lam[1] == 0.0:
+        return error
+    with np.errstate(over="ignore"):
+        squares = float(np.sum(np.square(vector, dtype=np.float64)))
+    return formulas.regularised_objective(error, squares, *lam)
+
+
+def gradient_of(
+    net: Network,
+    vector: np.ndarray,
+    D: Samples,
+    loss: str,
+    lam: tuple[float, float],
+    between: Callable[[], None] | None = None,
+) -> np.ndarray:
+    """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
+    descent = np.empty(len(vector), net.dtype)
+    drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], gradient=descent, between=between)
+    dtype = net.dtype.type
+    return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
+
+
+# --- For users.
+
+
+@quiet
+def error(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    loss: str | None = None,
+    lam: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> float:
+    """E = Σ_k c_k E_k / Σ_k c_k of a network on data; with ``lam`` the book's objective λ E + (1 − λ) Σ w².
+
+    Parameters
+    ----------
+    net : the network
+    X : (m, d) inputs
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    loss : "squared" ½Σ(ŷ−y)², "absolute" Σ|ŷ−y|, "huber" (δ = 1) or "cross_entropy", each summed over the outputs;
+        None is cross_entropy for softmax outputs and squared otherwise
+    lam : the book's λ, in (0, 1), or None
+    sample_weight : (m,) weights c_k ≥ 0; a sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced", as in scikit-learn
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+
+    Examples
+    --------
+    The error of S1's worked example, a 2-2-2 network computed by hand:
+
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays(
+    ...     [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]], [[-0.35, -0.35], [-0.60, -0.60]])
+    >>> round(bpjit.error(net, [[0.05, 0.10]], [[0.01, 0.99]]), 9)
+    0.298371109
+    """
+    net = as_network(net, slopes=False)
+    loss, lams = as_loss(loss, net), as_lam(lam)
+    value = measure(net, net._vector, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
+    return objective_of(value, net._vector, lams)
+
+
+@quiet
+def gradient(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    loss: str | None = None,
+    lam: float | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+) -> np.ndarray:
+    """∂E/∂p by all parameters, in the order of ``net.parameters``, [shape: (n,)]; with ``lam`` that of the objective.
+
+    Arguments as for ``error``. Descent goes against it: one accumulated update of plain BP is p − η · gradient.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays([[[2.0]]], [[1.0]], output="identity")
+    >>> bpjit.gradient(net, [[3.0]], [[4.0]])          # ŷ = 5, g = −1: ∂E/∂w = −g x, ∂E/∂θ = g
+    array([ 3., -1.])
+    """
+    net = as_network(net)
+    loss, lams = as_loss(loss, net), as_lam(lam)
+    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    return gradient_of(net, net._vector, D, loss, lams)
+
+
+@quiet
+def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
+    """The slopes of all outputs ŷ_j, for each sample.
+
+    Parameters
+    ----------
+    net : the network
+    X : (m, d) samples, or a single one of shape (d,)
+    by : "parameters" for ∂ŷ_j/∂p in the order of ``net.parameters``, or "inputs" for ∂ŷ_j/∂x_i
+
+    Returns
+    -------
+    (m, l, n) by parameters, (m, l, d) by inputs; without the first axis for a single sample. A network with a
+    scale gives slopes in the user's units.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.from_arrays([[[2.0], [3.0]]], [[1.0]], output="identity")
+    >>> bpjit.jacobian(net, [1.0, 1.0], by="inputs")
+    array([[2., 3.]])
+    """
+    net = as_network(net)
+    as_choice("by", by, ("parameters", "inputs"))
+    X, single = net._as_inputs(X)
+    width = net.sizes[0] if by == "inputs" else len(net._vector)
+    J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._units()
+    for part in net._chunks(len(X), net.sizes[-1]):
+        batch.jacobian(net._layers, net._vector, X[part], by == "inputs", u, J[part])
+    if net.scale is not None:
+        J = net.scale.unscale_slopes(J, by == "inputs")
+    return J[0] if single else J

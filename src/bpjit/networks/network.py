@@ -1,0 +1,446 @@
+"""Network: the sizes, activations and parameters of a feed-forward network, and what can be done with them.
+
+A network never changes: functions take one and return a new one. Training is in ``training.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import (
+    as_array,
+    as_choice,
+    as_dtype,
+    as_inputs,
+    as_numbers,
+    as_real,
+    as_seed,
+    as_targets,
+    describe,
+)
+from ..common.files import damaged, read, write
+from ..kernels import drivers
+from ..kernels.devices import lies_on_gpu
+from ..kernels.layout import Units, lay_out, number_of_parameters
+from ..kernels.state import Samples
+from ..maths import random_streams
+from .architecture import as_activations, as_sizes, views
+from .machines import as_target, need_cuda
+from .scale import Scale, as_fitting, as_scale, scale_in, scale_tensors
+
+INITS = ("glorot", "he", "uniform01", "normal")
+CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
+FORMAT, VERSION = "bpjit network", "1"  # of files
+
+
+class Network:
+    """A feed-forward network of ``sizes`` units: inputs, hidden layers, outputs.
+
+    Layer l computes ``f(x @ weights[l] - thresholds[l])``. Make one with ``Network.random`` or
+    ``Network.from_arrays``, or read one with ``Network.load``.
+
+    Parameters
+    ----------
+    sizes : whole numbers >= 1, at least two: (d, q, l) for d inputs, q hidden units and l outputs
+    parameters : all weights and thresholds in one vector, layer by layer: W row by row, then θ
+    hidden : activation of the hidden layers: one name, or one for each
+    output : activation of the outputs, "softmax" among them
+    dtype : "float64" or "float32"
+    scale : ``Scale`` from the user's units to the network's and back, or None
+
+    Examples
+    --------
+    >>> from bpjit import Network
+    >>> net = Network.random((2, 4, 1), seed=0)
+    >>> net
+    Network(2-4-1, hidden sigmoid, output sigmoid, float64, 17 parameters)
+    >>> net.predict([[0, 1], [1, 0]]).shape
+    (2, 1)
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        parameters: Any,
+        *,
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        dtype: Any = "float64",
+        scale: Scale | None = None,
+    ) -> None:
+        self._sizes = as_sizes(sizes)
+        self._activations = as_activations(hidden, output, self._sizes)
+        n = number_of_parameters(self._sizes)
+        expected = f"{n} finite numbers, as sizes {self._sizes} need"
+        vector = as_array("parameters", parameters, as_dtype("dtype", dtype), expected)
+        if vector.shape != (n,):
+            raise ValueError(f"parameters: expected {expected}, got shape {vector.shape}")
+        self._vector = vector.copy()
+        self._layers = lay_out(self._sizes, self._activations)
+        self._scale = as_scale(scale, self._sizes)
+
+    @classmethod
+    def random(
+        cls,
+        sizes: Sequence[int],
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        init: str | tuple[float, float] = "glorot",
+        seed: int = 0,
+        dtype: Any = "float64",
+        scale: Scale | None = None,
+    ) -> Network:
+        """A network with random parameters; the same seed gives the same ones.
+
+        Parameters
+        ----------
+        init : "glorot" (uniform within ±√(6/(fan_in + fan_out)), thresholds 0), "he" (normal with variance 2/fan_in,
+            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says), "normal" (all N(0, 1)), or
+            (low, high) for all parameters uniform between two numbers
+        seed : whole number from 0 to 2**64 - 1
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.random((2, 3), init="uniform01", seed=1).weights[0].shape
+        (2, 3)
+        """
+        sizes = as_sizes(sizes)
+        vector = initial_parameters(sizes, init, as_seed("seed", seed))
+        return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        weights: Sequence[Any],
+        thresholds: Sequence[Any],
+        hidden: str | Sequence[str] = "sigmoid",
+        output: str = "sigmoid",
+        dtype: Any = None,
+        scale: Scale | None = None,
+    ) -> Network:
+        """A network from its weights, one (fan_in, fan_out) array per layer, and thresholds, one (fan_out,) array each.
+
+        ``dtype=None`` is float32 if all arrays are, else float64. A bias is minus a threshold.
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]], output="step").predict([[1, 1], [0, 1]])
+        array([[1.],
+               [0.]])
+        """
+        for name, value in (("weights", weights), ("thresholds", thresholds)):
+            if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__") or len(value) == 0:
+                raise TypeError(f"{name}: expected a list with one array per layer, got {describe(value)}")
+        if len(weights) != len(thresholds):
+            raise ValueError(f"thresholds: expected {len(weights)} arrays, as many as weights, got {len(thresholds)}")
+        if dtype is None:
+            single = all(getattr(a, "dtype", None) == np.float32 for a in (*weights, *thresholds))
+            dtype = "float32" if single else "float64"
+        dtype = as_dtype("dtype", dtype)
+        sizes: list[int] = []
+        parts = []
+        for index, (W, theta) in enumerate(zip(weights, thresholds, strict=True)):
+            rows = f"({sizes[-1]}, fan_out)" if sizes else "(fan_in, fan_out)"
+            W = as_array(f"weights[{index}]", W, dtype, f"finite numbers of shape {rows}")
+            if W.ndim != 2 or (sizes and W.shape[0] != sizes[-1]):
+                raise ValueError(f"weights[{index}]: expected finite numbers of shape {rows}, got shape {W.shape}")
+            expected = f"{W.shape[1]} finite numbers, one per unit"
+            theta = as_array(f"thresholds[{index}]", theta, dtype, expected)
+            if theta.shape != (W.shape[1],):
+                raise ValueError(f"thresholds[{index}]: expected {expected}, got shape {theta.shape}")
+            sizes = sizes or [W.shape[0]]
+            sizes.append(W.shape[1])
+            parts += [W.ravel(), theta]
+        return cls(sizes, np.concatenate(parts), hidden=hidden, output=output, dtype=dtype, scale=scale)
+
+    # --- What it is.
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of inputs, of units of each hidden layer, of outputs."""
+        return self._sizes
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        return self._activations[:-1]
+
+    @property
+    def output(self) -> str:
+        """The activation of the outputs."""
+        return self._activations[-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64 or float32."""
+        return self._vector.dtype
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scaling of inputs and targets that the network carries."""
+        return self._scale
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and thresholds in one vector, layer by layer: W row by row, then θ. Read-only."""
+        view = self._vector.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """W of each layer, [shape: (fan_in, fan_out)], as read-only views of ``parameters``."""
+        return [weights for weights, _ in views(self.parameters, self._sizes)]
+
+    @property
+    def thresholds(self) -> list[np.ndarray]:
+        """θ of each layer, [shape: (fan_out,)], as read-only views of ``parameters``."""
+        return [thresholds for _, thresholds in views(self.parameters, self._sizes)]
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """−θ of each layer, [shape: (fan_out,)]."""
+        return [-thresholds for thresholds in self.thresholds]
+
+    @property
+    def v(self) -> np.ndarray:
+        """v_ih of the book, [shape: (d, q)]; only with exactly one hidden layer."""
+        return self._of_the_book("v", self.weights, 0)
+
+    @property
+    def gamma(self) -> np.ndarray:
+        """γ_h of the book, [shape: (q,)]; only with exactly one hidden layer."""
+        return self._of_the_book("gamma", self.thresholds, 0)
+
+    @property
+    def w(self) -> np.ndarray:
+        """w_hj of the book, [shape: (q, l)]; only with exactly one hidden layer."""
+        return self._of_the_book("w", self.weights, 1)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """θ_j of the book, [shape: (l,)]; only with exactly one hidden layer."""
+        return self._of_the_book("theta", self.thresholds, 1)
+
+    def _of_the_book(self, name: str, arrays: list[np.ndarray], layer: int) -> np.ndarray:
+        if len(self._sizes) != 3:
+            raise AttributeError(
+                f"{name}: the book's v, gamma, w, theta need exactly one hidden layer, this network has "
+                f"{len(self._sizes) - 2}; use weights and thresholds"
+            )
+        return arrays[layer]
+
+    # --- What it does.
+
+    def predict(self, X: Any, *, target: str = "cpu") -> np.ndarray:
+        """The outputs ŷ for samples X.
+
+        Parameters
+        ----------
+        X : (m, d) samples, one a row, or a single one of shape (d,)
+        target : "cpu", "cuda", or "auto", which is the CPU unless there is much to do
+
+        Returns
+        -------
+        (m, l) outputs in the network's dtype, or (l,) for a single sample. For samples that lie on a GPU, anything with
+        the CUDA array interface, they lie there too
+
+        Raises
+        ------
+        ValueError, TypeError : X of another shape, empty, not numbers, or with NaN or infinity
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> net = Network.from_arrays([[[2.0], [3.0]]], [[1.0]], output="identity")
+        >>> net.predict([1.0, 1.0])
+        array([4.])
+        """
+        if target != "cpu" or lies_on_gpu(X):
+            return self._predict_on(target, X)
+        X, single = self._as_inputs(X, finite=self._scale is not None)
+        y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
+        D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
+        if drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat) != 0:
+            self._scaled_inputs("X", X)  # says which input it is
+        if self._scale is not None:
+            y_hat = self._scale.unscale_targets(y_hat)
+        return y_hat[0] if single else y_hat
+
+    def _predict_on(self, target: str, X: Any) -> np.ndarray:
+        """``predict`` where it may be the GPU."""
+        if lies_on_gpu(X):
+            return self._predict_there(X)
+        inputs, single = self._as_inputs(X, finite=True)
+        if as_target(target, float(len(inputs) * len(self._vector))) == "cpu":
+            return self.predict(X)
+        y_hat = np.empty((len(inputs), self._sizes[-1]), self.dtype)
+        D = drivers.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))
+        drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat)
+        if self._scale is not None:
+            y_hat = self._scale.unscale_targets(y_hat)
+        return y_hat[0] if single else y_hat
+
+    def _predict_there(self, X: Any) -> Any:
+        """Outputs on the GPU for samples that lie there."""
+        need_cuda()
+        from ..kernels.cuda import door, one
+
+        X = door.to_device(X)
+        if self._scale is not None or X.dtype != self.dtype or len(X.shape) != 2 or X.shape[1] != self._sizes[0]:
+            raise ValueError(
+                f"X: expected an array on the GPU of dtype {self.dtype} and shape (m, {self._sizes[0]}), and a network "
+                f"without a scale; got {X.dtype} and {tuple(X.shape)}"
+            )
+        return one.predict_there(self._sizes, self._activations, self._vector, X)
+
+    def classify(self, X: Any) -> np.ndarray:
+        """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.
+
+        Takes what ``predict`` takes; returns integers, [shape: (m,)], or one integer for a single sample.
+
+        Examples
+        --------
+        >>> from bpjit import Network
+        >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]]).classify([[1, 1], [0, 1]])
+        array([1, 0])
+        """
+        y_hat = self.predict(X)
+        return (y_hat[..., 0] >= 0.5).astype(np.int64) if self._sizes[-1] == 1 else y_hat.argmax(-1)
+
+    def with_parameters(self, parameters: Any) -> Network:
+        """The same network with other parameters, such as an optimiser found."""
+        return Network(
+            self._sizes,
+            parameters,
+            hidden=self.hidden,
+            output=self.output,
+            dtype=self.dtype,
+            scale=self._scale,
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to a safetensors file, whole or not at all. See ``Network.load``."""
+        tensors: dict[str, np.ndarray] = {}
+        for index, (weights, thresholds) in enumerate(views(self._vector, self._sizes)):
+            tensors[f"weights.{index}"], tensors[f"thresholds.{index}"] = weights, thresholds
+        tensors |= scale_tensors(self._scale)
+        words = {"sizes": json.dumps(self._sizes), "hidden": json.dumps(self.hidden), "output": self.output}
+        write(path, FORMAT, VERSION, words, tensors)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Network:
+        """Read a network that ``save`` wrote; ``OSError`` if it is missing, ``ValueError`` if damaged or foreign.
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> from bpjit import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.safetensors")
+        ...     Network.random((2, 4, 1)).save(path)
+        ...     Network.load(path) == Network.random((2, 4, 1))
+        True
+        """
+        words, tensors = read(path, FORMAT, VERSION)
+        with damaged(f"the network in {str(path)!r} is damaged"):
+            layers = range(len(json.loads(words["sizes"])) - 1)
+            if any(array.dtype not in (np.float64, np.float32) for array in tensors.values()):
+                raise ValueError("expected arrays of float64 or float32")
+            net = cls.from_arrays(
+                [tensors[f"weights.{index}"] for index in layers],
+                [tensors[f"thresholds.{index}"] for index in layers],
+                hidden=json.loads(words["hidden"]),
+                output=words["output"],
+                scale=scale_in(tensors),
+            )
+            if list(net.sizes) != json.loads(words["sizes"]):
+                raise ValueError(f"sizes {words['sizes']} do not fit arrays of sizes {net.sizes}")
+        return net
+
+    # --- For the rest of the package.
+
+    def _as_inputs(self, X: Any, finite: bool = True) -> tuple[np.ndarray, bool]:
+        """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
+        d = self._sizes[0]
+        X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
+        return self._scaled_inputs("X", X[None] if X.ndim == 1 else X, finite), X.ndim == 1
+
+    def _scaled_inputs(self, name: str, X: Any, finite: bool = True) -> np.ndarray:
+        X = as_inputs(name, X, self._sizes[0], self._dtype_of_data(), finite)
+        return X if self._scale is None else as_fitting(name, self._scale.scale_inputs(X, self.dtype))
+
+    def _targets(self, name: str, Y: Any, m: int) -> np.ndarray:
+        """Targets in the user's units, [shape: (m, l)]."""
+        class_numbers = self.output == "softmax"
+        return as_targets(name, Y, m, self._sizes[-1], self._dtype_of_data(), class_numbers)
+
+    def _scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
+        return Y if self._scale is None else as_fitting(name, self._scale.scale_targets(Y, self.dtype))
+
+    def _dtype_of_data(self) -> np.dtype:
+        """What the caller's data are cast to: scaling wants float64."""
+        return self.dtype if self._scale is None else np.dtype(np.float64)
+
+    def _units(self) -> Units:
+        return Units.of(self._sizes, self.dtype)
+
+    def _chunks(self, m: int, passes: int = 1) -> list[slice]:
+        """Slices of m samples, each passed so often, small enough that no kernel call takes about 100 ms."""
+        size = max(1, CHUNK // (len(self._vector) * passes))
+        return [slice(first, min(first + size, m)) for first in range(0, m, size)]
+
+    # --- Copying, comparing, printing.
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        return (
+            self._sizes == other._sizes
+            and self._activations == other._activations
+            and self.dtype == other.dtype
+            and self._vector.tobytes() == other._vector.tobytes()
+            and self._scale == other._scale
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Network:
+        return copy.deepcopy(self)
+
+    def __repr__(self) -> str:
+        hidden = self.hidden
+        names = [] if not hidden else [f"hidden {hidden[0] if len(set(hidden)) == 1 else '-'.join(hidden)}"]
+        names += [f"output {self.output}", self.dtype.name, f"{len(self._vector)} parameters"]
+        if self._scale is not None:
+            names.append("scaled")
+        return f"Network({'-'.join(map(str, self._sizes))}, {', '.join(names)})"
+
+
+def initial_parameters(sizes: tuple[int, ...], init: Any, seed: int | np.ndarray) -> np.ndarray:
+    """Random parameters as ``Network.random`` says, [shape: (n,)], or (seeds, n) for several seeds."""
+    low, high = 0.0, 1.0
+    if isinstance(init, tuple) and len(init) == 2:
+        low = as_real("init", init[0])
+        high = as_real("init", init[1], low=low)
+    else:
+        as_choice("init", init, INITS)
+    make = random_streams.normals if init in ("he", "normal") else random_streams.uniforms
+    vector = make(seed, random_streams.PARAMETERS, 0, number_of_parameters(sizes))
+    for weights, thresholds in views(vector, sizes):
+        fan_in, fan_out = weights.shape[-2:]
+        if init == "glorot":
+            weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / (fan_in + fan_out))
+        if init == "he":
+            weights *= np.sqrt(2.0 / fan_in)
+        if init in ("glorot", "he"):
+            thresholds[...] = 0.0
+    return low + (high - low) * vector if isinstance(init, tuple) else vector

@@ -1,0 +1,163 @@
+"""Scaling of inputs and targets: from the user's units to those a network works in, and back.
+
+A network that carries a ``Scale`` takes and gives the user's units everywhere; errors, gradients by parameters and
+training work in the network's own units.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import as_array
+
+ARRAYS = ("input_offset", "input_factor", "target_offset", "target_factor")
+
+
+class Scale:
+    """x ↦ (x − offset)/factor for each input, and the same for each target if given.
+
+    Parameters
+    ----------
+    input_offset, input_factor : one number for each input, factors not 0
+    target_offset, target_factor : one number for each target, or None to leave targets as they are
+
+    Examples
+    --------
+    >>> from bpjit import Network, Scale
+    >>> scale = Scale.standard([[150.0, 40.0], [190.0, 80.0]], [[10.0], [30.0]])
+    >>> net = Network.random((2, 3, 1), output="identity", scale=scale)
+    >>> net.predict([[170.0, 60.0]]).shape
+    (1, 1)
+    """
+
+    def __init__(
+        self, input_offset: Any, input_factor: Any, target_offset: Any = None, target_factor: Any = None
+    ) -> None:
+        if (target_offset is None) != (target_factor is None):
+            raise ValueError("target_offset, target_factor: expected both or neither, got one of them")
+        self._arrays: dict[str, np.ndarray] = {}
+        for name, value in zip(ARRAYS, (input_offset, input_factor, target_offset, target_factor), strict=True):
+            if value is None:
+                continue
+            array = as_array(name, value, np.dtype(np.float64), "finite numbers, one per column").copy()
+            if array.ndim != 1 or (name.endswith("factor") and (array == 0).any()):
+                raise ValueError(f"{name}: expected finite numbers of shape (n,), factors not 0, got {array!r}")
+            array.flags.writeable = False
+            self._arrays[name] = array
+        for kind in ("input", "target"):
+            offset, factor = self._arrays.get(f"{kind}_offset"), self._arrays.get(f"{kind}_factor")
+            if offset is not None and factor is not None and offset.shape != factor.shape:
+                raise ValueError(
+                    f"{kind}_factor: expected {len(offset)} numbers, as many as {kind}_offset, got {len(factor)}"
+                )
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Offsets and factors by name, read-only."""
+        return dict(self._arrays)
+
+    @classmethod
+    def standard(cls, X: Any, Y: Any = None) -> Scale:
+        """Mean 0 and standard deviation 1 in every column of X, and of Y if given; a constant column becomes 0."""
+        return cls._fit(X, Y, lambda A: (A.mean(0), A.std(0)))
+
+    @classmethod
+    def min_max(cls, X: Any, Y: Any = None) -> Scale:
+        """Every column of X, and of Y if given, into 0 to 1; a constant column becomes 0."""
+        return cls._fit(X, Y, lambda A: (A.min(0), A.max(0) - A.min(0)))
+
+    @classmethod
+    def _fit(cls, X: Any, Y: Any, columns: Any) -> Scale:
+        arrays = []
+        for name, value in (("X", X), ("Y", Y)):
+            if value is None:
+                continue
+            A = as_array(name, value, np.dtype(np.float64), "finite numbers, one sample a row")
+            A = A.reshape(-1, 1) if A.ndim == 1 and name == "Y" else A
+            if A.ndim != 2:
+                raise ValueError(f"{name}: expected finite numbers, one sample a row, got shape {A.shape}")
+            with np.errstate(all="ignore"):
+                offset, factor = columns(A)
+            if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
+                raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
+            arrays += [offset, np.where(factor > 0, factor, 1.0)]
+        return cls(*arrays)
+
+    def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """X in the network's units."""
+        with np.errstate(all="ignore"):
+            return ((X - self._arrays["input_offset"]) / self._arrays["input_factor"]).astype(dtype)
+
+    def scale_targets(self, Y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Y in the network's units."""
+        with np.errstate(all="ignore"):
+            if "target_offset" in self._arrays:
+                Y = (Y - self._arrays["target_offset"]) / self._arrays["target_factor"]
+            return Y.astype(dtype)
+
+    def unscale_targets(self, y_hat: np.ndarray) -> np.ndarray:
+        """Outputs of the network in the user's units, in the dtype they came in."""
+        if "target_offset" in self._arrays:
+            try:  # np.errstate would take a tenth of what a learner takes to predict
+                y_hat = self._unscaled(y_hat)
+            except (FloatingPointError, RuntimeWarning):
+                with np.errstate(all="ignore"):
+                    y_hat = self._unscaled(y_hat)
+        return y_hat
+
+    def _unscaled(self, y_hat: np.ndarray) -> np.ndarray:
+        return (y_hat * self._arrays["target_factor"] + self._arrays["target_offset"]).astype(y_hat.dtype)
+
+    def unscale_slopes(self, J: np.ndarray, by_inputs: bool) -> np.ndarray:
+        """∂ŷ_j/∂p or ∂ŷ_j/∂x_i in the user's units, in the dtype they came in."""
+        dtype = J.dtype
+        if "target_factor" in self._arrays:
+            J = J * self._arrays["target_factor"][:, None]
+        return (J / self._arrays["input_factor"] if by_inputs else J).astype(dtype)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scale):
+            return NotImplemented
+        return self._arrays.keys() == other._arrays.keys() and all(
+            np.array_equal(array, other._arrays[name]) for name, array in self._arrays.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self._arrays.items())})"
+
+
+def scale_tensors(scale: Scale | None) -> dict[str, np.ndarray]:
+    """The arrays of a scale as files hold them."""
+    return {} if scale is None else {f"scale.{name}": array for name, array in scale.arrays.items()}
+
+
+def scale_in(tensors: dict[str, np.ndarray]) -> Scale | None:
+    """The scale that a file holds, or None; ``TypeError`` or ``ValueError`` if some of its arrays are missing."""
+    arrays = {name: tensors[f"scale.{name}"] for name in ARRAYS if f"scale.{name}" in tensors}
+    return Scale(**arrays) if arrays else None
+
+
+def as_fitting(name: str, scaled: np.ndarray) -> np.ndarray:
+    """Scaled data that stayed finite: themselves."""
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"{name}: expected numbers that the network's scale keeps finite in {scaled.dtype}, got larger"
+        )
+    return scaled
+
+
+def as_scale(value: Any, sizes: tuple[int, ...]) -> Scale | None:
+    """None, or a ``Scale`` that fits the network's inputs and outputs."""
+    if value is None:
+        return None
+    if not isinstance(value, Scale):
+        raise TypeError(f"scale: expected a bpjit.Scale or None, got {type(value).__name__}")
+    for name, array in value._arrays.items():
+        wanted = sizes[0] if name.startswith("input") else sizes[-1]
+        if len(array) != wanted:
+            raise ValueError(f"scale: expected {wanted} numbers as {name}, got {len(array)}")
+    return value

@@ -1,0 +1,1 @@
+"""What a user may ask for: update rules, learning rates, stopping conditions."""

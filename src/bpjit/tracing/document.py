@@ -1,0 +1,48 @@
+"""A trace as a sequence of blocks of equations, in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .equations import ACTIVATIONS, sample_blocks
+from .laid_open import Step, Trace
+from .lines import Block, number
+from .notation import Style
+from .update_equations import RULES, update_blocks
+
+MOST_SAMPLES, MOST_STEPS = 3, 5
+
+
+def header(trace: Trace, style: Style) -> Block:
+    """What is traced: the network and the formulas that hold throughout."""
+    step, setting = trace.steps[0], trace.setting
+    net = step.before
+    block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
+    for index, activation in enumerate((*net.hidden, net.output)):
+        block.formulas.append((style.say("layer {n}: {name}", n=index + 1, name=activation), ACTIVATIONS[activation]))
+    loss = style.say("loss: {name}", name=setting.loss)
+    huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
+    block.formulas.append((loss, huber if setting.loss == "huber" else ""))
+    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), RULES[setting.rule.name].letters))
+    if setting.lam[1] != 0.0:
+        lam = number(setting.lam[0], style)
+        block.formulas.append((f"λ = {lam}", r"J=\lambda E+(1-\lambda)\sum w^{2}"))
+    return block
+
+
+def document(trace: Trace, style: Style) -> Iterator[Block]:
+    """All that a trace has to say."""
+    yield header(trace, style)
+    steps: Sequence[Step] = trace.steps if style.full else trace.steps[:MOST_STEPS]
+    for step in steps:
+        words = "step {number}, epoch {epoch}, η = {eta}"
+        eta = format(step.eta, f".{max(style.digits, 6)}g")
+        yield Block(1, style.say(words, number=step.number, epoch=step.epoch, eta=eta))
+        samples = step.samples if style.full else step.samples[:MOST_SAMPLES]
+        for sample in samples:
+            yield from sample_blocks(sample, style)
+        if left := len(step.samples) - len(samples):
+            yield Block(2, "", note=style.say("{count} more samples left out; full=True shows them", count=left))
+        yield from update_blocks(step, trace.setting, style)
+    if left := len(trace.steps) - len(steps):
+        yield Block(1, "", note=style.say("{count} more steps left out; full=True shows them", count=left))

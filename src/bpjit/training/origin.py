@@ -1,0 +1,126 @@
+"""Where a training began, and on what data: enough to go the same way again."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..kernels import drivers
+from ..kernels.state import EPOCH, POSITION, Samples
+from ..networks.evaluation import as_samples, no_samples
+from ..networks.network import Network
+from .session import Session
+from .setting import Setting
+
+MOST_BYTES = 8_000_000  # of X and Y that a fit keeps
+PIECES, PIECE = 32, 8192  # looked at of each array to tell data apart, and bytes of a piece
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What is known of data that were not kept."""
+
+    count: int  # rows as they were given
+    numbers: np.ndarray | None  # of the samples present; None is all
+    c: np.ndarray | None  # their weights; None is 1 for each
+    digest: bytes  # of pieces of X and Y from all over
+
+    @classmethod
+    def of(cls, D: Samples, count: int) -> Trace:
+        numbers, c = D.numbers, on_host(D.c)
+        kind = np.min_scalar_type(count)
+        return cls(
+            count,
+            None if len(numbers) == count else numbers.astype(kind),
+            None if (c == 1).all() else c,
+            digest(D.X) + digest(D.Y),
+        )
+
+    def same_as(self, other: Trace) -> bool:
+        """Whether these were, as far as one can see, the same data."""
+        return (
+            (self.count, self.digest) == (other.count, other.digest)
+            and np.array_equal(self.numbers, other.numbers)  # type: ignore[arg-type]
+            and np.array_equal(self.c, other.c)  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training began, and on what: enough to go the same way again. Data are referred to, not copied; large
+    ones are not kept, and must be given again.
+
+    ``state`` is that of the fit it went on from, where there is no way back beyond it.
+    """
+
+    net: Network
+    setting: Setting
+    target: str
+    count: int  # samples as given, absent ones too
+    D: Samples | None
+    state: dict[str, Any] | None = None
+    trace: Trace | None = None  # of the data that D would be
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that were completed before."""
+        return 0 if self.state is None else int(self.state["memory"].counters[EPOCH])
+
+    def begin(self) -> Session:
+        """A session that stands there, with nothing to validate."""
+        assert self.D is not None
+        session = Session(self.net, self.D, no_samples(self.D), 1, self.setting)
+        if self.state is not None:
+            session.take_up(self.state)
+            position = session.memory.counters[POSITION]
+            session.memory.counters[POSITION] = min(position, len(self.D.X))  # if it stopped while it validated
+        return session
+
+    def to_keep(self) -> Origin:
+        """The same without data, if these are large."""
+        assert self.D is not None
+        return self.without_data() if self.D.X.nbytes + self.D.Y.nbytes > MOST_BYTES else self
+
+    def without_data(self) -> Origin:
+        """The same without data, of which it keeps a trace."""
+        return self if self.D is None else replace(self, D=None, trace=self.trace or Trace.of(self.D, self.count))
+
+    def with_data(self, X: Any, Y: Any) -> Origin:
+        """The same with the data given again, in all their rows."""
+        trace = self.without_data().trace
+        assert trace is not None
+        D = as_samples(self.net, X, Y, self.setting.loss)
+        if len(D.X) != trace.count:
+            raise ValueError(f"X: the fit was made with {trace.count} samples, got {len(D.X)}")
+        if trace.numbers is not None:
+            D = Samples(*(array[trace.numbers] for array in D))
+        if trace.c is not None:
+            D = D._replace(c=trace.c)
+        return replace(self, D=drivers.on_gpu(D) if self.target == "cuda" else D)
+
+    def is_continued_by(self, later: Origin) -> bool:
+        """Whether a training that went on from here learnt from the same data, and so has this origin too."""
+        if self.D is not None and later.D is not None:
+            pairs = zip(self.D, later.D, strict=True)
+            return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)
+        mine, theirs = self.without_data().trace, later.without_data().trace
+        return mine is not None and theirs is not None and mine.same_as(theirs)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """The array, from a GPU if it lies there."""
+    return array if isinstance(array, np.ndarray) else array.copy_to_host()
+
+
+def digest(array: Any) -> bytes:
+    """Of shape, dtype and some rows from all over: all of them where the array is small."""
+    m = array.shape[0]
+    found = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
+    rows = max(1, PIECE * m // max(1, array.nbytes))  # in a piece
+    whole = m <= PIECES * rows
+    for first in [0] if whole else np.linspace(0, m - rows, PIECES).astype(int):
+        found.update(on_host(array[first : m if whole else first + rows]).tobytes())
+    return found.digest()

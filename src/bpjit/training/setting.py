@@ -1,0 +1,161 @@
+"""Setting: all that decides where a training goes, but for the network and the data; and the checks of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe, refuse_masked
+from ..networks.architecture import views
+from ..networks.evaluation import as_lam, as_loss
+from ..networks.network import Network
+from ..settings.rules import Rule, as_rule
+from ..settings.schedules import Schedule, as_schedule, check_penalty
+from ..settings.stopping import Condition, EarlyStopping, GradientNorm, NoImprovement, TargetError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that decides where a training goes, but for the network and the data."""
+
+    loss: str
+    rule: Rule
+    schedule: Schedule
+    size: int | None  # samples in a batch; None is all
+    lam: tuple[float, float]
+    trainable: np.ndarray  # bool, [shape: (n,)]
+    shuffle: bool
+    seed: int
+
+    def _as_given(self) -> list[tuple[str, Any]]:
+        """The settings as the user may have given them to ``train``."""
+        return [
+            ("loss", self.loss),
+            ("rule", self.rule),
+            ("eta", self.schedule),
+            ("updates", {None: "accumulated", 1: "stochastic"}.get(self.size, self.size)),
+            ("lam", None if self.lam[1] == 0.0 else self.lam[0]),
+            ("shuffle", self.shuffle),
+            ("seed", self.seed),
+        ]
+
+    def check_same(self, then: Setting) -> None:
+        """Raise ``ValueError`` unless these settings go on exactly from those of an earlier fit."""
+        for (argument, now), (_, before) in zip(self._as_given(), then._as_given(), strict=True):
+            if now != before:
+                raise ValueError(
+                    f"{argument}: the fit to resume was made with {before!r}, got {now!r}; give the same settings, or "
+                    "start anew from resume.network"
+                )
+        if not np.array_equal(self.trainable, then.trainable):
+            raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+
+
+def as_setting(
+    net: Network,
+    *,
+    loss: Any,
+    rule: Any,
+    eta: Any,
+    updates: Any,
+    lam: Any,
+    trainable: Any,
+    train_thresholds: Any,
+    shuffle: Any,
+    seed: Any,
+) -> Setting:
+    """The setting that these arguments of ``train`` stand for."""
+    loss, rule = as_loss(loss, net), as_rule(rule)
+    setting = Setting(
+        loss=loss,
+        rule=rule,
+        schedule=as_schedule(eta, rule.default_eta, rule.name),
+        size=as_batch_size(updates, rule),
+        lam=as_lam(lam),
+        trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),
+        shuffle=as_flag("shuffle", shuffle),
+        seed=as_seed("seed", seed),
+    )
+    if rule.default_eta is not None:
+        check_penalty(setting.schedule.eta, setting.lam[1])
+    check_numbers(net.dtype, rule, setting.schedule, setting.lam)
+    return setting
+
+
+def check_numbers(
+    dtype: Any,
+    rule: Rule | None = None,
+    schedule: Schedule | None = None,
+    lam: tuple[float, float] = (1.0, 0.0),
+    conditions: Iterable[Condition] = (),
+) -> None:
+    """Refuse settings that a network's dtype cannot hold: an η that is 0 there trains nothing, a β that is 1 forgets
+    nothing. λ may be 1 there, for kernels hold 1 − λ beside it."""
+    held = [("lam", lam[0], None), *(rule.held() if rule else ()), *(schedule.held() if schedule else ())]
+    for item in conditions:
+        for name in HELD.get(type(item), ()):
+            value = getattr(item, name)
+            if value is not None:
+                held.append((f"{type(item).__name__}'s {name}", value, None))
+    for name, value, apart in held:
+        check_held(name, value, dtype, apart)
+
+
+HELD: dict[type[Condition], tuple[str, ...]] = {  # what conditions compare with numbers of the network's dtype
+    TargetError: ("error",),
+    NoImprovement: ("tolerance",),
+    EarlyStopping: ("generalization_loss", "progress"),
+    GradientNorm: ("norm",),
+}
+
+
+def as_batch_size(updates: Any, rule: Rule) -> int | None:
+    """Samples in a batch; None for all of them."""
+    if isinstance(updates, str):
+        as_choice("updates", updates, ("stochastic", "accumulated"))
+        size = 1 if updates == "stochastic" else None
+    elif isinstance(updates, (int, np.integer)) and not isinstance(updates, bool):
+        size = as_integer("updates", updates, low=1)
+    else:
+        raise TypeError(f'updates: expected "stochastic", "accumulated" or a batch size >= 1, got {describe(updates)}')
+    if rule.accumulated_only and size is not None:
+        raise ValueError(f'updates: rule "{rule.name}" compares gradients of all samples; expected "accumulated"')
+    return size
+
+
+def as_trainable(trainable: Any, net: Network, thresholds_too: bool) -> np.ndarray:
+    """A boolean for each parameter."""
+    n = len(net.parameters)
+    expected = (
+        f"{n} booleans, or a list of {len(net.weights)} entries, one for each layer: True, False or a pair of masks"
+    )
+    refuse_masked("trainable", trainable, expected)
+    mask = np.ones(n, bool)
+    places = views(np.arange(n), net.sizes)
+    if trainable is None:
+        pass
+    elif isinstance(trainable, np.ndarray) and trainable.dtype == bool and trainable.shape == (n,):
+        mask = trainable.copy()
+    elif isinstance(trainable, (list, tuple)) and len(trainable) == len(places):
+        for entry, (weights, thresholds) in zip(trainable, places, strict=True):
+            pair = entry if isinstance(entry, (list, tuple)) and len(entry) == 2 else (entry, entry)
+            for part, place in zip(pair, (weights, thresholds), strict=True):
+                try:
+                    part = np.asarray(part)
+                except ValueError:  # a ragged list
+                    part = np.array(None)
+                if part.dtype != bool or part.shape not in ((), place.shape):
+                    raise ValueError(f"trainable: expected {expected}, got {describe(part)} for shape {place.shape}")
+                mask[place] = part
+    else:
+        error = ValueError if isinstance(trainable, (np.ndarray, list, tuple)) else TypeError
+        raise error(f"trainable: expected {expected}, got {describe(trainable)}")
+    if not thresholds_too:
+        for _, thresholds in places:
+            mask[thresholds] = False
+    if not mask.any():
+        raise ValueError("trainable: expected at least one parameter to train, got none")
+    return mask

@@ -1,0 +1,387 @@
+"""train(): epochs, updates, stopping. Plain Python around ``Session``, which runs blocks of epochs.
+
+The loop: run a block; ask the conditions at which epochs of it they may fire; go back to the first such epoch (the
+random streams make a replay exact) and ask them there; if none fires, go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import as_flag, as_integer, describe, quiet
+from ..common.console import Pressed, ctrl_c, progress_bar
+from ..kernels import drivers
+from ..kernels.state import BEST_EPOCH, Samples
+from ..networks.evaluation import as_network, as_samples, measure, no_samples, objective_of
+from ..networks.machines import as_target, target_of_data
+from ..networks.network import Network
+from ..settings.rules import Rule
+from ..settings.schedules import Schedule
+from ..settings.stopping import Condition, EarlyStopping, History, Limits, as_conditions, most_epochs
+from .crew import as_threads
+from .fit import Fit, Progress
+from .origin import Origin
+from .record import CHANGED
+from .session import Mark, Session, take_up
+from .setting import Setting, as_setting, check_numbers
+
+WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
+
+
+@quiet
+def train(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    eta: float | Schedule | None = None,
+    updates: str | int = "stochastic",
+    loss: str | None = None,
+    rule: str | Rule = "sgd",
+    lam: float | None = None,
+    stop: Any = None,
+    validation: tuple[Any, Any] | None = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    trainable: Any = None,
+    resume: Fit | None = None,
+    train_thresholds: bool = True,
+    shuffle: bool = True,
+    seed: int = 0,
+    target: str = "auto",
+    threads: int | None = None,
+    history: int | None = 100_000,
+    progress: bool | None = None,
+    callback: Callable[[Progress], Any] | None = None,
+) -> Fit:
+    """Train a network by error back-propagation; the network given stays as it is.
+
+    Parameters
+    ----------
+    net : the network to start from
+    X : (m, d) inputs, one sample a row
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for the rule's default
+    updates : "stochastic" (standard BP: after each sample), "accumulated" (once an epoch) or a mini-batch size; a
+        batch's gradient is the mean over its samples
+    loss : "squared", "absolute", "huber" or "cross_entropy"; None is cross_entropy for softmax outputs, else squared
+    rule : "sgd", "momentum", "nesterov", "rprop", "quickprop", "adagrad", "rmsprop", "adam", or an instance such as
+        ``bpjit.Adam(beta1=0.8)``; rprop and quickprop need accumulated updates
+    lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty. E is
+        a mean and Σ w² a sum, so values are close to 1: search 1 − λ from about 1e-3 to 1e-6
+    stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
+        ``threading.Event`` ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit,
+        MaxEpochs(1000) is added
+    validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs
+    sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent
+    class_weight : {class number: weight} or "balanced", as in scikit-learn
+    trainable : which parameters to train: a boolean vector like ``net.parameters``, or a list with one entry for each
+        layer: True, False, or a pair (weights, thresholds) of booleans or boolean arrays
+    resume : a fit to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. ``net`` must be its
+        network, and all settings those it was made with; ``stop`` counts this call's epochs. The data should be the
+        same too; with others it goes on learning from them, with the state of the rule and the best network so far.
+        The same conditions go on as if there had been no break; others count from the first start too, but know
+        only the epochs that ``history`` kept
+    train_thresholds : False leaves all thresholds as they are
+    shuffle : visit the samples in an order of its own in each epoch
+    seed : decides these orders
+    target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
+    threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
+        does not depend on it, to the last bit
+    history : keep the errors of so many epochs at most, 2 or more: of every epoch, or in longer trainings of every
+        second, fourth, and so on; ``fit.recorded`` tells which. None keeps all, 16 bytes an epoch
+    progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
+    callback : called with a ``Progress`` after every epoch, also the last; a true answer ends the training
+
+    Returns
+    -------
+    Fit, with the trained network, errors, and why it stopped. Divergence gives ``stopped_by="diverged"`` and the last
+    finite network; Ctrl-C gives ``stopped_by="interrupted"`` and what was learnt so far.
+
+    Raises
+    ------
+    ValueError, TypeError : naming the argument, what was expected and what came
+    RuntimeError : target "cuda" where it cannot be used; X, Y or ``validation`` changed meanwhile, where that shows
+
+    Notes
+    -----
+    The algorithm is that of chapter 5 of the pumpkin book (南瓜书), in ``bpjit/kernels/online.py``.
+
+    Examples
+    --------
+    >>> import bpjit
+    >>> net = bpjit.Network.random((2, 4, 1), seed=0)
+    >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> fit = bpjit.train(net, X, Y, eta=5.0, stop=[bpjit.MaxEpochs(20_000), bpjit.TargetError(1e-3)])
+    >>> fit.stopped_by, bool(fit.error <= 1e-3)
+    ('TargetError', True)
+    >>> fit.network.classify(X)
+    array([0, 1, 1, 0])
+    """
+    started = time.perf_counter()
+    net = as_network(net)
+    as_target(target)
+    setting = as_setting(
+        net,
+        loss=loss,
+        rule=rule,
+        eta=eta,
+        updates=updates,
+        lam=lam,
+        trainable=trainable,
+        train_thresholds=train_thresholds,
+        shuffle=shuffle,
+        seed=seed,
+    )
+    conditions = as_conditions(stop)
+    check_numbers(net.dtype, conditions=conditions)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: expected a function, got {describe(callback)}")
+    if progress is not None:
+        as_flag("progress", progress)
+    if history is not None:
+        history = as_integer("history", history, low=2)
+    target = target_of_data(target, X)
+    loss = setting.loss
+    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
+    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
+    if len(early) > 1:
+        raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
+    V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
+    useful = drivers.useful_threads(len(net.parameters), setting.size, len(D.X))
+    threads = useful if threads is None else as_threads(threads)
+    if setting.size == 1 or drivers.READABLE:
+        threads = 1
+    if target == "cuda":
+        D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
+    session = Session(net, D, V, early[0].every if early else 1, setting, threads)
+    earlier, origin = 0.0, Origin(net, setting, target, as_rows(X), D)
+    if resume is not None:
+        earlier = take_up(session, resume, net)
+        if any(condition.needs_history for condition in conditions) and not session.record.is_whole:
+            raise ValueError(
+                "stop: a condition of your own sees every epoch, but the fit to resume kept only some; train it with "
+                "history=None"
+            )
+        origin = origin_of(resume, origin)
+    with ctrl_c() as interrupted:
+        compile_seconds = session.compile()
+        prepared = time.perf_counter()
+        with progress_bar(progress, most_epochs(conditions)) as show:
+            stopped_by, error = _Loop(session, conditions, history, callback, show, interrupted, prepared).run()
+    if (
+        interrupted.is_set()
+    ):  # also where something else ended the training at that moment: a loop of trainings must end
+        stopped_by = "interrupted"
+    counters = session.memory.counters
+    best = int(counters[BEST_EPOCH]) if counters[BEST_EPOCH] else None
+    vector = session.memory.p
+    if early and best is not None:
+        vector = session.memory.best
+        error = measure(net, vector, D, loss)
+        if not np.isfinite(error):
+            session.check_data()
+    session.finish(history)
+    record = session.record
+    return Fit(
+        network=net.with_parameters(vector),
+        error=error,
+        objective=objective_of(error, vector, setting.lam),
+        errors=record.errors.copy(),
+        validation_errors=record.validation_errors.copy(),
+        recorded=record.recorded,
+        epochs=session.epoch,
+        updates=session.updates,
+        best_epoch=best,
+        stopped_by=stopped_by,
+        seconds=earlier + time.perf_counter() - started - compile_seconds,
+        compile_seconds=compile_seconds,
+        target=target,
+        _state={**session.state(), "setting": setting},
+        _origin=origin.to_keep(),
+    )
+
+
+class _Over(Exception):
+    """Time is up, or Ctrl-C was pressed, while a condition looked at the network."""
+
+
+class _Loop:
+    """Blocks of epochs until something ends the training."""
+
+    def __init__(
+        self,
+        session: Session,
+        conditions: list[Condition],
+        history: int | None,
+        callback: Callable[[Progress], Any] | None,
+        show: Callable[[int, float], None],
+        interrupted: Pressed,
+        started: float,
+    ) -> None:
+        self.session, self.conditions, self.callback, self.show = session, conditions, callback, show
+        self.interrupted = interrupted
+        self.limits = Limits(conditions, started)
+        self.start = session.epoch
+        session.cautious = any(condition.watches_errors for condition in conditions)
+        self.needs_history = any(condition.needs_history for condition in conditions)
+        session.record.limit = None if self.needs_history else history
+        session.watch_with(conditions)
+
+    def run(self) -> tuple[str, float]:
+        """Train; returns why it ended, and E of the network as it then stands."""
+        session = self.session
+        mark = earlier = session.mark()
+        while True:
+            if not session.inside_an_epoch and session.epoch > mark.epochs:
+                earlier, mark = mark, session.mark()
+                session.record.floor = earlier.epochs
+            since = session.epoch
+            session.run(self.horizon())
+            ended = session.epoch > since
+            if session.epoch:
+                self.show(session.epoch - self.start, session.record.errors[-1])
+            reason = self.ended_by_condition(mark) if ended else None
+            if reason is None and not session.finite:
+                reason = "diverged"
+            if self.callback is not None and session.finite and ended:
+                reason = self.call_back() or reason
+            reason = reason or self.over()
+            if reason is not None:
+                error = session.error() if session.finite else np.nan
+                return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])
+
+    def over(self) -> str | None:
+        """Why there is no time for anything more."""
+        if self.interrupted.is_set():
+            return "interrupted"
+        return self.limits.reached()
+
+    def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
+        """Go back to the last epoch after which the error of the network was finite; or, where there is no time for
+        that, to any such epoch. Returns why the training ended, and that error."""
+        session, error = self.session, np.nan
+        session.check_data()
+        for mark in marks:
+            for epoch in range(session.epoch, mark.epochs - 1, -1):
+                arrived, error = session.replay(mark, epoch, self.over), session.error()
+                if arrived and np.isfinite(error):
+                    self.diverge_again()
+                    return "diverged", error
+                if not arrived:
+                    break
+            reason = self.over()
+            if reason and not np.isfinite(error):
+                session.restore(mark)
+                error = session.error()
+            if reason and np.isfinite(error):
+                return reason, error
+        return "diverged", error
+
+    def diverge_again(self) -> None:
+        """Raise ``RuntimeError`` if the next epoch is a good one now, and come back."""
+        session, here = self.session, self.session.mark()
+        session.run(here.epochs + 1)
+        while session.finite and session.epoch == here.epochs and not self.over():
+            session.run(here.epochs + 1)
+        if session.finite and session.epoch > here.epochs and np.isfinite(session.error()):
+            raise RuntimeError(CHANGED.format("X, Y"))
+        session.restore(here)
+
+    def horizon(self) -> int:
+        """The number of completed epochs up to which a block may run."""
+        epoch = self.session.epoch
+        if self.callback is not None or self.session.inside_an_epoch:  # marks stand between epochs
+            return epoch + 1
+        known = [condition.horizon(epoch, self.start) for condition in self.conditions]
+        return min((limit for limit in known if limit is not None), default=epoch + (1 << 30))
+
+    def ended_by_condition(self, mark: Mark) -> str | None:
+        """Ask the conditions at each epoch of this block at which one may fire, in the order of the epochs."""
+        session, end, diverged = self.session, self.session.epoch, not self.session.finite
+        record = session.record
+        history = History(record.errors, record.validation_errors, self.start) if self.needs_history else None
+        watch, candidates = session.watch.after(session.block(self.start), history)
+        for epoch, place in candidates:
+            if not session.replay(mark, epoch, self.over):
+                return self.over()
+            try:
+                session.between = self.raise_if_over
+                fires = self.conditions[place].confirm(session)
+            except _Over:
+                return self.over()
+            finally:
+                session.between = None
+            if fires:
+                if epoch == end:
+                    session.watch = watch
+                return type(self.conditions[place]).__name__
+            if reason := self.over():
+                return reason
+        if candidates:
+            if not session.replay(mark, end, self.over):
+                return self.over()
+            session.finite = not diverged
+        session.watch = watch
+        return None
+
+    def raise_if_over(self) -> None:
+        if self.over():
+            raise _Over
+
+    def call_back(self) -> str | None:
+        """Call back after an epoch."""
+        session = self.session
+        assert self.callback is not None
+        error, validation_error = float(session.record.errors[-1]), float(session.record.validation_errors[-1])
+        event = Progress(session.epoch, error, validation_error, session.net, session.memory.p.copy())
+        try:
+            return "callback" if self.callback(event) else None
+        except KeyboardInterrupt:
+            return "interrupted"
+
+
+# --- Arguments of train alone.
+
+
+def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:
+    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work."""
+    if isinstance(resume, Fit):
+        if target not in ("auto", resume.target):
+            raise ValueError(f"target: the fit to resume ran on {resume.target!r}, got {target!r}; give the same")
+        return as_target(resume.target)
+    n, batch = len(net.parameters), m if setting.size is None else min(setting.size, m)
+    shared = batch * n >= WORTH_A_GPU  # else one core is as fast
+    return as_target(target, 3.0 * n * m * min(epochs or 1000, 10_000) if shared else 0.0)
+
+
+def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:
+    """The validation set, or None."""
+    if validation is None:
+        if needed:
+            raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
+        return None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation: expected a pair (X, Y), got {describe(validation)}")
+    X, Y = validation
+    return as_samples(net, X, Y, loss, names=("validation X", "validation Y"))
+
+
+def origin_of(resume: Fit, here: Origin) -> Origin:
+    """Where a resumed training began: where the earlier one did, unless the data are others now."""
+    earlier: Origin = resume._origin
+    if earlier.is_continued_by(here):
+        return earlier if earlier.D is not None else replace(earlier, D=here.D)
+    state = resume._state
+    return replace(here, state={**state, "record": state["record"].without_epochs(), "memories": {}})
+
+
+def as_rows(X: Any) -> int:
+    """The number of samples in X, which ``as_samples`` took."""
+    return int(np.shape(X)[0]) if hasattr(X, "__array__") else len(X)

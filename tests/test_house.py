@@ -1,0 +1,127 @@
+"""The rooms of the package, and who may import whom, also inside functions and for types: read from the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import bpjit
+
+PACKAGE = Path(bpjit.__file__).parent
+
+# Each room imports only from rooms that stand before it, and from within itself.
+ROOMS = [
+    "maths",
+    "common",
+    "settings",
+    "kernels",
+    "networks",
+    "training",
+    "many",
+    "learners",
+    "tracing",
+    "replay",
+    "graph",
+    "descent",
+    "unit",
+    "plot",
+]
+FRONT = ["version", "compiled", "cuda_info", "warm_up", ""]  # single files above all rooms; "" is bpjit itself
+
+WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # that never look into one another
+
+# Methods that open a higher room when they are called: (who, whom).
+DOORS = {
+    ("training.fit", "replay"),
+    ("tracing.laid_open", "tracing.rendering"),
+    ("tracing.laid_open", "tracing.comparing"),
+    ("graph.sweep", "plot.graphs"),
+    ("descent.descending", "plot.descents"),
+    ("descent.differences", "plot.descents"),
+    ("unit.separation", "plot.units"),
+}
+
+ALONE = {"matplotlib": "plot", "numba.cuda": "kernels.cuda.door"}  # who alone imports it
+
+
+def modules():
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(module):
+    """Every module of ours that ``module`` names, and every foreign one, with the name of a function around or ""."""
+    path = MODULES[module]
+    here = module.split(".") if module else []
+    if path.name != "__init__.py":
+        here = here[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((False, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield False, node.module
+            yield from ((False, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*here[: len(here) - node.level + 1], *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".strip(".")
+                yield True, full if full in MODULES else base
+
+
+EDGES = sorted({(module, other) for module in MODULES for ours, other in imports(module) if ours and other != module})
+WITHOUT_DOORS = [edge for edge in EDGES if edge not in DOORS]
+
+
+def floor(module):
+    room = module.split(".")[0]
+    return ROOMS.index(room) if room in ROOMS else len(ROOMS) + FRONT.index(module)
+
+
+def test_every_file_stands_in_a_room():
+    assert {module.split(".")[0] for module in MODULES} - set(ROOMS) == set(FRONT)
+
+
+def test_nothing_imports_upwards():
+    assert [edge for edge in WITHOUT_DOORS if floor(edge[0]) < floor(edge[1])] == []
+
+
+def test_every_door_is_used():
+    assert DOORS - set(EDGES) == set()
+
+
+def test_there_is_no_circle():
+    below = {module: {other for this, other in WITHOUT_DOORS if this == module} for module in MODULES}
+    while leaves := [module for module, others in below.items() if not others]:
+        for module in leaves:
+            del below[module]
+        for others in below.values():
+            others.difference_update(leaves)
+    assert below == {}
+
+
+def test_wings_of_the_kernels_never_look_into_one_another():
+    def wing(module):
+        return next((wing for wing in WINGS if module.startswith(wing)), None)
+
+    across = [(this, other) for this, other in EDGES if wing(this) and wing(other) and wing(this) != wing(other)]
+    assert across == []
+    for name in WINGS:
+        assert any(module.startswith(name) for module in MODULES)
+
+
+@pytest.mark.parametrize(("package", "room"), ALONE.items())
+def test_heavy_packages_have_one_door(package, room):
+    users = {
+        module
+        for module in MODULES
+        for ours, other in imports(module)
+        if not ours and f"{other}.".startswith(f"{package}.")
+    }
+    assert users
+    assert [module for module in users if not f"{module}.".startswith(f"{room}.")] == []
