@@ -22,7 +22,7 @@ def readable(monkeypatch):
     """Let ``train`` use the readable kernels."""
 
     def switch():
-        monkeypatch.setattr("bpjit.training.train.Session", functools.partial(Session, readable=True))
+        monkeypatch.setattr("bpjit.training.loop.Session", functools.partial(Session, readable=True))
 
     return switch
 
@@ -105,7 +105,7 @@ def test_tiny_networks(output, loss, dtype):
         settings = {"loss": loss, "eta": 0.01, "stop": 1, "sample_weight": np.arange(300) % 4}
         fast = bpjit.train(net, X, Y, **settings)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bpjit.training.train.Session", functools.partial(Session, readable=True))
+            patch.setattr("bpjit.training.loop.Session", functools.partial(Session, readable=True))
             slow = bpjit.train(net, X, Y, **settings)
         assert distance(fast.network.parameters, slow.network.parameters.astype(np.float64)) <= TOLERANCE[dtype]
         assert distance(fast.network.parameters, net.parameters.astype(np.float64)) > 1e-3
@@ -126,7 +126,7 @@ def test_bits_of_tiny_networks_do_not_depend_on_how_the_work_is_cut(monkeypatch)
             ends.append(int(self.memory.counters[POSITION]))
             return found
 
-    monkeypatch.setattr("bpjit.training.train.Session", Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     pieces = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
     assert ends == 2 * [4096, 8192, 12288, 16384, 0]
     assert pieces.network == whole.network
@@ -185,7 +185,7 @@ def test_bits_do_not_depend_on_how_the_work_is_cut(updates, rule, monkeypatch):
             calls.append(until)
             return super()._call_kernel(until)
 
-    monkeypatch.setattr("bpjit.training.train.Session", Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     pieces = bpjit.train(net, X, Y, **settings)
     assert len(calls) > 20
     assert pieces.network == whole.network

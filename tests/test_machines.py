@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 RUN = """
 import functools, re, sys
 import numpy as np
-import bpjit, bpjit.training.train
+import bpjit, bpjit.training.loop
 from bpjit.kernels.one import each_sample, padded
 from bpjit.training.session import Session
 assert padded.VECTOR_BYTES == int(sys.argv[1])
@@ -26,7 +26,7 @@ for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
         for settings in ({}, {"rule": "adam"}, {"updates": 16}, {"updates": "accumulated", "rule": "rprop"}):
             p = []
             for readable in (False, True):
-                bpjit.training.train.Session = functools.partial(Session, readable=readable)
+                bpjit.training.loop.Session = functools.partial(Session, readable=readable)
                 p.append(bpjit.train(net, X, Y, stop=4, **settings).network.parameters.astype(np.float64))
             assert np.linalg.norm(p[0] - p[1]) <= tolerance * np.linalg.norm(p[1]), (dtype, sizes, settings)
             assert np.linalg.norm(p[0] - net.parameters) > 1e-4

@@ -34,7 +34,7 @@ def test_a_stream_of_samples_is_an_epoch_of_the_readable_kernel(sizes, rule, lam
     net, X, Y = problem(sizes, dtype, "softmax" if sizes[-1] > 1 else "sigmoid")
     learner = bpjit.OnlineLearner(net, eta=0.05, rule=rule, lam=lam)
     errors = [learner.learn(x, y) for x, y in zip(X, Y, strict=True)]
-    monkeypatch.setattr("bpjit.training.train.Session", functools.partial(Session, readable=True))
+    monkeypatch.setattr("bpjit.training.loop.Session", functools.partial(Session, readable=True))
     fit = bpjit.train(net, X, Y, eta=0.05, rule=rule, lam=lam, shuffle=False, stop=1)
     tolerance = 1e-12 if dtype == "float64" else 1e-4
     assert distance(learner.network.parameters, fit.network.parameters.astype(float)) <= tolerance

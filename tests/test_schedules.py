@@ -37,14 +37,57 @@ def test_adaptive_rate_undoes_epochs_that_made_it_worse():
     assert fixed.error > kept[-1]
 
 
+def test_an_adaptive_rate_never_ends_above_the_best_it_has_seen():
+    """Rises of less than the tolerance, one upon the other, led E from 0.0065 to 375,003."""
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(40, 3)), rng.normal(size=(40, 1))
+    net, schedule = bpjit.Network.random((3, 1), output="identity", seed=0), AdaptiveRate(3.0, grow=1.2)
+    for updates in ("accumulated", "stochastic"):
+        seen = [bpjit.error(net, A, B)]
+
+        def look(progress, seen=seen):
+            seen.append(bpjit.error(progress.network, A, B))
+
+        settings = {"eta": schedule, "updates": updates, "stop": 400}
+        fit = bp_train(net, A, B, callback=look, **settings)
+        assert fit.error == min(seen) < seen[0]
+        assert max(seen[1:]) > min(seen)  # it did rise
+        assert all(now <= 1.04 * min(seen[:k]) for k, now in enumerate(seen) if k)
+        fits = bpjit.train_many([net, net], A, B, **settings)
+        assert fits.error == pytest.approx([fit.error] * 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_an_objective_that_overflows_is_undone(samples):
+    """With two samples the sum of their errors is NaN, not infinity."""
+    A, B = np.array([[1e3], [-1e3]])[:samples], np.array([[1e150], [-1e150]])[:samples]
+    net = bpjit.Network.random((1, 1), output="identity", seed=0)
+    settings = {"eta": AdaptiveRate(1e3), "updates": "accumulated", "stop": 600}
+    fit = bp_train(net, A, B, **settings)
+    assert fit.stopped_by == "MaxEpochs"
+    assert fit.error < 0.01 * bpjit.error(net, A, B)
+    fits = bpjit.train_many([net, net], A, B, **settings)
+    assert list(fits.stopped_by) == ["MaxEpochs"] * 2
+    assert max(fits.error) < 0.01 * bpjit.error(net, A, B)
+
+
 def test_an_undone_epoch_leaves_no_trace_in_the_validation():
     """validation_errors[t] is that of the network after epoch t, undone or not; so is the best network's."""
     validation = (X[:9] + 0.3, Y[:9])
-    for epochs in range(1, 40):
-        fit = bp_train(
-            start(), X, Y, eta=AdaptiveRate(300.0), updates="accumulated", stop=epochs, validation=validation
-        )
-        assert fit.validation_errors[-1] == pytest.approx(bpjit.error(fit.network, *validation), rel=1e-13)
+
+    def look(progress):
+        assert progress.validation_error == pytest.approx(bpjit.error(progress.network, *validation), rel=1e-13)
+
+    bp_train(
+        start(),
+        X,
+        Y,
+        eta=AdaptiveRate(300.0),
+        updates="accumulated",
+        stop=40,
+        validation=validation,
+        callback=look,
+    )
     best = bp_train(
         start(),
         X,

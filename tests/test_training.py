@@ -183,7 +183,7 @@ def test_an_epoch_is_ordered_once(monkeypatch):
             super().run(until)
             ordered.append(self.order.keys.any())
 
-    monkeypatch.setattr("bpjit.training.train.Session", Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     fit = bp_train(start(), X, Y, eta=0.05, rule="momentum", stop=3)
     assert len(ordered) > 20
     assert sum(ordered) == fit.epochs == 3
@@ -676,7 +676,7 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
                 if replaying:
                     time.sleep(0.01)
 
-        patch.setattr("bpjit.training.train.Session", Slow)
+        patch.setattr("bpjit.training.loop.Session", Slow)
         begun = time.perf_counter()
         fit = bp_train(start(), X, Y, stop=[TimeLimit(0.5), Always()], **settings)
         assert time.perf_counter() - begun < 1.0
@@ -759,7 +759,7 @@ def test_data_that_change_are_noticed_where_an_epoch_comes_again(value, settings
     object.__setattr__(condition, "value", value)
     options = {"eta": 0.1} | settings
     if isinstance(options["eta"], AdaptiveRate):
-        monkeypatch.setattr("bpjit.training.train._Loop.run", two_epochs_and_back)
+        monkeypatch.setattr("bpjit.training.loop._Loop.run", two_epochs_and_back)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, stop=[condition, MaxEpochs(50)], **options)
 
@@ -786,7 +786,7 @@ def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
             A[7, 0] = X[7, 0]
             super().check_data()
 
-    monkeypatch.setattr("bpjit.training.train.Session", Flickering)
+    monkeypatch.setattr("bpjit.training.loop.Session", Flickering)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, eta=0.1, stop=[NoImprovement(1000), MaxEpochs(5000)])
     assert len(runs) > 3

@@ -49,6 +49,7 @@ class CudaManySession(ManySession):
             "G": places.gradient,
             "sums": places.sums,
             "undo": places.undo,
+            "least": places.undo + (1 + self.group.rules[0].slots) * self.n + 3,
             "ring": places.ring,
             "planes": places.planes,
         }
@@ -94,6 +95,9 @@ class CudaManySession(ManySession):
 
     def _vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
         return state.get(self.firsts[name], self.n, slots)
+
+    def _least(self, slots: np.ndarray) -> np.ndarray:
+        return self._vectors(self.state, "least", slots)
 
     def _put(self, state: Any, name: str, rows: np.ndarray) -> None:
         state.put(self.firsts[name], rows)

@@ -101,7 +101,7 @@ class ManySession:
             lam = by_member(group.lam, members).astype(self.dtype)
             rest = (1.0 - by_member(group.lam, members)).astype(self.dtype)
             now = formulas.regularised_objective(errors, squares, lam, rest)
-            self._set(self.state, plane_numbers.OBJECTIVE, now)
+            self._set(self.state, plane_numbers.OBJECTIVE, np.where(np.isnan(now), np.inf, now))
 
     @staticmethod
     def serves(group: Group) -> bool:
@@ -144,7 +144,7 @@ class ManySession:
         if group.validates:
             state["best"] = start
         if group.adaptive:
-            state["undo"] = np.zeros((count, (1 + slots) * self.n + 3), self.dtype)
+            state["undo"] = np.concatenate([np.zeros((count, (1 + slots) * self.n + 3), self.dtype), start], axis=1)
         if group.ring:
             state["ring"] = np.zeros((count, group.ring), self.dtype)
         return state
@@ -252,6 +252,10 @@ class ManySession:
     def _vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
         """A part of the state of the networks in these slots, a row for each."""
         return out_of_lanes(getattr(state, name), self.width)[slots]
+
+    def _least(self, slots: np.ndarray) -> np.ndarray:
+        """Parameters of the least objective after an epoch, where rates adapt to it."""
+        return self._vectors(self.state, "undo", slots)[:, -self.n :]
 
     def _put(self, state: Any, name: str, rows: np.ndarray) -> None:
         """Write a part of the state of all networks."""
@@ -465,6 +469,8 @@ class ManySession:
 
     def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
         group, results, members = self.group, self.results, self.members[slots]
+        if group.adaptive:
+            vectors = np.where((reasons != "TargetError")[:, None], self._least(slots), vectors)
         if group.validates and group.early:
             found = results.best_epochs[members] > 0
             vectors = np.where(found[:, None], self._vectors(self.state, "best", slots), vectors)

@@ -1,7 +1,7 @@
 """train_many(): thousands of networks in one call, each with its own settings and its own share of the data.
 
 The arguments become ``Group``s of networks that one kernel can train; threads take a few hundred networks of a group
-at a time through all their epochs (``many_session``). Networks too large for lanes train one by one, by ``train``.
+at a time through all their epochs (``many_session``). Networks too large for lanes train one by one, as by ``train``.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ import numpy as np
 from ..common.arguments import as_flag, quiet
 from ..common.console import Pressed, ctrl_c, progress_bar, share_ctrl_c
 from ..kernels.lanes import packs
+from ..kernels.state import Samples
 from ..maths import formulas
-from ..networks.evaluation import error
+from ..networks.evaluation import measure
 from ..networks.machines import as_target, target_of_data
 from ..networks.network import Network
 from ..networks.networks import Networks, same_kind
+from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
 from ..training.crew import Share, as_threads
 from ..training.fit import Fit
-from ..training.train import train
+from ..training.loop import Problem, run_training
+from ..training.setting import Setting
 from .groups import Data, Given, Group, of
 from .many_session import ManySession, Results, by_member
 
@@ -356,7 +359,7 @@ class _Work:
 
     @quiet
     def _train_alone(self, group: Group, member: int, results: Results) -> None:
-        """Train a network too large for lanes, by ``train``."""
+        """Train a network too large for lanes."""
         reason = self.reason_to_end()
         if reason is None:
             with share_ctrl_c(self):
@@ -370,38 +373,23 @@ class _Work:
             self.report(1)
 
 
-def network_of(group: Group, vector: np.ndarray) -> Network:
-    """A network of a group, in the units of its data."""
-    net = group.net
-    return Network(net.sizes, vector, hidden=net.hidden, output=net.output, dtype=net.dtype)
+def samples_of(group: Group, data: Data, member: int) -> Samples:
+    """The data of one network, without the samples that are absent."""
+    X, Y, c = data.of(member)
+    if c is None:
+        return Samples(X, Y, np.ones(len(X), group.net.dtype), data.numbers)
+    there = c > 0
+    return Samples(X[there], Y[there], c[there], data.numbers[there])
 
 
 def error_of(group: Group, data: Data, member: int, results: Results) -> float:
     """E of a network as it is returned, on its own data."""
-    X, Y, c = data.of(member)
-    there = slice(None) if c is None else c > 0
-    weights = None if c is None else c[there]
-    return error(
-        network_of(group, results.parameters[member]), X[there], Y[there], loss=group.loss, sample_weight=weights
-    )
+    return measure(group.net, results.parameters[member], samples_of(group, data, member), group.loss)
 
 
 def train_one(group: Group, member: int, seconds: float) -> Fit:
-    """``train`` for one network of a group, in the network's own units; ``seconds`` are left."""
-    net, rule = group.net, of(group.rules, member)
-    X, Y, c = group.D.of(member)
-    numbers = group.D.numbers.astype(np.int64)  # absent samples may have been left out: they keep their numbers
-    whole = [np.zeros((numbers[-1] + 1, *array.shape[1:]), net.dtype) for array in (X, Y, numbers)]
-    for array, values in zip(whole, (X, Y, 1 if c is None else c), strict=True):
-        array[numbers] = values
-    absent = whole[2] == 0
-    whole[1][absent] = Y[0]  # targets that fit the loss
-    V = None
-    if group.validates:
-        inputs, targets, counts = group.V.of(member)
-        there = slice(None) if counts is None else counts > 0
-        V = inputs[there], targets[there]
-    stop: list[Condition] = []
+    """Train one network of a group; ``seconds`` are left."""
+    conditions: list[Condition] = []
     for item in group.conditions:
         if isinstance(item, MaxEpochs):
             item = MaxEpochs(int(of(group.epochs, member)))
@@ -409,29 +397,21 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
             item = TargetError(float(of(group.targets, member)))
         elif isinstance(item, TimeLimit):
             item = TimeLimit(max(1e-6, seconds))
-        stop.append(item)
-    eta = of(group.schedules, member) if group.schedules else float(of(group.etas, member))
+        conditions.append(item)
     lam = float(of(group.lam, member))
-    return train(
-        network_of(group, group.start[member]),
-        whole[0],
-        whole[1],
-        eta=None if rule.default_eta is None else eta,
-        updates={None: "accumulated", 1: "stochastic"}.get(group.size, group.size),  # type: ignore[arg-type]
-        loss=group.loss,
-        rule=rule,
-        lam=lam if lam < 1.0 else None,
-        stop=stop,
-        validation=V,
-        sample_weight=None if c is None and not absent.any() else whole[2],
-        trainable=group.trainable,
+    setting = Setting(
+        group.loss,
+        of(group.rules, member),
+        of(group.schedules, member) if group.schedules else Constant(float(of(group.etas, member))),
+        group.size,
+        (lam, 1.0 - lam),
+        group.trainable,
         shuffle=group.shuffle,
         seed=int(of(group.seeds, member)),
-        target="cpu",
-        threads=1,
-        history=None if group.history else 2,
-        progress=False,
     )
+    net = group.net.with_parameters(group.start[member])
+    D, V = (samples_of(group, data, member) for data in (group.D, group.V))
+    return run_training(Problem(net, D, V, setting, conditions, group.D.m), history=None if group.history else 2)
 
 
 def _gather(

@@ -258,9 +258,10 @@ def training_progress(mean: Number, least: Number) -> Number:
     return like(mean, 1000) * (mean / least - like(mean, 1))
 
 
-def rose_too_far(now: Number, before: Number, tolerance: Number) -> Any:
-    """Whether the objective rose by more than a share ``tolerance``: then the epoch is taken back."""
-    return now > before * (like(now, 1) + tolerance)
+def rose_too_far(now: Number, least: Number, tolerance: Number) -> Any:
+    """Whether the objective lies by more than a share ``tolerance`` above its least value so far, or is beyond all
+    numbers (NaN, as a sum of two infinite errors may be): then the epoch is taken back."""
+    return (now > least * (like(now, 1) + tolerance)) | (now != now)
 
 
 ENDINGS = (generalization_loss, training_progress, rose_too_far)

@@ -54,12 +54,10 @@ def error_curves(fit: Fit, *, log: bool = True, language: str = "en", ax: Any = 
     if len(validated):
         marker = {"marker": "o", "markersize": 3, "markevery": max(1, len(validated) // 12)}
         ax.plot(validated, fit.validation_errors[measured], "--", color=LIGHT, label=say("validation"), **marker)
-    end = fit.epochs
     if fit.best_epoch is not None:
         ax.axvline(
             fit.best_epoch, color="0.4", linestyle=":", label=f"{say('smallest validation error')}: {fit.best_epoch}"
         )
-        end = fit.best_epoch if fit.stopped_by == "EarlyStopping" else end
     ax.axvline(
         fit.epochs,
         color="0.2",
@@ -67,9 +65,8 @@ def error_curves(fit: Fit, *, log: bool = True, language: str = "en", ax: Any = 
         linewidth=1,
         label=f"{say('stopped by')} {fit.stopped_by}: {fit.epochs}",
     )
-    ax.plot(
-        [end], [fit.error], "*", color="black", markersize=11, label=f"{say('network returned')}: E = {fit.error:.3g}"
-    )
+    label = f"{say('network returned')}: E = {fit.error:.3g}"
+    ax.plot([fit.network_epoch], [fit.error], "*", color="black", markersize=11, label=label)
     if log and (fit.error > 0 or (fit.errors > 0).any()):
         ax.set_yscale("log", nonpositive="mask")
     ax.set(xlabel=say("epoch"), ylabel=say("E"))

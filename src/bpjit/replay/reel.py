@@ -15,8 +15,8 @@ from ..networks.network import Network
 from ..settings.rules import SGD
 from ..tracing.laid_open import LaidOpen
 from ..tracing.opening import lay_open_at
-from ..training.origin import Origin
 from ..training.session import Session
+from ..training.setting import Setting
 
 MOST_SAMPLES, FEWEST_SAMPLES = 16, 4  # laid open
 FEWEST_FRAMES = 40
@@ -30,9 +30,7 @@ LINES = 4  # outputs drawn over one input
 class Reel:
     """The frames, as lists of arrays with one entry a frame."""
 
-    def __init__(self, net: Network, origin: Origin, frames: int) -> None:
-        D, setting = origin.D, origin.setting
-        assert D is not None
+    def __init__(self, net: Network, D: Samples, setting: Setting, frames: int) -> None:
         self.net, self.D, self.setting = net, D, setting
         n, units, m = len(net.parameters), sum(net.sizes[1:]), len(D.X)
         each = 6 * units + n  # numbers of a sample in a frame

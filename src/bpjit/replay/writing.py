@@ -21,10 +21,10 @@ import numpy as np
 from ..common.arguments import as_choice, as_integer, describe
 from ..common.console import progress_bar
 from ..common.files import as_path, write_whole
-from ..kernels.state import POSITION
+from ..kernels.state import POSITION, Samples
 from ..networks.network import Network
 from ..training.fit import Fit
-from ..training.origin import MOST_BYTES, Origin
+from ..training.origin import MOST_BYTES, Origin, on_host
 from ..training.session import Session
 from .reel import Reel, short
 
@@ -70,14 +70,15 @@ def write(
             f"{len(net.parameters)} and {sum(net.sizes)}; bpjit.plot draws larger ones"
         )
     given = [as_names(*pair) for pair in zip(("inputs", "outputs"), names, (net.sizes[0], net.sizes[-1]), strict=True)]
-    reel = Reel(net, origin, min(frames, fit.epochs - origin.epochs + 1))
+    D = Samples(*(on_host(array) for array in origin.D))
+    reel = Reel(net, D, origin.setting, min(frames, fit.epochs - origin.epochs + 1))
     epochs = moments(fit, reel.frames, origin.epochs)
     with progress_bar(progress, int(epochs[-1])) as show:
         for epoch, session in walk(origin, fit, epochs):
             reel.add(epoch, session)
             show(int(epoch), reel.numbers["error"][-1])
     header = {
-        **facts(fit, origin),
+        **facts(fit, origin, D),
         **reel.header(),
         "title": title or "",
         "language": language,
@@ -163,10 +164,9 @@ def check_same_end(session: Session, p: np.ndarray) -> None:
 # --- The page.
 
 
-def facts(fit: Fit, origin: Origin) -> dict[str, Any]:
+def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
     """What the page says of the training."""
-    setting, net, D = origin.setting, origin.net, origin.D
-    assert D is not None
+    setting, net = origin.setting, origin.net
     return {
         "sizes": net.sizes,
         "activations": [*net.hidden, net.output],
@@ -174,8 +174,8 @@ def facts(fit: Fit, origin: Origin) -> dict[str, Any]:
         "loss": setting.loss,
         "rule": setting.rule.name,
         "rate": setting.rule.default_eta is not None,
-        "updates": {None: "accumulated", 1: "stochastic"}.get(setting.size, setting.size),
-        "lam": None if setting.lam[1] == 0.0 else setting.lam[0],
+        "updates": setting.updates,
+        "lam": setting.given_lam,
         "scaled": net.scale is not None,
         "count": len(D.X),
         "binary": net.output == "sigmoid" or bool(np.isin(D.Y, (0, 1)).all()),

@@ -92,11 +92,13 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class AdaptiveRate(Schedule):
-    """The changing rate of exercise 5.6 (习题 5.6): after an epoch in which the objective fell, η grows by ``grow``;
-    if it rose by more than ``tolerance`` (4 %), the epoch is undone and η shrinks by ``shrink``.
+    """The changing rate of exercise 5.6 (习题 5.6): after an epoch that brought the smallest objective so far, η grows
+    by ``grow``; if the objective lies by more than ``tolerance`` (4 %) above the smallest, or overflows, the epoch is
+    undone and η shrinks by ``shrink``.
 
-    It measures the objective after each epoch, which costs a pass over the data. An epoch whose error or parameters
-    are no longer finite ends the training as "diverged", as with any rate.
+    The network returned is that of the smallest objective, unless EarlyStopping chooses another or TargetError ends the
+    training. The objective is measured after each epoch, which costs a pass over the data. An epoch in which the error
+    collected, or a parameter, is no longer finite ends the training as "diverged", as with any rate.
     """
 
     grow: float = 1.05

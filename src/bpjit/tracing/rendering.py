@@ -247,7 +247,7 @@ def json_text(trace: Trace, style: Style) -> str:
         "dtype": net.dtype.name,
         "loss": setting.loss,
         "rule": setting.rule.name,
-        "lam": None if setting.lam[1] == 0.0 else setting.lam[0],
+        "lam": setting.given_lam,
         "steps": [step_record(step, style.book) for step in trace.steps],
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False)

@@ -28,6 +28,8 @@ class Fit:
         epoch recorded[i], counted from 0. 0, 1, 2 ... where all were kept
     epochs, updates : completed epochs, updates made; both count from the first start through every ``resume``
     best_epoch : completed epochs at the smallest validation error, or None without a validation
+    network_epoch : completed epochs of the network returned: best_epoch with EarlyStopping; with an AdaptiveRate where
+        the objective was smallest; otherwise all
     stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"
     seconds : seconds of training, callbacks and all resumes included, without ``compile_seconds``
     compile_seconds : seconds spent compiling, or loading machine code from disk
@@ -43,6 +45,7 @@ class Fit:
     epochs: int
     updates: int
     best_epoch: int | None
+    network_epoch: int
     stopped_by: str
     seconds: float
     compile_seconds: float

@@ -54,10 +54,12 @@ MEASURED: set[Any] = set()  # kinds of data for which the code that measures err
 
 @dataclass
 class Rate:
-    """The state of an adaptive rate: η of the next epoch and the objective after the last one that was kept."""
+    """The state of an adaptive rate."""
 
-    eta: float
-    objective: float
+    eta: float  # of the next epoch
+    objective: float  # the least so far
+    vector: np.ndarray  # the parameters that had it; nobody writes to them
+    epoch: int = 0  # how many epochs were complete then
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Session:
         self.record = Record(every)
         self.watch = Watch()  # it may lag behind
         self._remembered: dict[str, Any] = {}  # by the conditions of an earlier session
-        self.rate = Rate(setting.schedule.eta, np.inf) if isinstance(setting.schedule, AdaptiveRate) else None
+        adaptive = isinstance(setting.schedule, AdaptiveRate)
+        self.rate = Rate(setting.schedule.eta, np.inf, net._vector) if adaptive else None
         self._epoch_start: Memory | None = None  # where an adaptive rate goes back to
         self.finite = True
         self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise
@@ -190,7 +193,8 @@ class Session:
             return
         if not self.inside_an_epoch:
             if self.rate.objective == np.inf:
-                self.rate.objective = self.objective()
+                objective = self.objective()
+                self.rate.objective = np.inf if np.isnan(objective) else objective
             self._epoch_start = self._copy_of_memory()
         errors, validation_errors = self._call_kernel(self.epoch + 1)
         if self.finite and not self.inside_an_epoch:
@@ -279,16 +283,15 @@ class Session:
         assert isinstance(schedule, AdaptiveRate)
         assert rate is not None
         assert start is not None
-        objective, before = self.objective(), rate.objective
+        objective = self.objective()
         if not math.isfinite(objective):
             self.check_data()
-        if formulas.rose_too_far(objective, before, schedule.tolerance):
+        if formulas.rose_too_far(objective, rate.objective, schedule.tolerance):
             self._undo(start, validation_errors)
             rate.eta *= schedule.shrink
-            return
-        if objective < before:
+        elif objective < rate.objective:
             rate.eta *= schedule.grow
-        rate.objective = objective
+            rate.objective, rate.vector, rate.epoch = objective, self.memory.p.copy(), self.epoch
 
     def _undo(self, start: Memory, validation_errors: np.ndarray) -> None:
         """Put back the network from before this epoch; the epoch counts all the same, and validates that network."""

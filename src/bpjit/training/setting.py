@@ -30,14 +30,24 @@ class Setting:
     shuffle: bool
     seed: int
 
+    @property
+    def updates(self) -> str | int:
+        """As the user says it: "stochastic", "accumulated", or the size of a batch."""
+        return "accumulated" if self.size is None else "stochastic" if self.size == 1 else self.size
+
+    @property
+    def given_lam(self) -> float | None:
+        """λ as the user says it, or None."""
+        return None if self.lam[1] == 0.0 else self.lam[0]
+
     def _as_given(self) -> list[tuple[str, Any]]:
         """The settings as the user may have given them to ``train``."""
         return [
             ("loss", self.loss),
             ("rule", self.rule),
             ("eta", self.schedule),
-            ("updates", {None: "accumulated", 1: "stochastic"}.get(self.size, self.size)),
-            ("lam", None if self.lam[1] == 0.0 else self.lam[0]),
+            ("updates", self.updates),
+            ("lam", self.given_lam),
             ("shuffle", self.shuffle),
             ("seed", self.seed),
         ]

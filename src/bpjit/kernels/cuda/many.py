@@ -169,7 +169,7 @@ def places_of(kind: Kind) -> Places:
         slots * n,
         0 if kind.rule is None else n,
         2 * n if kind.blocks else 0,
-        (1 + slots) * n + 3 if kind.adaptive else 0,
+        (2 + slots) * n + 3 if kind.adaptive else 0,
         kind.window,
         n if kind.rule == "nesterov" else 0,
         PLANES,
@@ -263,13 +263,16 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
 
     ``now`` is the objective of the network as it stands. Writes p and T."""
     planes = at.planes
-    before, rate = T[planes + OBJECTIVE, t], T[planes + RATE, t]
-    risen = formulas.rose_too_far(now, before, T[planes + TOLERANCE, t])
+    least, rate = T[planes + OBJECTIVE, t], T[planes + RATE, t]
+    risen, better = formulas.rose_too_far(now, least, T[planes + TOLERANCE, t]), now < least
     if risen:
         rate *= T[planes + SHRINK, t]
-    elif now < before:
+    elif better:
         rate *= T[planes + GROW, t]
     barrier(team)
+    if better:
+        for i in range(team.rank, n, team.size):
+            T[at.undo + (1 + slots) * n + 3 + i, t] = net.p[i]
     if risen:
         for i in range(team.rank, n, team.size):
             net.p[i] = T[at.undo + i, t]
@@ -279,7 +282,7 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
             T[planes + CORRECTION1 + i, t] = T[at.undo + n + slots * n + i, t]
     if team.rank == 0:
         T[planes + RATE, t] = rate
-        if not risen:
+        if better:
             T[planes + OBJECTIVE, t] = now
     barrier(team)
 

@@ -195,11 +195,14 @@ def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, err
 
 
 def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    now, before, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
-    risen = formulas.rose_too_far(now, before, at(planes, TOLERANCE))
-    changed = select(now < before, rate * at(planes, GROW), rate)
+    now, least, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
+    risen, better, kept = formulas.rose_too_far(now, least, at(planes, TOLERANCE)), now < least, n + slots * n + 3
+    changed = select(better, rate * at(planes, GROW), rate)
     write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
-    write(planes, OBJECTIVE, select(risen, before, now))
+    write(planes, OBJECTIVE, select(better, now, least))
+    if any_lane(better):
+        for p in range(n):
+            write(undo, kept + p, select(better, at(P, p), at(undo, kept + p)))
     if any_lane(risen):
         for p in range(n):
             write(P, p, select(risen, at(undo, p), at(P, p)))

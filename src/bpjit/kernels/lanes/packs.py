@@ -117,7 +117,7 @@ class Packs(NamedTuple):
     sums: np.ndarray  # that of the blocks before, and what rounding took; or nothing, where a batch is one block
     final: np.ndarray  # parameters of networks that have stopped
     best: np.ndarray  # parameters of the smallest validation error; or nothing
-    undo: np.ndarray | None  # P, S at the start of an epoch that an adaptive rate may take back
+    undo: np.ndarray | None  # P, S, 3 planes from before an epoch that an adaptive rate may take back; the best P yet
     ring: np.ndarray  # the smallest error at each of the last ``window`` epochs; or nothing
     planes: np.ndarray  # [shape: (packs, PLANES · lanes)]
 
