@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -129,6 +131,16 @@ def training() -> Iterator[tuple[str, Work]]:
         return of_fit(fit) | {"y_hat": y_hat.copy_to_host() if target == "cuda" else y_hat} | many
 
     yield "data on the device", already_there
+
+    def replayed(target: str) -> dict[str, np.ndarray]:
+        fit = bpjit.train(net, X, Y, target=target, updates=4, stop=2)
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder, "replay.html")
+            fit.replay(page, frames=3)
+            assert page.stat().st_size > 50_000
+        return of_fit(fit)
+
+    yield "replayed", replayed
 
 
 def many() -> Iterator[tuple[str, Work]]:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from bpjit.many.train_many.train_many import _gather
 
 import bpjit
 from bpjit import EarlyStopping, MaxEpochs, NoImprovement, TimeLimit
@@ -11,6 +10,7 @@ from bpjit.kernels.lanes import packs
 from bpjit.kernels.orders import shared_orders
 from bpjit.many.groups import Given
 from bpjit.many.many_session import ManySession, Results
+from bpjit.many.train_many import _gather
 from test_many import XOR, check, data
 
 NAMES = "eta", "loss", "lam", "stop", "max_epochs", "target_error", "validation"

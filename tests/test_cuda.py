@@ -12,6 +12,8 @@ import pytest
 import bpjit
 import cases
 import cuda_cases
+from bpjit.many.groups import Given
+from test_counting import NOTHING
 
 PARTS = 6
 HERE = Path(__file__).parent
@@ -62,6 +64,29 @@ def test_simulated_kernels_do_what_those_of_the_cpu_do(part, tmp_path):
             expected = work("cpu")
             found = {key: results[f"{name}/{key}"] for key in expected}
             agree(name, found, expected, (1e-12, 1e-4))
+
+
+@needs_numba_cuda
+def test_conditions_that_choose_another_kernel_make_another_kind():
+    """Or it would be compiled in the middle of a training, where a TimeLimit runs."""
+    from bpjit.many.cuda_seats import CudaManySession
+
+    def kind(**settings):
+        nets = [bpjit.Network.random((2, 2, 1))] * 2
+        (group,) = Given(nets, [[0, 0], [1, 1]], [0, 1], **(NOTHING | settings)).groups()
+        return CudaManySession.kind_of(group)
+
+    validation = [[0, 0]], [0]
+    kinds = [
+        kind(),
+        kind(stop=[bpjit.NoImprovement(5), 9]),
+        kind(stop=[bpjit.NoImprovement(5, 0.1), 9]),
+        kind(stop=[bpjit.EarlyStopping(5), 9], validation=validation),
+        kind(seed=[0, 1]),
+        kind(seed=[0, 1], shuffle=False),
+    ]
+    assert kinds[0] == kinds[-1]
+    assert len(set(kinds)) == len(kinds) - 1
 
 
 # --- On hardware.

@@ -18,7 +18,7 @@ def loaded_after(code):
 
 def test_a_training_needs_none_of_the_rooms():
     loaded = loaded_after("import bpjit; bpjit.Network.random((2, 2, 1))")
-    assert "training" in loaded
+    assert "training.train" in loaded
     assert not [name for name in loaded if name.split(".")[0] in ROOMS]
 
 

@@ -174,6 +174,20 @@ def test_error_curves_draw_training_validation_and_the_end(three_classes):
     assert len(set(styles)) == 4  # told apart without colours
 
 
+def test_the_star_stands_where_the_network_returned_stood(three_classes):
+    """Also where EarlyStopping chose the network, but something else ended the training."""
+    _, X, labels = three_classes
+    net = bpjit.Network.random((X.shape[1], 5, 3), output="softmax", seed=0)
+    fit = bpjit.train(net, X, -labels % 3, eta=3.0, stop=[bpjit.EarlyStopping(patience=99), 30], validation=(X, labels))
+    assert fit.stopped_by == "MaxEpochs"
+    assert fit.network_epoch == fit.best_epoch < fit.epochs
+    assert plot.error_curves(fit).lines[-1].get_xdata() == [fit.best_epoch]
+    settings = {"eta": bpjit.AdaptiveRate(5.0), "updates": "accumulated"}
+    fits = [bpjit.train(net, X, labels, stop=epochs, **settings) for epochs in range(1, 8)]
+    first = next(epochs for epochs, fit in enumerate(fits, 1) if fit.error == fits[-1].error)
+    assert fits[-1].network_epoch == first
+
+
 def test_accumulated_errors_stand_at_the_start_of_their_epoch():
     net = bpjit.Network.random((2, 3, 1))
     fit = bpjit.train(net, [[0, 1], [1, 0]], [0, 1], updates="accumulated", eta=1.0, stop=5)

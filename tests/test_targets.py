@@ -2,12 +2,15 @@
 
 import builtins
 import importlib.util
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import bpjit
+from bpjit.kernels import devices
 from bpjit.networks import machines
 
 NET = bpjit.Network.random((2, 2, 1))
@@ -66,7 +69,7 @@ def test_numba_cuda_is_broken_by_numpy(monkeypatch):
     real = builtins.__import__
 
     def without(name, globals=None, locals=None, fromlist=(), level=0):
-        if level and fromlist and "cuda" in fromlist:
+        if level and fromlist and "door" in fromlist:
             raise AttributeError("module 'numpy' has no attribute 'row_stack'")
         return real(name, globals, locals, fromlist, level)
 
@@ -164,3 +167,52 @@ def test_the_function_and_the_module_of_its_name_are_one():
     code = "import bpjit, bpjit.cuda_info; print(bpjit.cuda_info().usable)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() in ("True", "False"), done.stderr
+
+
+class Far:
+    """An array on a GPU, as far as one can see from here: it can be copied, and nothing else."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+    def copy_to_host(self):
+        return self.array
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("Y", {"Y": Far(Y)}), ("validation", {"validation": (Far(X), Y)}), ("validation", {"validation": (X, Far(Y))})],
+)
+def test_data_that_lie_partly_on_a_gpu_are_refused_by_name(name, arguments):
+    for train in (bpjit.train, bpjit.train_many):
+        nets = NET if train is bpjit.train else [NET]
+        with pytest.raises(ValueError, match=f"^{name}: it lies on a GPU, but X does not"):
+            train(nets, X, arguments.get("Y", Y), stop=1, validation=arguments.get("validation"))
+
+
+@pytest.mark.parametrize("l", [1, 3])
+def test_classes_of_what_lies_on_a_gpu(l, monkeypatch):
+    net = bpjit.Network.random((2, 2, l), output="sigmoid", seed=0)
+    expected = net.classify(X)
+    y_hat = net.predict(X)
+    monkeypatch.setattr(bpjit.Network, "predict", lambda *_: Far(y_hat))
+    assert np.array_equal(net.classify(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("files", "share"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, np.inf),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, np.inf),
+        ({}, np.inf),
+    ],
+)
+def test_cores_are_no_more_than_a_container_allows(tmp_path, monkeypatch, files, share):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(devices, "GROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert devices.cores() == min(64, np.ceil(share))

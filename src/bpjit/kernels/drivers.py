@@ -35,7 +35,8 @@ def trainer(
 ) -> tuple[Any, Steps | None, Any]:
     """The driver for these settings, its steps and its work space; for the GPU if the inputs X lie there.
 
-    Which it is depends on network, rule and kind of updates alone, never on the amount of work, or bits would change.
+    Which it is depends on network, rule, kind of updates and on whether many inputs are 0, never on the amount of work,
+    or bits would change.
     """
     dtype = memory.p.dtype
     mask = None if trainable.all() else trainable.astype(dtype)

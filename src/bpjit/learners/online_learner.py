@@ -12,6 +12,7 @@ from ..kernels.drivers import READABLE
 from ..kernels.layout import LOSS_CODES
 from ..kernels.one.learner import LEARN_KERNELS, State, make_state, places_of
 from ..kernels.one.learner import predict_kernel as _predict
+from ..networks.architecture import class_numbers
 from ..networks.evaluation import as_lam, as_loss, as_network, as_samples
 from ..networks.network import Network
 from ..settings.rules import Rule, as_rule
@@ -191,7 +192,7 @@ class OnlineLearner:
     def classify(self, x: Any) -> int:
         """The class number of one sample, as ``Network.classify`` gives it."""
         y_hat = self.predict(x)
-        return int(y_hat[0] >= 0.5) if len(y_hat) == 1 else int(y_hat.argmax())
+        return int(class_numbers(y_hat))
 
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""

@@ -27,6 +27,10 @@ class CudaManySession(ManySession):
         return True
 
     @staticmethod
+    def kind_of(group: Group) -> Kind:
+        return kind_of(group)
+
+    @staticmethod
     def portions(group: Group, threads: int) -> list[np.ndarray]:
         kind = kind_of(group)
         row = many.places_of(kind).rows * 3 * group.net.dtype.itemsize

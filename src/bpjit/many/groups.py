@@ -22,12 +22,12 @@ from ..common.arguments import (
     refuse_masked,
 )
 from ..kernels.state import Samples
+from ..networks.architecture import class_numbers
 from ..networks.evaluation import (
     as_lam,
     as_loss,
     as_network,
     as_samples,
-    class_numbers,
     rows_of_mean_one,
     weigh_classes,
     weights_of_mean_one,

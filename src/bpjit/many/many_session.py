@@ -109,6 +109,11 @@ class ManySession:
         return packs.serves(group.net.sizes)
 
     @staticmethod
+    def kind_of(group: Group) -> Any:
+        """What decides which machine code trains a group."""
+        return group.kind
+
+    @staticmethod
     def portions(group: Group, threads: int) -> list[np.ndarray]:
         """Members of a group to be trained at once, portion after portion, by so many threads."""
         width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)

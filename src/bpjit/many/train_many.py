@@ -202,7 +202,7 @@ def train_many(
     """
     started = time.perf_counter()
     as_target(target)
-    target = target_of_data(target, X)
+    target = target_of_data(target, X, Y, validation)
     if progress is not None:
         as_flag("progress", progress)
     given = Given(
@@ -294,7 +294,7 @@ def work_of(group: Group) -> float:
 def _compile(group: Group, bench: type[ManySession]) -> float:
     """Make sure the machine code for a group is there; returns the seconds it took."""
     started = time.perf_counter()
-    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, (bench, group.kind)
+    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, bench.kind_of(group)
     counts = [wide] if len(group) >= wide else []
     if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
         counts.append(1)

@@ -46,6 +46,12 @@ def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[st
     return (*hidden, output)
 
 
+def class_numbers(outputs: np.ndarray) -> Any:
+    """The class that outputs stand for, [shape: (..., l)] to (...): that of the largest, or with one output 1 where it
+    is at least ½."""
+    return (outputs[..., 0] >= 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+
 def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are, or of many vectors."""
     views, end = [], 0

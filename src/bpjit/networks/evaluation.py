@@ -16,6 +16,7 @@ from ..kernels.layout import LOSS_CODES
 from ..kernels.readable import batch
 from ..kernels.state import Samples
 from ..maths import formulas
+from .architecture import class_numbers
 from .machines import need_cuda
 from .network import Network
 
@@ -150,11 +151,6 @@ def rows_of_mean_one(table: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndar
 def no_samples(D: Samples) -> Samples:
     """A set without samples, of the same kind."""
     return Samples(*(array[:0] for array in D))
-
-
-def class_numbers(Y: np.ndarray) -> np.ndarray:
-    """Class numbers of targets, as ``Network.classify`` reads outputs."""
-    return (Y[:, 0] >= 0.5).astype(np.int64) if Y.shape[1] == 1 else Y.argmax(1)
 
 
 def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:

@@ -99,9 +99,13 @@ def _look() -> CudaInfo:
     return CudaInfo(not missing, missing, **found, **more)
 
 
-def target_of_data(target: str, *arrays: Any) -> str:
-    """The target, where data may lie on a GPU: then it is "cuda"."""
-    if not any(lies_on_gpu(array) for array in arrays):
+def target_of_data(target: str, X: Any, Y: Any = None, validation: Any = None) -> str:
+    """The target, where X may lie on a GPU: then it is "cuda"."""
+    if not lies_on_gpu(X):
+        pair = validation if isinstance(validation, (tuple, list)) else ()
+        for name, arrays in (("Y", (Y,)), ("validation", pair)):
+            if any(lies_on_gpu(array) for array in arrays):
+                raise ValueError(f"{name}: it lies on a GPU, but X does not; expected X there too, or all on the host")
         return target
     if target == "cpu":
         raise ValueError('target: the data lie on a GPU; expected "cuda" or "auto", or a copy of the data on the host')

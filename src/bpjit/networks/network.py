@@ -26,11 +26,11 @@ from ..common.arguments import (
 )
 from ..common.files import damaged, read, write
 from ..kernels import drivers
-from ..kernels.devices import lies_on_gpu
+from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.layout import Units, lay_out, number_of_parameters
 from ..kernels.state import Samples
 from ..maths import random_streams
-from .architecture import as_activations, as_sizes, views
+from .architecture import as_activations, as_sizes, class_numbers, views
 from .machines import as_target, need_cuda
 from .scale import Scale, as_fitting, as_scale, scale_in, scale_tensors
 
@@ -313,8 +313,7 @@ class Network:
         >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]]).classify([[1, 1], [0, 1]])
         array([1, 0])
         """
-        y_hat = self.predict(X)
-        return (y_hat[..., 0] >= 0.5).astype(np.int64) if self._sizes[-1] == 1 else y_hat.argmax(-1)
+        return class_numbers(on_host(self.predict(X)))
 
     def with_parameters(self, parameters: Any) -> Network:
         """The same network with other parameters, such as an optimiser found."""
@@ -380,8 +379,7 @@ class Network:
 
     def _targets(self, name: str, Y: Any, m: int) -> np.ndarray:
         """Targets in the user's units, [shape: (m, l)]."""
-        class_numbers = self.output == "softmax"
-        return as_targets(name, Y, m, self._sizes[-1], self._dtype_of_data(), class_numbers)
+        return as_targets(name, Y, m, self._sizes[-1], self._dtype_of_data(), self.output == "softmax")
 
     def _scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
         return Y if self._scale is None else as_fitting(name, self._scale.scale_targets(Y, self.dtype))

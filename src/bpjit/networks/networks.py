@@ -16,7 +16,7 @@ from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import predict_packs
 from ..kernels.layout import number_of_parameters
 from ..kernels.state import Samples
-from .architecture import as_sizes, views
+from .architecture import as_sizes, class_numbers, views
 from .machines import as_target
 from .network import Network, initial_parameters
 from .scale import Scale, scale_in, scale_tensors
@@ -275,7 +275,7 @@ class Networks:
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers by each network, as ``Network.classify``, [shape: (networks, m)]."""
         y_hat = self.predict(X)
-        return (y_hat[..., 0] >= 0.5).astype(np.int64) if self._first.sizes[-1] == 1 else y_hat.argmax(-1)
+        return class_numbers(y_hat)
 
     def mean(self, X: Any, weights: Any = None) -> np.ndarray:
         """The mean of the networks' outputs: an averaged ensemble.

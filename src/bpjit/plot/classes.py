@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_array, describe
+from ..networks.architecture import class_numbers
 from ..networks.network import Network
 from .canvas import Axes, axes, dress, speaker
 
@@ -64,7 +65,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     expected = "class numbers 0, 1, ... of shape (m,), or one column for each class"
     array = as_array(name, value, np.dtype(np.float64), expected)
     if array.ndim == 2:
-        array = array[:, 0] >= 0.5 if array.shape[1] == 1 else array.argmax(1)
+        array = class_numbers(array)
     if array.ndim != 1 or (array != np.floor(array)).any() or (array < 0).any():
         raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
     return array.astype(np.int64)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_array, as_inputs, as_integer, describe
+from ..networks.architecture import class_numbers
 from ..networks.evaluation import as_network
 from ..networks.network import Network
 from .canvas import AREAS, DARK, HATCHES, LIGHT, MARKERS, Axes, axes, dress, speaker
@@ -145,7 +146,7 @@ def _samples(ax: Axes, places: np.ndarray, targets: np.ndarray | None, labels: S
     elif labels is None:
         ax.scatter(*places.T, c=targets[:, 0], cmap="Greys", **dots)
     else:
-        classes = (targets[:, 0] >= 0.5).astype(int) if targets.shape[1] == 1 else targets.argmax(axis=1)
+        classes = class_numbers(targets)
         for number in np.unique(classes):
             face = ("white", "black", LIGHT, DARK)[number % 4]
             marker = MARKERS[number % len(MARKERS)]

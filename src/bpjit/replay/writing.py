@@ -21,10 +21,11 @@ import numpy as np
 from ..common.arguments import as_choice, as_integer, describe
 from ..common.console import progress_bar
 from ..common.files import as_path, write_whole
+from ..kernels.devices import on_host
 from ..kernels.state import POSITION, Samples
 from ..networks.network import Network
 from ..training.fit import Fit
-from ..training.origin import MOST_BYTES, Origin, on_host
+from ..training.origin import MOST_BYTES, Origin
 from ..training.session import Session
 from .reel import Reel, short
 

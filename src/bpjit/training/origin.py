@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import drivers
+from ..kernels.devices import on_host
 from ..kernels.state import EPOCH, POSITION, Samples
 from ..networks.evaluation import as_samples, no_samples
 from ..networks.network import Network
@@ -108,11 +109,6 @@ class Origin:
             return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)
         mine, theirs = self.without_data().trace, later.without_data().trace
         return mine is not None and theirs is not None and mine.same_as(theirs)
-
-
-def on_host(array: Any) -> np.ndarray:
-    """The array, from a GPU if it lies there."""
-    return array if isinstance(array, np.ndarray) else array.copy_to_host()
 
 
 def digest(array: Any) -> bytes:

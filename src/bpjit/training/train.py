@@ -138,7 +138,7 @@ def train(
         as_flag("progress", progress)
     if history is not None:
         history = as_integer("history", history, low=2)
-    target = target_of_data(target, X)
+    target = target_of_data(target, X, Y, validation)
     loss = setting.loss
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
