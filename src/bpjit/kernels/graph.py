@@ -14,7 +14,7 @@ import numpy as np
 from ..maths import operations
 from ..maths.formulas import like
 from ..maths.operations import along
-from .jit import formula, kernel, strict
+from .jit import formula, kernel, strict, switch
 from .layout import ACTIVATION_CODES, SOFTMAX
 from .switches import activate
 
@@ -27,38 +27,20 @@ CODES = {name: code for name, code in ACTIVATION_CODES.items() if code != SOFTMA
 }
 
 
+operate_two = switch(
+    "operate_two",
+    operations.BINARY + operations.UNARY,
+    "(value, ∂/∂a, ∂/∂b) of the operation with this code, counted from the first that is no activation.",
+)
+
+
 @formula
 def operate(code: int, a: Any, b: Any) -> Any:
     """(value, ∂/∂a, ∂/∂b) of the operation with this code."""
     if code < SOFTMAX:
         value, slope = activate(code, a)
         return value, slope, like(a, 0)
-    code -= SOFTMAX
-    if code == 0:
-        return operations.add(a, b)
-    if code == 1:
-        return operations.subtract(a, b)
-    if code == 2:
-        return operations.multiply(a, b)
-    if code == 3:
-        return operations.divide(a, b)
-    if code == 4:
-        return operations.power(a, b)
-    if code == 5:
-        return operations.maximum(a, b)
-    if code == 6:
-        return operations.minimum(a, b)
-    if code == 7:
-        return operations.negate(a, b)
-    if code == 8:
-        return operations.absolute(a, b)
-    if code == 9:
-        return operations.exp(a, b)
-    if code == 10:
-        return operations.log(a, b)
-    if code == 11:
-        return operations.sqrt(a, b)
-    return operations.cos(a, b)
+    return operate_two(code - SOFTMAX, a, b)
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from numba import types
@@ -125,6 +125,20 @@ def by_type(helper: Callable[..., Any], choose: Callable[..., Any]) -> None:
     one is compiled."""
     options: Any = {**OPTIONS_OF_PARTS, "fastmath": CONTRACT, "forceinline": True}
     overload(helper, jit_options=options, strict=False)(choose)
+
+
+def switch(name: str, functions: Sequence[Callable[..., Any]], doc: str) -> Callable[..., Any]:
+    """One function that kernels call with a code before the arguments, and that calls ``functions[code]``; the last
+    stands for all codes beyond. All take the same arguments."""
+    arguments = ", ".join(functions[0].__code__.co_varnames[: functions[0].__code__.co_argcount])
+    lines = [f"def {name}(code, {arguments}):"]
+    for code in range(len(functions) - 1):
+        lines += [f"    if code == {code}:", f"        return functions_{code}({arguments})"]
+    lines += [f"    return functions_{len(functions) - 1}({arguments})"]
+    scope = {f"functions_{code}": function for code, function in enumerate(functions)} | {"__name__": __name__}
+    exec("\n".join(lines), scope)
+    scope[name].__doc__ = doc
+    return formula(scope[name])
 
 
 def unless_none(function: F) -> F:

@@ -10,41 +10,20 @@ import numpy as np
 from ..maths import formulas, rule_formulas
 from ..maths.formulas import like
 from ..maths.rule_formulas import ADAM, RPROP
-from .jit import formula, inline
+from .jit import formula, inline, switch
 from .layout import CROSS_ENTROPY
 from .state import CORRECTION1, CORRECTION2, LAST_OBJECTIVE, TOTAL, Steps
 
-
-@formula
-def activate(code: int, z: Any) -> Any:
-    """(f(z), f'(z)) of the activation with this code; the codes count through ``formulas.ACTIVATIONS``."""
-    if code == 0:
-        return formulas.sigmoid(z)
-    if code == 1:
-        return formulas.tanh(z)
-    if code == 2:
-        return formulas.relu(z)
-    if code == 3:
-        return formulas.leaky_relu(z)
-    if code == 4:
-        return formulas.softplus(z)
-    if code == 5:
-        return formulas.softsign(z)
-    if code == 6:
-        return formulas.identity(z)
-    if code == 7:
-        return formulas.sin(z)
-    return formulas.step(z)
-
-
-@formula
-def lose(code: int, y_hat: Any, y: Any) -> Any:
-    """(share of E_k, −∂E_k/∂ŷ_j) of the loss with this code; the codes count through ``formulas.LOSSES``."""
-    if code == 0:
-        return formulas.squared(y_hat, y)
-    if code == 1:
-        return formulas.absolute(y_hat, y)
-    return formulas.huber(y_hat, y)
+activate = switch(
+    "activate",
+    formulas.ACTIVATIONS,
+    "(f(z), f'(z)) of the activation with this code; the codes count through ``formulas.ACTIVATIONS``.",
+)
+lose = switch(
+    "lose",
+    formulas.LOSSES,
+    "(share of E_k, −∂E_k/∂ŷ_j) of the loss with this code; the codes count through ``formulas.LOSSES``.",
+)
 
 
 @formula
