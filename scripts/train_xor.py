@@ -3,6 +3,7 @@
     python scripts/train_xor.py
     python scripts/train_xor.py --updates accumulated --eta 20 --hidden 2 --seed 3
     python scripts/train_xor.py --replay xor.html
+    python scripts/train_xor.py --readable --epochs 100
 
 Exit code 0 if XOR was learnt, 1 if not, 2 if the arguments or the target cannot be used.
 """
@@ -10,9 +11,14 @@ Exit code 0 if XOR was learnt, 1 if not, 2 if the arguments or the target cannot
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
+if "--readable" in sys.argv[1:]:  # before Numba is loaded: then nothing is compiled
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+
 import bpjit
+from bpjit.kernels.drivers import READABLE
 
 X = [[0, 0], [0, 1], [1, 0], [1, 1]]
 Y = [0, 1, 1, 0]
@@ -31,6 +37,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--init", default="glorot", help="start: glorot, he, normal, or uniform01 as in the book")
     parser.add_argument("--seed", type=int, default=0, help="seed of the start and of the order of samples")
     parser.add_argument("--dtype", default="float64", choices=["float64", "float32"])
+    parser.add_argument(
+        "--readable",
+        action="store_true",
+        help="compile nothing: train by the lines of the book in kernels/readable, where a debugger can stop",
+    )
     parser.add_argument("--replay", metavar="FILE.html", help="write a page that plays the training in a browser")
     return parser.parse_args(arguments)
 
@@ -72,6 +83,9 @@ def show_result(fit: bpjit.Fit, learnt: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    if options.readable and not READABLE:
+        print("train_xor: --readable must stand on the command line, for it is read before Numba is", file=sys.stderr)
+        return 2
     try:
         fit = train(options)
     except (RuntimeError, ValueError, TypeError) as error:

@@ -18,6 +18,36 @@ import worked_example
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
+def test_the_readable_way_goes_by_the_lines_of_the_book():
+    """From the script to g_j by calls, in Python that a debugger can stop in; and to the result of the fast kernels."""
+    program = """
+import runpy, sys
+seen = {}
+def look(frame, event, argument):
+    if frame.f_code.co_filename.endswith(("online.py", "formulas.py", "driver.py")):
+        seen.setdefault(frame.f_code.co_name, frame.f_back.f_code.co_name)
+del sys.argv[0]
+sys.setprofile(look)
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    sys.setprofile(None)
+    print(end.code, seen["output_gradient_term"], seen["output_terms"], seen["standard_bp"], seen["advance"])
+"""
+    script = str(SCRIPTS / "train_xor.py")
+    done = subprocess.run(
+        [sys.executable, "-c", program, script, "--readable", "--epochs", "20"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *shown, last = done.stdout.splitlines()
+    assert last == "1 output_terms standard_bp advance train_block"
+    fast = subprocess.run([sys.executable, script, "--epochs", "20"], capture_output=True, text=True, check=False)
+    assert shown[:-2] == fast.stdout.splitlines()[:-2]
+    assert train_xor.main(["--readable"]) == 2
+
+
 def test_xor_shows_the_fall_the_truth_table_and_why_it_stopped(capsys):
     assert train_xor.main([]) == 0
     out = capsys.readouterr().out

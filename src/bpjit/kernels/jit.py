@@ -135,7 +135,8 @@ def switch(name: str, functions: Sequence[Callable[..., Any]], doc: str) -> Call
     for code in range(len(functions) - 1):
         lines += [f"    if code == {code}:", f"        return functions_{code}({arguments})"]
     lines += [f"    return functions_{len(functions) - 1}({arguments})"]
-    scope = {f"functions_{code}": function for code, function in enumerate(functions)} | {"__name__": __name__}
+    scope: dict[str, Any] = {f"functions_{code}": function for code, function in enumerate(functions)}
+    scope["__name__"] = __name__
     exec("\n".join(lines), scope)
     scope[name].__doc__ = doc
     return formula(scope[name])

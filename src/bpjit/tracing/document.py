@@ -19,9 +19,8 @@ def header(trace: Trace, style: Style) -> Block:
     net = step.before
     block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
     for index, activation in enumerate((*net.hidden, net.output)):
-        block.formulas.append(
-            (style.say("layer {n}: {name}", n=index + 1, name=activation), ACTIVATIONS.get(activation, ""))
-        )
+        words = style.say("layer {n}: {name}", n=index + 1, name=activation)
+        block.formulas.append((words, ACTIVATIONS.get(activation, "")))
     loss = style.say("loss: {name}", name=setting.loss)
     huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
     block.formulas.append((loss, huber if setting.loss == "huber" else ""))
