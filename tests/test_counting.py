@@ -8,9 +8,9 @@ from bpjit import EarlyStopping, MaxEpochs, NoImprovement, TimeLimit
 from bpjit.kernels import plane_numbers
 from bpjit.kernels.lanes import packs
 from bpjit.kernels.orders import shared_orders
-from bpjit.many.groups import Given
+from bpjit.many.fits import gather as _gather
+from bpjit.many.given import Given
 from bpjit.many.many_session import ManySession, Results
-from bpjit.many.train_many import _gather
 from test_many import XOR, check, data
 
 NAMES = "eta", "loss", "lam", "stop", "max_epochs", "target_error", "validation"

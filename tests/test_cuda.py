@@ -12,7 +12,7 @@ import pytest
 import bpjit
 import cases
 import cuda_cases
-from bpjit.many.groups import Given
+from bpjit.many.given import Given
 from test_counting import NOTHING
 
 PARTS = 6

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from bpjit.kernels import jit
-from bpjit.kernels.simd import numbers
+from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum
+from bpjit.kernels.simd.memory import vectors
 from bpjit.maths import formulas, rule_formulas
 
 LANES = {"float64": 8, "float32": 16}
-load8, store8, lift8 = numbers.vectors(8)
-load16, store16, lift16 = numbers.vectors(16)
+load8, store8, lift8 = vectors(8)
+load16, store16, lift16 = vectors(16)
 ACCESS = {8: (load8, store8, lift8), 16: (load16, store16, lift16)}
 
 
@@ -129,7 +130,7 @@ def test_across_lanes(dtype):
     @numba.njit(**jit.OPTIONS)
     def across(a):
         v = load(a, 0)
-        return numbers.lane_sum(v), numbers.lane_max(v), numbers.any_lane(v > formulas.like(v, 2))
+        return lane_sum(v), lane_max(v), any_lane(v > formulas.like(v, 2))
 
     a = inputs(dtype, 0, 1, lanes)
     total, largest, found = across(a)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from .learners.learner_bank import LearnerBank, Snapshot
 from .learners.online_learner import OnlineLearner
+from .many.fits import Fits
 from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
-from .many.train_many import Fits, train_many
+from .many.train_many import train_many
 from .networks.evaluation import error, gradient, jacobian
 from .networks.machines import CudaInfo, cuda_info
 from .networks.network import Network

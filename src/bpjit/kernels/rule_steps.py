@@ -12,7 +12,7 @@ from typing import Any
 from ..maths import formulas, rule_formulas
 from ..maths.formulas import like, select
 from .jit import by_type, inline
-from .simd.numbers import item, registers, vectors
+from .simd.memory import item, registers, vectors
 
 Made = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 

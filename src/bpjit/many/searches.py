@@ -15,7 +15,8 @@ from ..maths import random_streams
 from ..networks.evaluation import as_network
 from ..networks.network import Network
 from ..networks.networks import Networks
-from .train_many import Fits, train_many
+from .fits import Fits
+from .train_many import train_many
 
 # What may differ from network to network, and so stand in a grid.
 SETTINGS = ("eta", "rule", "lam", "max_epochs", "target_error")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,101 +18,21 @@ from ..common.arguments import as_flag, quiet
 from ..common.console import Pressed, ctrl_c, progress_bar, share_ctrl_c
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
-from ..maths import formulas
 from ..networks.evaluation import measure
 from ..networks.machines import as_target, target_of_data
 from ..networks.network import Network
-from ..networks.networks import Networks, same_kind
+from ..networks.networks import Networks
 from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
 from ..training.crew import Share, as_threads
 from ..training.fit import Fit
 from ..training.loop import Problem, run_training
 from ..training.setting import Setting
-from .groups import Data, Given, Group, of
-from .many_session import ManySession, Results, by_member
-
-
-@dataclass(frozen=True, eq=False)
-class Fits:
-    """The result of ``train_many``: arrays with an entry for each network.
-
-    Attributes
-    ----------
-    networks : the trained networks: ``Networks``, or a list of ``Network`` where they differ in shape; with
-        EarlyStopping each is that of its smallest validation error
-    error : E of each network on its own training data, without penalty
-    objective : λ E + (1 − λ) Σ w² of each; E without λ
-    validation_error : E of each network on its validation set, NaN without one
-    epochs, updates : completed epochs, updates made
-    best_epoch : completed epochs at the smallest validation error; 0 where that was not followed
-    stopped_by : name of the condition that ended each, or "diverged", "interrupted"
-    errors, validation_errors : a list with E of each epoch for each network, as in ``Fit``, if ``history`` was asked
-        for; else None
-    order : number of each network in what ``train_many`` was given
-    seconds : seconds of the whole call without ``compile_seconds``
-    compile_seconds : seconds spent compiling, or loading machine code from disk
-    target : "cpu" or "cuda"
-    """
-
-    networks: Networks | list[Network]
-    error: np.ndarray
-    objective: np.ndarray
-    validation_error: np.ndarray
-    epochs: np.ndarray
-    updates: np.ndarray
-    best_epoch: np.ndarray
-    stopped_by: np.ndarray
-    errors: list[np.ndarray] | None
-    validation_errors: list[np.ndarray] | None
-    order: np.ndarray
-    seconds: float
-    compile_seconds: float
-    target: str
-
-    def __len__(self) -> int:
-        return len(self.error)
-
-    @property
-    def best(self) -> Network:
-        """The network of the smallest error: of the validation error where there is one."""
-        return self.networks[int(self.ranking()[0])]
-
-    def ranking(self) -> np.ndarray:
-        """Numbers of the networks, the best first: by validation error where there is one, else by error. Those that
-        have none, not being finite, come last."""
-        measure = self.validation_error if np.isfinite(self.validation_error).any() else self.error
-        return np.argsort(np.where(np.isnan(measure), np.inf, measure), kind="stable")
-
-    def best_first(self) -> Fits:
-        """The same, in the order of ``ranking``."""
-        return self[self.ranking()]
-
-    def __getitem__(self, index: Any) -> Fits:
-        """Some of them: a slice, a list of numbers, or a mask."""
-        numbers = np.arange(len(self))[index]
-        if numbers.ndim != 1:
-            raise IndexError("fits: expected a slice, a list of numbers or a mask; one network is fits.networks[i]")
-        arrays: dict[str, Any] = {name: getattr(self, name)[numbers] for name in _ARRAYS}
-        nets = self.networks
-        picked = nets[numbers] if isinstance(nets, Networks) else [nets[i] for i in numbers]
-        lists: dict[str, Any] = {
-            name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
-            for name in ("errors", "validation_errors")
-        }
-        return replace(self, networks=picked, **arrays, **lists)
-
-    def __repr__(self) -> str:
-        reasons, counts = np.unique(self.stopped_by, return_counts=True)
-        why = ", ".join(f"{count} by {reason}" for reason, count in zip(reasons, counts, strict=True))
-        low, middle = np.nanmin(self.error), np.nanmedian(self.error)
-        return (
-            f"Fits(of {len(self)} networks, E from {low:.6g}, median {middle:.6g}; stopped {why}; "
-            f"{self.seconds:.3g} s on {self.target})"
-        )
-
-
-_ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_epoch", "stopped_by", "order")
+from .fits import Fits
+from .fits import gather as _gather
+from .given import Given
+from .groups import Data, Group, of
+from .many_session import ManySession, Results
 
 
 @quiet
@@ -412,52 +331,3 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
     net = group.net.with_parameters(group.start[member])
     D, V = (samples_of(group, data, member) for data in (group.D, group.V))
     return run_training(Problem(net, D, V, setting, conditions, group.D.m), history=None if group.history else 2)
-
-
-def _gather(
-    groups: Sequence[Group], results: Sequence[Results], count: int, seconds: float, compile_seconds: float, target: str
-) -> Fits:
-    """The results of all groups in the order of the networks."""
-    columns: dict[str, np.ndarray] = {}
-    nets: Any = [None] * count
-    lists: Any = {"errors": [None] * count, "validation_errors": [None] * count}
-    alike = all(same_kind(group.net, groups[0].net) for group in groups)
-    vectors = np.empty((count, len(groups[0].net.parameters)), groups[0].net.dtype) if alike else None
-    for group, result in zip(groups, results, strict=True):
-        members, every = group.members, np.arange(len(group))
-        lam = by_member(group.lam, every)
-        squares = np.square(result.parameters, dtype=np.float64).sum(axis=1)
-        penalised = lam < 1.0
-        objective = result.errors.copy()
-        objective[penalised] = formulas.regularised_objective(result.errors, squares, lam, 1.0 - lam)[penalised]
-        found = {
-            "error": result.errors,
-            "objective": objective,
-            "validation_error": result.validation_errors,
-            "epochs": result.epochs,
-            "updates": result.updates,
-            "best_epoch": result.best_epochs,
-            "stopped_by": result.stopped_by,
-        }
-        for name, values in found.items():
-            columns.setdefault(name, np.empty(count, values.dtype))[members] = values
-        if vectors is not None:
-            vectors[members] = result.parameters
-        else:
-            for member, vector in zip(members, result.parameters, strict=True):
-                nets[member] = group.net.with_parameters(vector)
-        if group.history:
-            for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
-                for member, pieces in zip(members, history, strict=True):
-                    lists[name][member] = np.concatenate([np.empty(0), *pieces])
-    columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
-    return Fits(
-        networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
-        **columns,
-        errors=lists["errors"] if groups[0].history else None,
-        validation_errors=lists["validation_errors"] if groups[0].history else None,
-        order=np.arange(count),
-        seconds=seconds,
-        compile_seconds=compile_seconds,
-        target=target,
-    )

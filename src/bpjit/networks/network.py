@@ -15,11 +15,9 @@ import numpy as np
 
 from ..common.arguments import (
     as_array,
-    as_choice,
     as_dtype,
     as_inputs,
     as_numbers,
-    as_real,
     as_seed,
     as_targets,
     describe,
@@ -29,12 +27,11 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.layout import Units, lay_out, number_of_parameters
 from ..kernels.state import Samples
-from ..maths import random_streams
 from .architecture import as_activations, as_sizes, class_numbers, views
+from .initial import initial_parameters
 from .machines import as_target, need_cuda
 from .scale import Scale, as_fitting, as_scale, scale_in, scale_tensors
 
-INITS = ("glorot", "he", "uniform01", "normal")
 CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
 FORMAT, VERSION = "bpjit network", "1"  # of files
 
@@ -421,24 +418,3 @@ class Network:
         if self._scale is not None:
             names.append("scaled")
         return f"Network({'-'.join(map(str, self._sizes))}, {', '.join(names)})"
-
-
-def initial_parameters(sizes: tuple[int, ...], init: Any, seed: int | np.ndarray) -> np.ndarray:
-    """Random parameters as ``Network.random`` says, [shape: (n,)], or (seeds, n) for several seeds."""
-    low, high = 0.0, 1.0
-    if isinstance(init, tuple) and len(init) == 2:
-        low = as_real("init", init[0])
-        high = as_real("init", init[1], low=low)
-    else:
-        as_choice("init", init, INITS)
-    make = random_streams.normals if init in ("he", "normal") else random_streams.uniforms
-    vector = make(seed, random_streams.PARAMETERS, 0, number_of_parameters(sizes))
-    for weights, thresholds in views(vector, sizes):
-        fan_in, fan_out = weights.shape[-2:]
-        if init == "glorot":
-            weights[...] = (2.0 * weights - 1.0) * np.sqrt(6.0 / (fan_in + fan_out))
-        if init == "he":
-            weights *= np.sqrt(2.0 / fan_in)
-        if init in ("glorot", "he"):
-            thresholds[...] = 0.0
-    return low + (high - low) * vector if isinstance(init, tuple) else vector

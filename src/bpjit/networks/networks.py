@@ -17,8 +17,9 @@ from ..kernels.lanes.epochs import predict_packs
 from ..kernels.layout import number_of_parameters
 from ..kernels.state import Samples
 from .architecture import as_sizes, class_numbers, views
+from .initial import initial_parameters
 from .machines import as_target
-from .network import Network, initial_parameters
+from .network import Network
 from .scale import Scale, scale_in, scale_tensors
 
 FORMAT, VERSION = "bpjit networks", "1"  # of files

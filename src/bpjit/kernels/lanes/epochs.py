@@ -20,56 +20,36 @@ from ..plane_numbers import (
     BEST_AT,
     BEST_UNTIL,
     CARRY,
-    CORRECTION1,
     DIVERGED,
     EARLY_STOPPING,
     ENDED,
     GENERALIZATION_LOSS,
-    GROW,
     LEAST,
     LEAST_AT,
     LEAST_UNTIL,
     LEFT,
     MAX_EPOCHS,
     NO_IMPROVEMENT,
-    OBJECTIVE,
     PATIENCE,
     PRESENT,
     PROGRESS,
-    RATE,
     REASON,
-    SHRINK,
     STRIP_CARRY,
     STRIP_LEAST,
     STRIP_SUM,
     TARGET,
     TARGET_ERROR,
-    TOLERANCE,
     TOTAL,
     VALIDATING,
     WINDOW_PATIENCE,
     WINDOW_TOLERANCE,
 )
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
-from ..simd.numbers import any_lane, item, pointer
+from ..simd.across import any_lane
+from ..simd.memory import item, pointer
 from ..sums import kahan as add_error
-from .lines import (
-    Batch,
-    Net,
-    ahead_of,
-    back_and_change,
-    end_of_batch,
-    mask_of,
-    objective,
-    output_terms,
-    outputs,
-    prepare_rule,
-    present,
-    sample_at,
-    steps_of,
-    weight_at,
-    where_gradients_are_taken,
-)
+from .adapting import adapt, is_adaptive, rate_of, remember
+from .lines import Net, back_and_change, output_terms, outputs, present
 from .packs import (
     Call,
     Packs,
@@ -87,6 +67,16 @@ from .packs import (
     row,
     vectors_at,
     write,
+)
+from .samples import sample_at, weight_at
+from .updates import (
+    Batch,
+    ahead_of,
+    end_of_batch,
+    mask_of,
+    prepare_rule,
+    steps_of,
+    where_gradients_are_taken,
 )
 
 
@@ -147,83 +137,6 @@ def number_at(own: Any, shared: Any, e: int, t: int) -> int:
     if own is None:
         return item(shared, min(e, shared.shape[0] - 1) * shared.shape[1] + t)
     return t
-
-
-def remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    """Keep the network from before this epoch. Writes undo."""
-
-
-def _forget(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    pass
-
-
-def _remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> None:
-    for p in range(n):
-        write(undo, p, at(P, p))
-    for p in range(slots * n):
-        write(undo, n + p, at(S, p))
-    for i in range(3):
-        write(undo, n + slots * n + i, at(planes, CORRECTION1 + i))
-
-
-by_type(remember, lambda undo, *rest: _forget if isinstance(undo, types.NoneType) else _remember)
-
-
-def rate_of(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    """η of this epoch for each network."""
-
-
-def _scheduled(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return at(vectors_at(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
-
-
-def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return at(planes, RATE)
-
-
-by_type(rate_of, lambda undo, *rest: _scheduled if isinstance(undo, types.NoneType) else _adapted)
-
-
-def adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    """Exercise 5.6, as ``Session._adapt``: take back the epoch where the objective rose too far, and change the rate.
-
-    ``error`` is E of each network as it stands. Writes P, S, planes."""
-
-
-def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    pass
-
-
-def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    now, least, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
-    risen, better, kept = formulas.rose_too_far(now, least, at(planes, TOLERANCE)), now < least, n + slots * n + 3
-    changed = select(better, rate * at(planes, GROW), rate)
-    write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
-    write(planes, OBJECTIVE, select(better, now, least))
-    if any_lane(better):
-        for p in range(n):
-            write(undo, kept + p, select(better, at(P, p), at(undo, kept + p)))
-    if any_lane(risen):
-        for p in range(n):
-            write(P, p, select(risen, at(undo, p), at(P, p)))
-        for p in range(slots * n):
-            write(S, p, select(risen, at(undo, n + p), at(S, p)))
-        for i in range(3):
-            then = at(undo, n + slots * n + i)
-            write(planes, CORRECTION1 + i, select(risen, then, at(planes, CORRECTION1 + i)))
-
-
-by_type(adapt, lambda undo, *rest: _not_adapted if isinstance(undo, types.NoneType) else _adapt)
-
-
-def is_adaptive(undo: Any) -> Any:
-    """Whether rates are adapted to how the objective moves."""
-
-
-by_type(
-    is_adaptive,
-    lambda undo: (lambda undo: False) if isinstance(undo, types.NoneType) else (lambda undo: True),
-)
 
 
 @inline

@@ -23,7 +23,7 @@ from ...maths.rule_formulas import NESTEROV
 from ...settings import rules
 from ...settings.rules import Rule
 from ..jit import inline, kernel
-from ..simd.numbers import aligned_zeros, item, pointer, put
+from ..simd.memory import aligned_zeros, item, pointer, put
 from ..team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more
 from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, P, S, learn_one, places_of, predict_one
 

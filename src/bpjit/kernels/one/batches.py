@@ -21,7 +21,8 @@ from ..epochs import make_train_block
 from ..jit import by_type, formula, inline, kernel
 from ..layout import SOFTMAX
 from ..rule_steps import make_step
-from ..simd.numbers import aligned_zeros, item, lane_sum, lanes_of, padded, pointer, put, registers, vectors
+from ..simd.across import lane_sum
+from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, registers, vectors
 from ..simd.tiles import product
 from ..state import UPDATES, Memory, Order, Samples, Steps, Task
 from ..sums import add_error

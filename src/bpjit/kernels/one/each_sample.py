@@ -21,21 +21,8 @@ from ..jit import by_type, inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
-from ..simd.numbers import (
-    blocks,
-    item,
-    lane,
-    lane_max,
-    lane_sum,
-    lane_sums,
-    lanes_of,
-    partial_vectors,
-    pointer,
-    put,
-    registers,
-    vectors,
-    with_four,
-)
+from ..simd.across import lane, lane_max, lane_sum, lane_sums, with_four
+from ..simd.memory import blocks, item, lanes_of, partial_vectors, pointer, put, registers, vectors
 from ..state import UPDATES, Memory, Order, Task
 from ..sums import add_error
 from ..switches import activate, prepare_rule, terms_of

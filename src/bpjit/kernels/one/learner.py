@@ -25,7 +25,8 @@ from ...settings import rules
 from ...settings.rules import Rule
 from ..jit import atomic, inline
 from ..layout import CROSS_ENTROPY, SOFTMAX
-from ..simd.numbers import aligned_zeros, item, lane_max, lane_sum, lanes_of, pointer, put
+from ..simd.across import lane_max, lane_sum
+from ..simd.memory import aligned_zeros, item, lanes_of, pointer, put
 from .each_sample import (
     forward_dense,
     lift,

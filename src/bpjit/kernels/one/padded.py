@@ -21,7 +21,8 @@ from ...maths import rule_formulas
 from ...settings.rules import Nesterov, Rule
 from ..jit import by_type, formula, inline, unless_none
 from ..layout import ACTIVATION_CODES
-from ..simd.numbers import VECTOR_BYTES, aligned_zeros, lanes_of, padded, pointer, registers, vectors
+from ..simd.memory import aligned_zeros, lanes_of, padded, pointer, registers, vectors
+from ..simd.numbers import VECTOR_BYTES
 
 PANEL = 4  # registers that a kernel works on at once in the first layer
 

@@ -20,7 +20,8 @@ from ...maths.formulas import like, select
 from ..epochs import make_train_block, nothing
 from ..jit import formula, inline
 from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
-from ..simd.numbers import aligned_zeros, lane, lane_max, lane_sum, lane_sums, partial_vectors, pointer, vectors
+from ..simd.across import lane, lane_max, lane_sum, lane_sums
+from ..simd.memory import aligned_zeros, partial_vectors, pointer, vectors
 from ..state import UPDATES, Memory, Order, Task
 from ..sums import add_error
 from ..switches import activate, terms_of

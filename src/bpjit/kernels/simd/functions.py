@@ -30,7 +30,8 @@ from numba.extending import intrinsic, overload
 
 from ...maths import formulas
 from ..jit import OPTIONS_OF_PARTS, strict
-from .numbers import VECTOR_BYTES, Mask, Simd, any_lane, call, concatenate, splat
+from .across import any_lane
+from .numbers import VECTOR_BYTES, Mask, Simd, call, concatenate, splat
 
 # --- Pieces of the functions below.
 

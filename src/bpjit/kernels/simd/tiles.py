@@ -15,7 +15,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..jit import inline
-from .numbers import VECTOR_BYTES, lanes_of, pointer, splat
+from .memory import lanes_of, pointer
+from .numbers import VECTOR_BYTES, splat
 
 HEIGHTS = (6, 4, 2, 1) if VECTOR_BYTES == 32 else (12, 10, 8, 4, 2, 1)  # of tiles: AVX2 has half as many registers
 COLUMNS = 2

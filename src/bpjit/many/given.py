@@ -1,0 +1,391 @@
+"""What a user gives for many networks: arguments, each one for all or one for each, become groups."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import (
+    MOST,
+    as_array,
+    as_integer,
+    as_real,
+    as_seed,
+    as_weights,
+    beyond,
+    check_held,
+    describe,
+    refuse_masked,
+)
+from ..kernels.state import Samples
+from ..networks.architecture import class_numbers
+from ..networks.evaluation import (
+    as_lam,
+    as_loss,
+    as_network,
+    as_samples,
+    rows_of_mean_one,
+    weigh_classes,
+    weights_of_mean_one,
+)
+from ..networks.network import Network
+from ..networks.networks import Networks, same_kind
+from ..settings.rules import as_rule
+from ..settings.schedules import AdaptiveRate, Constant, Schedule, as_schedule, check_penalty
+from ..settings.stopping import (
+    Condition,
+    EarlyStopping,
+    MaxEpochs,
+    NoImprovement,
+    StopEvent,
+    TargetError,
+    TimeLimit,
+    as_conditions,
+)
+from ..training.setting import as_batch_size, as_trainable, check_numbers
+from .groups import Data, Group, of, some
+
+KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
+
+
+MOST_IN_RING = 1 << 20  # epochs whose smallest errors are kept for each network
+
+
+@contextlib.contextmanager
+def concerning(index: int) -> Iterator[None]:
+    """Let an error name the network."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"network {index}: {error}") from None
+
+
+def each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> list[Any]:
+    """One converted value for all networks, or a list with one for each."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return [convert(value)]
+    refuse_masked(name, value, f"one for all networks, or {count}, one for each")
+    if len(value) != count:
+        raise ValueError(f"{name}: expected one for all networks, or {count}, one for each; got {len(value)}")
+    values = []
+    for index, item in enumerate(value):
+        with concerning(index):
+            values.append(convert(item))
+    return values
+
+
+def each_number(name: str, value: Any, count: int, low: float, high: float = np.inf) -> np.ndarray | None:
+    """Many numbers in one array, if that is what came and they are between low and high, ends excluded; else None: then
+    ``each`` says what is wrong, or takes them one by one."""
+    if type(value) is not np.ndarray or value.shape != (count,) or value.dtype.kind not in "iuf":
+        return None
+    numbers = value.astype(np.float64)
+    return numbers if bool(((low < numbers) & (numbers < high)).all()) else None
+
+
+class Given:
+    """The arguments of ``train_many``, checked as far as they do not depend on shapes."""
+
+    def __init__(
+        self,
+        nets: Any,
+        X: Any,
+        Y: Any,
+        *,
+        eta: Any,
+        updates: Any,
+        loss: Any,
+        rule: Any,
+        lam: Any,
+        stop: Any,
+        max_epochs: Any,
+        target_error: Any,
+        validation: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        trainable: Any,
+        train_thresholds: bool,
+        shuffle: bool,
+        seed: Any,
+        history: bool,
+    ) -> None:
+        for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
+            refuse_masked(name, value, "numbers")
+        self.kinds = as_kinds(nets)
+        self.count = count = sum(len(members) for members, _, _ in self.kinds)
+        self.X, self.Y, self.loss, self.updates = X, Y, loss, updates
+        self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
+        self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
+        self.rules = each("rule", rule, count, as_rule)
+        self.etas, self.schedules = self._rates(eta)
+        lams = each_number("lam", lam, count, 0.0, 1.0)
+        self.lam = np.array(each("lam", lam, count, lambda value: as_lam(value)[0])) if lams is None else lams
+        penalised = np.broadcast_to(self.lam < 1.0, count if max(len(self.etas), len(self.lam)) > 1 else 1)
+        for index in np.flatnonzero(penalised).tolist():
+            if of(self.rules, index).default_eta is not None:
+                with concerning(index):
+                    check_penalty(float(of(self.etas, index)), 1.0 - float(of(self.lam, index)))
+        self.seeds = np.array(each("seed", seed, count, lambda value: as_seed("seed", value)), np.uint64)
+        if (self.seeds == self.seeds[0]).all():
+            self.seeds = self.seeds[:1]
+        self._conditions(stop, max_epochs, target_error)
+        self.own = _is_own(X)
+        if self.own and len(X) != count:
+            raise ValueError(f"X: expected one data set for all networks, or {count}, one for each; got {len(X)}")
+        if self.own and (not hasattr(Y, "__len__") or len(Y) != count):
+            raise ValueError(f"Y: expected {count} sets of targets, one for each network, got {describe(Y)}")
+        self.validation = self._as_validation(validation)
+
+    def _rates(self, eta: Any) -> tuple[np.ndarray, list[Schedule]]:
+        """η of each network at first, and its schedule if any network has one."""
+        count = self.count
+        numbers = each_number("eta", eta, count, 0.0)
+        if numbers is not None and all(rule.default_eta is not None for rule in self.rules):
+            return numbers, []
+        values = each("eta", eta, count, lambda value: value)
+        schedules = []
+        for index in range(max(len(values), len(self.rules))):
+            rule = of(self.rules, index)
+            with concerning(index) if len(values) > 1 else contextlib.nullcontext():
+                schedules.append(as_schedule(of(values, index), rule.default_eta, rule.name))
+        constant = all(type(schedule) is Constant for schedule in schedules)
+        return np.array([schedule.eta for schedule in schedules]), [] if constant else schedules
+
+    def _conditions(self, stop: Any, max_epochs: Any, target_error: Any) -> None:
+        count = self.count
+        conditions = as_conditions(stop, bounded=max_epochs is not None)
+        for kind in (EarlyStopping, NoImprovement):
+            if sum(isinstance(item, kind) for item in conditions) > 1:
+                raise ValueError(f"stop: expected one {kind.__name__} at most")
+        for item in conditions:
+            if type(item) not in KNOWN:  # nor one derived from these: its own methods would not be asked
+                names = ", ".join(kind.__name__ for kind in KNOWN)
+                raise ValueError(f"stop: train_many has no {type(item).__name__}; expected {names}; train has others")
+        own: list[tuple[str, Any, type[Condition]]] = [
+            ("max_epochs", max_epochs, MaxEpochs),
+            ("target_error", target_error, TargetError),
+        ]
+        for name, value, condition in own:
+            if value is not None and any(isinstance(item, condition) for item in conditions):
+                raise ValueError(f"{name}: expected None, or no {condition.__name__} in stop")
+        most = [item.epochs for item in conditions if isinstance(item, MaxEpochs)]
+        targets = [item.error for item in conditions if isinstance(item, TargetError)]
+        self.epochs = np.array([min(most, default=MOST)])
+        self.targets = np.array([max(targets, default=-np.inf)])
+        if max_epochs is not None:
+            self.epochs = np.array(each("max_epochs", max_epochs, count, lambda v: as_integer("max_epochs", v, low=1)))
+            conditions = [*conditions, MaxEpochs(1)]  # for its name
+        if target_error is not None:
+            as_target = lambda value: as_real("target_error", value, low=0)  # noqa: E731
+            self.targets = np.array(each("target_error", target_error, count, as_target))
+            conditions = [*conditions, TargetError(0.0)]
+        self.conditions = conditions
+        for item in conditions:
+            if isinstance(item, NoImprovement) and item.tolerance > 0 and self.epochs.max() > item.patience:
+                name = "patience of NoImprovement with a tolerance, in train_many"  # a ring of so many errors each
+                as_integer(name, item.patience, low=1, high=MOST_IN_RING)
+
+    def _as_validation(self, validation: Any) -> tuple[Any, Any, Any] | None:
+        if validation is None:
+            if any(isinstance(item, EarlyStopping) for item in self.conditions):
+                raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
+            return None
+        if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+            raise TypeError(f"validation: expected (X, Y) or (X, Y, mask), got {describe(validation)}")
+        X, Y, *mask = validation
+        if _is_own(X) and not (len(X) == self.count and hasattr(Y, "__len__") and len(Y) == self.count):
+            raise ValueError(f"validation: expected one set for all networks, or {self.count}, one for each")
+        if mask:
+            wanted = f"booleans of shape ({self.count}, m)"
+            if not isinstance(mask[0], np.ndarray) or mask[0].dtype != bool or mask[0].ndim != 2:
+                raise ValueError(f"validation mask: expected {wanted}, got {describe(mask[0])}")
+            return X, Y, mask[0].astype(np.float64)
+        return X, Y, None
+
+    # --- Groups.
+
+    def groups(self) -> list[Group]:
+        """All networks, each in one group."""
+        groups = []
+        for members, net, parameters in self.kinds:
+            self._check_numbers(net.dtype, members)
+            loss, local = as_loss(self.loss, net), np.arange(len(members))
+            mask = as_trainable(self.trainable, net, self.train_thresholds)
+            D = self._data(net, members, self.X, self.Y, self.sample_weight, loss, ("X", "Y", "sample_weight"))
+            V = Data(D.X[:0], D.Y[:0], None, None, D.numbers[:0])
+            if self.validation is not None:
+                names = "validation X", "validation Y", "validation mask"
+                V = self._data(net, members, *self.validation, loss, names)
+            for part in self._alike(members):
+                mine = members[part]
+                sizes = [as_batch_size(self.updates, rule) for rule in some(self.rules, mine)[:1]]
+                groups.append(
+                    Group(
+                        net,
+                        parameters if len(part) == len(local) else parameters[part],
+                        mine,
+                        _part(D, part),
+                        _part(V, part),
+                        loss,
+                        sizes[0],
+                        self.shuffle,
+                        mask,
+                        some(self.rules, mine),
+                        some(self.etas, mine),
+                        some(self.schedules, mine) if self.schedules else [],
+                        some(self.lam, mine),
+                        some(self.seeds, mine),
+                        some(self.targets, mine),
+                        some(self.epochs, mine),
+                        self.conditions,
+                        self.history,
+                    )
+                )
+        return groups
+
+    def _check_numbers(self, dtype: np.dtype, members: np.ndarray) -> None:
+        """Refuse settings that the dtype of these networks cannot hold, naming the network where it has its own."""
+        check_numbers(dtype, conditions=self.conditions)
+        numbers: list[tuple[str, Any]] = [("eta", self.etas), ("lam", self.lam), ("target_error", self.targets)]
+        for name, values in numbers:
+            mine = some(values, members)
+            for place in np.flatnonzero(beyond(mine, dtype))[:1].tolist():
+                with concerning(int(members[place])) if len(values) > 1 else contextlib.nullcontext():
+                    check_held(name, float(mine[place]), dtype)
+        checked: set[int] = set()
+        for records in (self.rules, self.schedules):
+            for index in members.tolist() if len(records) > 1 else [0] * len(records):
+                record: Any = records[index]
+                if id(record) not in checked:
+                    with concerning(index) if len(records) > 1 else contextlib.nullcontext():
+                        for name, value, apart in record.held():
+                            check_held(name, value, dtype, apart)
+                    checked.add(id(record))
+
+    def _alike(self, members: np.ndarray) -> list[np.ndarray]:
+        """Those of these networks, by their places, that differ in numbers only: not in the class of rule, in whether
+        the rate adapts, or in whether there is a λ."""
+        if max(len(self.rules), len(self.schedules), len(self.lam)) == 1 or not len(self.rules):
+            return [np.arange(len(members))]
+        keys = [
+            (
+                type(of(self.rules, member)),
+                bool(self.schedules) and isinstance(of(self.schedules, member), AdaptiveRate),
+                bool(of(self.lam, member) < 1.0),
+            )
+            for member in members
+        ]
+        return [np.array([i for i, key in enumerate(keys) if key == kind]) for kind in dict.fromkeys(keys)]
+
+    def _data(
+        self, net: Network, members: np.ndarray, X: Any, Y: Any, weights: Any, loss: str, names: tuple[str, str, str]
+    ) -> Data:
+        own = _is_own(X)
+        class_weight = self.class_weight if names[0] == "X" else None
+        if own:
+            return _own_data(net, members, X, Y, weights, class_weight, loss, names)
+        by_network = weights is not None and np.ndim(weights) == 2
+        if not by_network:
+            D = as_samples(net, X, Y, loss, weights, class_weight, names=names[:2])
+            c = None if weights is None and class_weight is None else np.broadcast_to(D.c, (len(members), len(D.c)))
+            return Data(D.X, D.Y, c, None, D.numbers)
+        D = as_samples(net, X, Y, loss, names=names[:2])
+        expected = f"finite numbers of shape ({self.count}, {len(D.X)})"
+        table = as_array(names[2], weights, np.dtype(np.float64), expected)
+        if table.shape != (self.count, len(D.X)):
+            raise ValueError(f"{names[2]}: expected {expected}, got shape {table.shape}")
+        table = table[members]
+        if wrong := np.flatnonzero((table < 0).any(1) | ~(table > 0).any(1)).tolist():
+            with concerning(int(members[wrong[0]])):
+                as_weights(names[2], table[wrong[0]], len(D.X))
+        if class_weight is not None:
+            labels = class_numbers(net._targets(names[1], Y, len(D.X)))
+            for member, row in zip(members, table, strict=True):
+                with concerning(int(member)):
+                    weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
+        c = rows_of_mean_one(table, net.dtype)[0].astype(net.dtype)
+        return Data(D.X, D.Y, c, None, D.numbers)
+
+
+def _is_own(X: Any) -> bool:
+    """Whether there is a data set for each network, not one for all."""
+    if isinstance(X, np.ndarray):
+        return X.ndim == 3 or (X.dtype == object and X.ndim == 1 and len(X) > 0 and np.ndim(X[0]) == 2)
+    return isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) == 2
+
+
+def _own_data(
+    net: Network,
+    members: np.ndarray,
+    X: Any,
+    Y: Any,
+    weights: Any,
+    class_weight: Any,
+    loss: str,
+    names: tuple[str, str, str],
+) -> Data:
+    """Data where each network has its own, one after another; the shorter ones end with samples that are absent."""
+    if weights is not None and len(weights) != len(X):
+        raise ValueError(f"{names[2]}: expected weights for each of {len(X)} networks, got {len(weights)}")
+    sets: list[Samples] = []
+    for member in members:
+        with concerning(int(member)):
+            sets.append(as_samples(net, X[member], Y[member], loss, names=names[:2]))
+    lengths = np.array([len(D.X) for D in sets])
+    m, starts = int(lengths.max()), np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    c = None
+    if weights is not None or class_weight is not None or (lengths != m).any():
+        c = np.zeros((len(sets), m), net.dtype)
+        for place, (member, D) in enumerate(zip(members, sets, strict=True)):
+            with concerning(int(member)):
+                mine = np.ones(len(D.X)) if weights is None else weights[member]
+                if np.shape(mine) != (len(D.X),):
+                    raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
+                labels = None if class_weight is None else class_numbers(net._targets(names[1], Y[member], len(D.X)))
+                c[place, : len(D.X)], _ = weights_of_mean_one(
+                    names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
+                )
+    return Data(
+        np.concatenate([D.X for D in sets]),
+        np.concatenate([D.Y for D in sets]),
+        c,
+        starts[:, None] + np.minimum(np.arange(m), lengths[:, None] - 1),
+        np.arange(m, dtype=np.uint64),
+    )
+
+
+def _part(data: Data, part: np.ndarray) -> Data:
+    """The data of some networks."""
+    if data.c is None and data.row is None:
+        return data
+    c, row = (None if array is None else array[part] for array in (data.c, data.row))
+    return Data(data.X, data.Y, c, row, data.numbers)
+
+
+def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:
+    """The networks by kind: their numbers, one of them, their parameters."""
+    if isinstance(nets, Networks):
+        return [(np.arange(len(nets)), as_network(nets._first), nets.parameters)]
+    if isinstance(nets, Network) or not isinstance(nets, (list, tuple)):
+        raise TypeError(f"nets: expected bpjit.Networks or a list of bpjit.Network, got {describe(nets)}")
+    if not nets:
+        raise ValueError("nets: expected one network at least, got none")
+    by_shape: dict[Any, list[tuple[Network, list[int]]]] = {}
+    for index, net in enumerate(nets):
+        with concerning(index):
+            as_network(net)
+        alike = by_shape.setdefault((net.sizes, net._activations, net.dtype), [])
+        for first, numbers in alike:
+            if same_kind(first, net):
+                numbers.append(index)
+                break
+        else:
+            alike.append((net, [index]))
+    return [
+        (np.array(numbers), first, np.stack([nets[index]._vector for index in numbers]))
+        for alike in by_shape.values()
+        for first, numbers in alike
+    ]
