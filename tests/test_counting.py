@@ -53,7 +53,7 @@ SETTINGS = [("accumulated", "sgd"), (9, "adam"), ("accumulated", "adam"), (7, "s
 )
 def test_blocks_of_a_batch_make_the_same_updates(updates, rule, monkeypatch):
     """Batches of less than two blocks, of exactly two, of more; samples absent at either end; orders of one's own."""
-    monkeypatch.setattr(packs, "block_of", lambda dtype: 4)
+    monkeypatch.setattr(plane_numbers, "block_of", lambda dtype: 4)
     nets, (X, Y) = bpjit.Networks.random((2, 3, 2), 3, output="softmax"), data(21, 2, 2)
     weights = np.random.default_rng(5).integers(0, 3, (3, 21)).astype(float)
     settings = {"updates": updates, "rule": rule, "eta": 0.05, "stop": 4}
@@ -71,7 +71,7 @@ def test_batches_of_one_block_are_added_up_as_they_come(monkeypatch):
     nets, (X, Y) = bpjit.Networks.random((2, 3, 2), 3, output="softmax", dtype="float32"), data(8, 2, 2)
     settings = {"updates": "accumulated", "stop": 4, "sample_weight": np.arange(24.0).reshape(3, 8)}
     for block in (8, 4096):
-        monkeypatch.setattr(packs, "BLOCK", block)
+        monkeypatch.setattr(plane_numbers, "BLOCK", block)
         bits = bpjit.train_many(nets, X, Y, **settings).networks.parameters.tobytes()
         if block == 8:
             first = bits

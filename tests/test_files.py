@@ -17,10 +17,10 @@ import pytest
 import safetensors.numpy
 
 import bpjit
-from bpjit import Network, Scale, network
+from bpjit import Network, Scale
 from bpjit.common import files
 from bpjit.learners import learner_bank
-from bpjit.networks import networks
+from bpjit.networks import network, networks
 from bpjit.networks.scale import ARRAYS
 
 SCALE = Scale([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [0.5, 0.5], [2.0, 3.0])

@@ -270,12 +270,12 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
     elif better:
         rate *= T[planes + GROW, t]
     barrier(team)
-    if better:
-        for i in range(team.rank, n, team.size):
+    for i in range(team.rank, n, team.size):
+        if risen:
+            net.p[i] = T[at.undo + i, t]
+        elif better:  # in two loops ptxas would spill more
             T[at.undo + (1 + slots) * n + 3 + i, t] = net.p[i]
     if risen:
-        for i in range(team.rank, n, team.size):
-            net.p[i] = T[at.undo + i, t]
         for i in range(team.rank, slots * n, team.size):
             T[at.slots + i, t] = T[at.undo + n + i, t]
         for i in range(team.rank, 3, team.size):
