@@ -1,6 +1,10 @@
 """The rooms of the package, and who may import whom, also inside functions and for types: read from the source."""
 
 import ast
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,3 +129,47 @@ def test_heavy_packages_have_one_door(package, room):
     }
     assert users
     assert [module for module in users if not f"{module}.".startswith(f"{room}.")] == []
+
+
+PROGRAM = """
+import numpy as np, bpjit
+assert bpjit.__file__.startswith(FOLDER), bpjit.__file__
+X, Y = np.random.default_rng(0).normal(size=(9, 2)), np.random.default_rng(1).uniform(size=(9, 1))
+for sizes in ((2, 3, 1), (2, 20, 5, 1)):
+    old, new = (bpjit.Network.random(sizes, name, "sigmoid", seed=0) for name in ("tanh", "tanh_again"))
+    for settings in ({"eta": 0.5}, {"updates": 4, "rule": "adam"}):
+        fits = [bpjit.train(net, X, Y, stop=3, target=TARGET, **settings) for net in (old, new)]
+        assert fits[0].network.parameters.tobytes() == fits[1].network.parameters.tobytes()
+        many = [bpjit.train_many([net] * 3, X, Y, stop=3, target=TARGET, **settings) for net in (old, new)]
+        assert np.array_equal(many[0].error, many[1].error)
+        assert np.linalg.norm(many[1].networks[0].parameters - new.parameters) > 1e-3
+    if TARGET == "cpu":
+        learners = [bpjit.OnlineLearner(net, eta=0.5) for net in (old, new)]
+        errors = [learner.learn(X[0], Y[0]) for learner in learners]
+        assert errors[0] == errors[1] > 0
+        assert learners[0].predict(X[1]) == learners[1].predict(X[1])
+        assert "tanh_again" in bpjit.trace(new, X, Y).markdown()
+print("done")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+def test_an_activation_is_one_entry(target, tmp_path):
+    """It trains on every machine, with the bits of the one that it repeats; CUDA in the simulator."""
+    shutil.copytree(PACKAGE, tmp_path / "bpjit", ignore=shutil.ignore_patterns("__pycache__"))
+    formulas = tmp_path / "bpjit" / "maths" / "formulas.py"
+    text = formulas.read_text(encoding="utf-8")
+    entry = "def tanh_again(z: Number) -> Number:\n    y = tanh_of(z)\n    return y, like(z, 1) - y * y\n\n\n"
+    assert "\nACTIVATIONS = (sigmoid, " in text
+    text = text.replace("\nACTIVATIONS = (sigmoid, ", f"\n{entry}ACTIVATIONS = (sigmoid, tanh_again, ")
+    formulas.write_text(text, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    if target == "cuda":
+        pytest.importorskip("numba_cuda")
+        environment |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+    program = f"FOLDER, TARGET = {str(tmp_path)!r}, {target!r}\n{PROGRAM}"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "done\n", done.stderr[-3000:]
