@@ -29,7 +29,9 @@ PARTS_BITS = 16
 PARTS_OF_WORD = (1 << PARTS_BITS) - 1
 MOST = 1024  # threads in a team
 SPINS = 2000  # before a waiting thread lets others run
-PATIENCE = 20_000  # spins before a helper asks Python whether there is still a leader to come, some ms
+# Spins before a helper asks Python whether there is still a leader to come. On a machine with much to do each of the
+# last, which lets others run, may take some ms; a process that is to end waits for them.
+PATIENCE = SPINS + 100
 
 
 def make_team() -> np.ndarray:
