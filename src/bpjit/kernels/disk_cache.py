@@ -16,7 +16,6 @@ import pickle
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -37,15 +36,17 @@ SETTINGS = ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_
 
 def hash_of_sources() -> str:
     """A fingerprint of every source file of bpjit; empty where they are not to be found, as in a zip."""
-    here = Path(__file__).resolve()
-    package = here.parent.parent
+    here = os.path.realpath(__file__)
+    package, files = os.path.dirname(os.path.dirname(here)), list[str]()
+    for folder, folders, names in os.walk(package):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        files += [os.path.join(folder, name) for name in names if name.endswith((".py", ".pyc"))]
     digest = hashlib.blake2b(digest_size=16)
     try:
-        files = [path for path in package.rglob("*.py*") if path.suffix in (".py", ".pyc")]
-        files = sorted(path for path in files if path.parent.name != "__pycache__")
-        for path in files:
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(package)} {len(content)}\n".encode() + content)
+        for path in sorted(files):
+            with open(path, "rb") as file:
+                content = file.read()
+            digest.update(f"{os.path.relpath(path, package)} {len(content)}\n".encode() + content)
     except OSError:
         return ""
     return digest.hexdigest() if here in files else ""
