@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-import bpjit
 from bpjit import descent
 from bpjit.plot.canvas import new_figure
+from bpjit.settings.rules import RULES
 from script_tools import Help, add_figure, check_figure, positive, run, save_figure, table, whole
 
 STARTS = ((0.0, 0.0), (-1.0, 3.0), (-4.0, -1.0), (2.0, -4.0), (-0.2, -1.0), (5.0, 5.0))
@@ -121,8 +121,7 @@ def script(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="gradient_descent.py", description=__doc__, formatter_class=Help)
-    rules = [rule.name for rule in bpjit.settings.rules.RULES.values()]
-    parser.add_argument("--rule", choices=rules, default="sgd", help="what turns a gradient into a step")
+    parser.add_argument("--rule", choices=list(RULES), default="sgd", help="what turns a gradient into a step")
     parser.add_argument("--eta", type=positive, help="learning rate (one that suits the rule; rmsprop hovers at any)")
     parser.add_argument("--steps", type=whole, default=5000, help="at most, of each descent")
     parser.add_argument("--starts", type=whole, default=6, help="random starts besides the fixed ones")

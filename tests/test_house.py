@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def test_heavy_packages_have_one_door(package, room):
     assert [module for module in users if not f"{module}.".startswith(f"{room}.")] == []
 
 
-PROGRAM = """
+AN_ACTIVATION = """
 import numpy as np, bpjit
 assert bpjit.__file__.startswith(FOLDER), bpjit.__file__
 X, Y = np.random.default_rng(0).normal(size=(9, 2)), np.random.default_rng(1).uniform(size=(9, 1))
@@ -152,23 +153,69 @@ for sizes in ((2, 3, 1), (2, 20, 5, 1)):
 print("done")
 """
 
+A_RULE = """
+import numpy as np, bpjit, bpjit.descent
+assert bpjit.__file__.startswith(FOLDER), bpjit.__file__
+X, Y = np.random.default_rng(0).normal(size=(9, 2)), np.random.default_rng(1).uniform(size=(9, 1))
+net = bpjit.Network.random((2, 3, 1), seed=0)
+for name in ("adam", "nesterov", "rprop"):
+    rules, updates = (name, f"{name}_again"), "accumulated" if name == "rprop" else 4
+    fits = [bpjit.train(net, X, Y, stop=3, target=TARGET, updates=updates, rule=rule) for rule in rules]
+    assert fits[0].network.parameters.tobytes() == fits[1].network.parameters.tobytes() != net.parameters.tobytes()
+    many = [bpjit.train_many([net] * 3, X, Y, stop=3, target=TARGET, updates=updates, rule=rule) for rule in rules]
+    assert np.array_equal(many[0].networks[2].parameters, many[1].networks[2].parameters)
+    assert np.linalg.norm(many[1].networks[0].parameters - net.parameters) > 1e-3
+    if TARGET == "cpu":
+        traced = bpjit.trace(net, X, Y, updates=updates, rule=rules[1])
+        assert rules[1] in traced.markdown()
+        path = [bpjit.descent.minimise(bpjit.descent.himmelblau, (0, 0), rule=rule, steps=5) for rule in rules]
+        assert np.array_equal(path[0].points, path[1].points)
+        if name != "rprop":
+            learners = [bpjit.OnlineLearner(net, rule=rule) for rule in rules]
+            banks = [bpjit.LearnerBank(net, 3, rule=rule) for rule in rules]
+            for k in range(9):
+                errors = [learner.learn(X[k], Y[k]) for learner in learners]
+                assert errors[0] == errors[1] > 0
+                errors = [bank.learn(X[k : k + 1], Y[k : k + 1]) for bank in banks]
+                assert np.array_equal(*errors)
+print("done")
+"""
 
-@pytest.mark.slow
-@pytest.mark.parametrize("target", ["cpu", "cuda"])
-def test_an_activation_is_one_entry(target, tmp_path):
-    """It trains on every machine, with the bits of the one that it repeats; CUDA in the simulator."""
-    shutil.copytree(PACKAGE, tmp_path / "bpjit", ignore=shutil.ignore_patterns("__pycache__"))
-    formulas = tmp_path / "bpjit" / "maths" / "formulas.py"
+
+def with_an_activation(package):
+    """tanh once more."""
+    formulas = package / "maths" / "formulas.py"
     text = formulas.read_text(encoding="utf-8")
     entry = "def tanh_again(z: Number) -> Number:\n    y = tanh_of(z)\n    return y, like(z, 1) - y * y\n\n\n"
     assert "\nACTIVATIONS = (sigmoid, " in text
     text = text.replace("\nACTIVATIONS = (sigmoid, ", f"\n{entry}ACTIVATIONS = (sigmoid, tanh_again, ")
     formulas.write_text(text, encoding="utf-8")
+
+
+def with_rules(package):
+    """Adam, Nesterov's rule and rprop once more, each in one file: together they use all that a rule may have."""
+    for file, name in (("by_squares", "Adam"), ("by_gradient", "Nesterov"), ("by_sign", "Rprop")):
+        path = package / "settings" / "rules" / f"{file}.py"
+        text = path.read_text(encoding="utf-8")
+        entry = re.search(rf"@known\n@dataclass\(frozen=True\)\nclass {name}\(.*?(?=\n\n\n|\Z)", text, re.DOTALL)[0]
+        entry = entry.replace(f"class {name}(", f"class {name}Again(")
+        entry = entry.replace(f'= "{name.lower()}"', f'= "{name.lower()}_again"')
+        path.write_text(f"{text}\n\n{entry}\n", encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cpu", "cuda"])
+@pytest.mark.parametrize(("change", "program"), [(with_an_activation, AN_ACTIVATION), (with_rules, A_RULE)])
+def test_one_entry_serves_every_machine(change, program, target, tmp_path):
+    """A copy of the package trains with it on every machine, with the bits of the one that it repeats; CUDA in the
+    simulator."""
+    shutil.copytree(PACKAGE, tmp_path / "bpjit", ignore=shutil.ignore_patterns("__pycache__"))
+    change(tmp_path / "bpjit")
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     if target == "cuda":
         pytest.importorskip("numba_cuda")
         environment |= {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
-    program = f"FOLDER, TARGET = {str(tmp_path)!r}, {target!r}\n{PROGRAM}"
+    program = f"FOLDER, TARGET = {str(tmp_path)!r}, {target!r}\n{program}"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], env=environment, capture_output=True, text=True, check=False
     )

@@ -7,7 +7,8 @@ import pytest
 from bpjit.kernels import jit
 from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum
 from bpjit.kernels.simd.memory import vectors
-from bpjit.maths import formulas, rule_formulas
+from bpjit.maths import formulas
+from bpjit.settings.rules import Adam, Rprop
 
 LANES = {"float64": 8, "float32": 16}
 load8, store8, lift8 = vectors(8)
@@ -258,14 +259,16 @@ def test_every_loss_on_vectors(loss, part, dtype):
 
 
 def test_rules_on_vectors(dtype):
+    step_of_rprop, step_of_adam = Rprop.step, Adam.step
+
     def rprop(w, g):
         half, one = formulas.like(w, 0.5), formulas.like(w, 1.2)
         least, most = formulas.like(w, 1e-6), formulas.like(w, 50)
-        return rule_formulas.rprop(w, g, w, half, half, one, (one, half), (least, most))[0]
+        return step_of_rprop(w, g, (w, half, half), one, (one, half, least, most, one), (one,))[0]
 
     def adam(w, g):
         rest, small = formulas.like(w, 0.1), formulas.like(w, 1e-8)
-        return rule_formulas.adam(w, g, g, g * g, rest, (rest, rest), small, (rest, rest))[0]
+        return step_of_adam(w, g, (g, g * g), rest, (small, rest, rest), (rest, rest))[0]
 
     w, g = inputs(dtype, -2, 2, 64), inputs(dtype, -2, 2, 64, seed=1)
     for rule in (rprop, adam):

@@ -10,10 +10,7 @@ import numpy as np
 
 from ..common.arguments import as_array, as_choice, as_real, describe
 from ..graph.expression import Expression
-from ..kernels.switches import rule_step
-from ..maths.formulas import select
-from ..maths.rule_formulas import lookahead, moving_average, plain
-from ..settings.rules import SGD, Adam, Nesterov, Rprop, Rule, as_rule
+from ..settings.rules import SGD, Rule, as_rule
 from .differences import numerical_gradient
 from .functions import Function
 
@@ -99,47 +96,25 @@ class Stepper:
         """``direction`` is 1 for upwards, −1 for downwards."""
         self.walk, self.direction = walk, direction
         self.rule, self.eta = walk.rule, np.float64(walk.eta)
-        self.constants = np.array(self.rule.constants(), np.float64)
-        self.state = self.rule.start(len(walk.start), 0)
-        self.shares = [np.float64(0.0), np.float64(0.0)]  # Adam's corrections for a start at 0
-        self.best = -np.inf
+        self.settings = tuple(map(np.float64, self.rule.constants()))
+        self.state = self.rule.start(len(walk.start), 0)[: self.rule.slots]
+        self.shared = (np.float64(0.0),) * self.rule.shares
+        self.last = -np.inf  # f where it is to grow, −f where it is to fall
 
     def step(self, point: np.ndarray, slope: np.ndarray, value: float) -> np.ndarray:
         """The next point, from where f has this gradient and this value."""
-        point = point.copy()
+        point, rule = point.copy(), self.rule
         with np.errstate(all="ignore"):
-            if isinstance(self.rule, SGD):
-                for i in range(len(point)):
-                    if i and self.walk.updates != AT_ONCE:
-                        slope = self.walk.gradient(point)
-                    point[i] = plain(point[i], self.direction * slope[i], self.eta)
-                return point
-            if isinstance(self.rule, Nesterov):
-                ahead = [lookahead(w, v, self.constants[0]) for w, v in zip(point, self.state[0], strict=True)]
-                slope = self.walk.gradient(np.array(ahead))
-            corrections = self._corrections(self.direction * value)
+            if rule.ahead is not None:
+                slope = self.walk.gradient(rule.ahead(point, self.state, self.settings))
+            fell, self.last = self.direction * value < self.last, self.direction * value
+            self.shared = rule.prepare(self.shared, self.settings, np.float64(fell))
             for i in range(len(point)):
-                state = self.state[0, i], self.state[1, i], self.state[2, i]
-                g = self.direction * slope[i]
-                point[i], state = rule_step(self.rule.code, point[i], g, state, self.eta, self.constants, corrections)
-                self.state[:, i] = state
+                if i and self.walk.updates != AT_ONCE:
+                    slope = self.walk.gradient(point)
+                g, state = self.direction * slope[i], tuple(self.state[:, i])
+                point[i], self.state[:, i] = rule.step(point[i], g, state, self.eta, self.settings, self.shared)
         return point
-
-    def _corrections(self, gain: float) -> tuple[Any, Any]:
-        """What Adam and Rprop need anew for each step, from f where it is to grow or −f where it is to fall; see
-        ``switches.prepare_rule``."""
-        zero, one = np.float64(0.0), np.float64(1.0)
-        if isinstance(self.rule, Adam):
-            self.shares = [
-                moving_average(m, one, rest) for m, rest in zip(self.shares, self.constants[1:], strict=True)
-            ]
-            return self.shares[0], self.shares[1]
-        if isinstance(self.rule, Rprop) and self.rule.variant == "Rprop+":
-            return one, zero
-        if isinstance(self.rule, Rprop) and self.rule.variant == "iRprop+":
-            fell, self.best = gain < self.best, gain
-            return select(fell, one, zero), zero
-        return zero, zero
 
 
 def _as_float(value: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba.core import config
 
-from ..settings.rules import Rule
+from ..settings.rules import SETTINGS, Rule
 from .devices import cores
 from .one import batches, each_sample, tiny
 from .one.padded import make_work
@@ -42,8 +42,8 @@ def trainer(
     mask = None if trainable.all() else trainable.astype(dtype)
     penalty = None if lam[1] == 0.0 else dtype.type(lam[0])
     steps = None
-    if not stochastic or rule.code != 0 or mask is not None or penalty is not None:
-        constants = np.zeros(5, dtype)
+    if not stochastic or not rule.plain or mask is not None or penalty is not None:
+        constants = np.zeros(SETTINGS, dtype)
         values = rule.constants()
         constants[: len(values)] = values
         rest = None if penalty is None else dtype.type(lam[1])

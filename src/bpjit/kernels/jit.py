@@ -18,7 +18,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import lower_builtin, overload, register_jitable, type_callable
 
-from ..maths import formulas, random_streams, rule_formulas
+from ..maths import formulas, random_streams
+from ..settings.rules import RULES
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
 
@@ -127,19 +128,36 @@ def by_type(helper: Callable[..., Any], choose: Callable[..., Any]) -> None:
     overload(helper, jit_options=options, strict=False)(choose)
 
 
+def from_lines(name: str, arguments: str, lines: Sequence[str], scope: dict[str, Any]) -> Callable[..., Any]:
+    """The function of these lines, for what is regular and yet no loop of Python's; names mean what ``scope`` says."""
+    scope = {**scope, "__name__": __name__}
+    exec("\n".join([f"def {name}({arguments}):", *(f"    {line}" for line in lines)]), scope)
+    function: Callable[..., Any] = scope[name]
+    return function
+
+
+def items(text: str, count: int) -> str:
+    """The source of a tuple of so many: ``text`` with {k} = 0, 1, ..."""
+    return "(" + "".join(f"{text.format(k=k)}, " for k in range(count)) + ")"
+
+
+def arguments_of(function: Callable[..., Any]) -> str:
+    """The names of its arguments, as source."""
+    return ", ".join(function.__code__.co_varnames[: function.__code__.co_argcount])
+
+
 def switch(name: str, functions: Sequence[Callable[..., Any]], doc: str) -> Callable[..., Any]:
     """One function that kernels call with a code before the arguments, and that calls ``functions[code]``; the last
     stands for all codes beyond. All take the same arguments."""
-    arguments = ", ".join(functions[0].__code__.co_varnames[: functions[0].__code__.co_argcount])
-    lines = [f"def {name}(code, {arguments}):"]
-    for code in range(len(functions) - 1):
-        lines += [f"    if code == {code}:", f"        return functions_{code}({arguments})"]
-    lines += [f"    return functions_{len(functions) - 1}({arguments})"]
-    scope: dict[str, Any] = {f"functions_{code}": function for code, function in enumerate(functions)}
-    scope["__name__"] = __name__
-    exec("\n".join(lines), scope)
-    scope[name].__doc__ = doc
-    return formula(scope[name])
+    arguments = arguments_of(functions[0])
+    lines, last = [], len(functions) - 1
+    for code in range(last):
+        lines += [f"if code == {code}:", f"    return functions_{code}({arguments})"]
+    lines += [f"return functions_{last}({arguments})"]
+    scope = {f"functions_{code}": function for code, function in enumerate(functions)}
+    made = from_lines(name, f"code, {arguments}", lines, scope)
+    made.__doc__ = doc
+    return formula(made)
 
 
 def unless_none(function: F) -> F:
@@ -149,8 +167,7 @@ def unless_none(function: F) -> F:
     def helper(*arguments: Any) -> Any:
         return None if arguments[0] is None else function(*arguments)
 
-    names = ", ".join(function.__code__.co_varnames[: function.__code__.co_argcount])
-    nothing = eval(f"lambda {names}: None")
+    nothing = from_lines("nothing", arguments_of(function), ["return None"], {})
     by_type(helper, lambda *kinds: nothing if isinstance(kinds[0], types.NoneType) else function)
     return helper  # type: ignore[return-value]
 
@@ -226,5 +243,8 @@ _stand_for(formulas.sin_of, math.sin)
 _stand_for(formulas.cos_of, math.cos)
 _stand_for(formulas.sqrt, math.sqrt)
 
-for _function in (*formulas.ALL, *rule_formulas.FORMULAS, random_streams.mix, random_streams.stream):
+_OF_RULES = {
+    method for rule in RULES.values() for method in (rule.step, rule.prepare, rule.longest, rule.ahead) if method
+}
+for _function in (*formulas.ALL, *_OF_RULES, random_streams.mix, random_streams.stream):
     register_jitable(fastmath=CONTRACT, **OPTIONS_OF_PARTS)(_function)

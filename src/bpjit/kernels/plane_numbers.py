@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# What belongs to each network of a pack, a vector each. First what stays, the rule's constants before all.
-LAM, REST, TARGET, PRESENT, VALIDATING, GROW, SHRINK, TOLERANCE = range(5, 13)
-ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BLOCK, BLOCKS, CORRECTION1, CORRECTION2, LAST_OBJECTIVE = range(13, 24)
+from ..settings.rules import SETTINGS
+
+# What belongs to each network of a pack, a vector each. First what stays, the rule's settings before all.
+LAM, REST, TARGET, PRESENT, VALIDATING, GROW, SHRINK, TOLERANCE = range(SETTINGS, SETTINGS + 8)
+ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BLOCK, BLOCKS, SHARED1, SHARED2, LAST_OBJECTIVE = range(13, 24)
 BEST, BEST_AT, BEST_UNTIL, LEAST, LEAST_AT, LEAST_UNTIL, STRIP_SUM, STRIP_CARRY, STRIP_LEAST = range(24, 33)
 RATE, OBJECTIVE = range(33, 35)
 PLANES = 35

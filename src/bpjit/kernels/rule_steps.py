@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..maths import formulas, rule_formulas
+from ..maths import formulas
 from ..maths.formulas import like, select
-from .jit import by_type, inline
+from ..settings.rules import Rule
+from .jit import by_type, from_lines, inline, items
 from .simd.memory import item, registers, vectors
+from .switches import LOOK_AHEAD, OF_RULES, descent
 
-Made = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
+Made = tuple[Callable[..., Any], ...]
 
 
 def make_step(count: int) -> Made:
-    """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, corrections) for weights,
-    step_threshold(steps, net, o, g, eta, corrections), and, for a gradient already added up,
-    step_along(steps, net, o, descent, eta, corrections)."""
+    """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, shared) for weights,
+    step_threshold(steps, net, o, g, eta, shared), for a gradient already added up
+    step_along(steps, net, o, direction, eta, shared), and seen(kind, net, o, w), which looks ahead from w."""
     load, store, lift = vectors(registers(count))
 
     @inline
@@ -59,57 +61,18 @@ def _make(
     put: Callable[..., Any],
 ) -> Made:
     """Made of what reads a setting of the rule, makes it a vector, and writes what has changed."""
+    scope = {"load": load, "setting": setting, "vector": vector, "put": put}
 
-    def apply(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
+    def apply(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, shared: Any) -> Any:
         """The new w; writes the rule's state."""
 
-    def plain(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        return rule_formulas.plain(w, g, eta)
+    def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
+        """Where the next gradient is taken: w, or ahead of it, which is written then."""
 
-    def momentum(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        w, v = rule_formulas.momentum(w, g, load(net.S, o), eta, setting(net.c, 0))
-        put(net, net.S, o, v)
-        return w
-
-    def rprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        S, c, at1, at2 = net.S, net.c, o + net.n, o + net.n + net.n
-        factors = vector(setting(c, 0)), vector(setting(c, 1))
-        limits = vector(setting(c, 2)), vector(setting(c, 3))
-        w, s0, s1, s2 = rule_formulas.rprop(
-            w, g, load(S, o), load(S, at1), load(S, at2), vector(corrections[0]), factors, limits
-        )
-        put(net, S, o, s0)
-        put(net, S, at1, s1)
-        put(net, S, at2, s2)
-        return w
-
-    def quickprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        S, mu = net.S, vector(setting(net.c, 0))
-        w, s0, s1 = rule_formulas.quickprop(w, g, load(S, o), load(S, o + net.n), vector(eta), mu)
-        put(net, S, o, s0)
-        put(net, S, o + net.n, s1)
-        return w
-
-    def adagrad(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        w, r = rule_formulas.adagrad(w, g, load(net.S, o), eta, setting(net.c, 0))
-        put(net, net.S, o, r)
-        return w
-
-    def rmsprop(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        w, r = rule_formulas.rmsprop(w, g, load(net.S, o), eta, setting(net.c, 1), setting(net.c, 0))
-        put(net, net.S, o, r)
-        return w
-
-    def adam(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, corrections: Any) -> Any:
-        S, c, at1 = net.S, net.c, o + net.n
-        rests = setting(c, 1), setting(c, 2)
-        w, m, r = rule_formulas.adam(w, g, load(S, o), load(S, at1), eta, rests, setting(c, 0), corrections)
-        put(net, S, o, m)
-        put(net, S, at1, r)
-        return w
-
-    by_code = (plain, momentum, momentum, rprop, quickprop, adagrad, rmsprop, adam)
-    by_type(apply, lambda kind, net, o, w, g, eta, corrections: by_code[len(kind)])
+    steps = [_step_of(rule, scope) for rule in OF_RULES]
+    by_type(apply, lambda kind, net, o, w, g, eta, shared: steps[len(kind)])
+    looks = {code: _look_of(OF_RULES[code], scope) for code in LOOK_AHEAD}
+    by_type(seen, lambda kind, net, o, w: looks.get(len(kind), _here))
 
     @inline
     def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:
@@ -118,53 +81,59 @@ def _make(
         return select(load(mask, o) > like(value, 0), value, otherwise)
 
     @inline
-    def step_along(steps: Any, net: Any, o: Any, descent: Any, eta: Any, corrections: Any) -> Any:
+    def step_along(steps: Any, net: Any, o: Any, direction: Any, eta: Any, shared: Any) -> Any:
         before = load(net.P, o)
-        at = load(net.A, o)
-        g = penalised(steps.lam, steps.rest, descent, at)
+        g = descent(steps.lam, steps.rest, direction, load(net.A, o))
         g = where_trained(net.mask, o, g, like(g, 0))
-        w = apply(steps.kind, net, o, before, g, eta, corrections)
+        w = apply(steps.kind, net, o, before, g, eta, shared)
         w = where_trained(net.mask, o, w, before)
         put(net, net.P, o, w)
         return seen(steps.kind, net, o, w)
 
-    def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
-        """Where the next gradient is taken; for Nesterov's rule that is ahead of w, and written."""
-
-    def here(kind: Any, net: Any, o: Any, w: Any) -> Any:
-        return w
-
-    def ahead(kind: Any, net: Any, o: Any, w: Any) -> Any:
-        a = rule_formulas.lookahead(w, load(net.S, o), setting(net.c, 0))
-        put(net, net.A, o, a)
-        return a
-
-    by_type(seen, lambda kind, net, o, w: ahead if len(kind) == rule_formulas.NESTEROV else here)
-
     @inline
-    def step(steps: Any, net: Any, o: Any, g: Any, b: Any, eta: Any, corrections: Any) -> Any:
+    def step(steps: Any, net: Any, o: Any, g: Any, b: Any, eta: Any, shared: Any) -> Any:
         """w_hj after one update with gradient g_j b_h; returns it as the next gradient sees it."""
         if steps is None:
             w = formulas.weight_update(load(net.P, o), eta, g, b)
             store(net.P, o, w)
             return w
-        return step_along(steps, net, o, g * b, eta, corrections)
+        return step_along(steps, net, o, g * b, eta, shared)
 
     @inline
-    def step_threshold(steps: Any, net: Any, o: Any, g: Any, eta: Any, corrections: Any) -> Any:
+    def step_threshold(steps: Any, net: Any, o: Any, g: Any, eta: Any, shared: Any) -> Any:
         """θ_j after one update with gradient −g_j."""
         if steps is None:
             w = formulas.threshold_update(load(net.P, o), eta, g)
             store(net.P, o, w)
             return w
-        return step_along(steps, net, o, -g, eta, corrections)
+        return step_along(steps, net, o, -g, eta, shared)
 
-    return step, step_threshold, step_along
+    return step, step_threshold, step_along, seen
 
 
-@inline
-def penalised(lam: Any, rest: Any, descent: Any, at: Any) -> Any:
-    """The direction of descent of the objective, where that of E is ``descent``."""
-    if lam is None:
-        return descent
-    return formulas.regularised_descent(descent, at, lam, rest)
+def _state_and_settings(rule: type[Rule]) -> tuple[str, str]:
+    """The source of what the formulas of a rule read."""
+    settings = items("vector(setting(net.c, {k}))", len(rule().constants()))
+    return items("load(net.S, o + {k} * net.n)", rule.slots), settings
+
+
+def _step_of(rule: type[Rule], scope: dict[str, Any]) -> Callable[..., Any]:
+    """``apply`` for one rule."""
+    state, settings = _state_and_settings(rule)
+    lines = [
+        f"w, state = step(w, g, {state}, vector(eta), {settings}, {items('vector(shared[{k}])', rule.shares)})",
+        *(f"put(net, net.S, o + {k} * net.n, state[{k}])" for k in range(rule.slots)),
+        "return w",
+    ]
+    return from_lines("apply", "kind, net, o, w, g, eta, shared", lines, {**scope, "step": rule.step})
+
+
+def _here(kind: Any, net: Any, o: Any, w: Any) -> Any:
+    return w
+
+
+def _look_of(rule: type[Rule], scope: dict[str, Any]) -> Callable[..., Any]:
+    """``seen`` for one rule that looks ahead."""
+    state, settings = _state_and_settings(rule)
+    lines = [f"ahead_of_w = ahead(w, {state}, {settings})", "put(net, net.A, o, ahead_of_w)", "return ahead_of_w"]
+    return from_lines("seen", "kind, net, o, w", lines, {**scope, "ahead": rule.ahead})

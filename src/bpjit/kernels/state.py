@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Places in Memory.scalars.
-TOTAL, CARRY, ERROR, CORRECTION1, CORRECTION2, LAST_OBJECTIVE, BEST = range(7)
+TOTAL, CARRY, ERROR, SHARED1, SHARED2, LAST_OBJECTIVE, BEST = range(7)
 SCALARS = 7
 
 # Places in Memory.counters.
@@ -33,7 +33,7 @@ class Steps(NamedTuple):
     """
 
     kind: tuple[int, ...]  # as long as the code of the rule
-    constants: np.ndarray  # of the rule
+    constants: np.ndarray  # the rule's settings, [shape: (settings.rules.SETTINGS,)]
     mask: np.ndarray | None  # 1 where a parameter is trained and 0 elsewhere, [shape: (n,)]; None where all are
     size: int  # samples in a batch; 1 is stochastic, m is accumulated
     lam: np.floating | None  # λ
@@ -45,7 +45,7 @@ class Memory(NamedTuple):
 
     p: np.ndarray  # parameters, [shape: (n,)]
     gradient: np.ndarray  # −Σ ∂E_k/∂p of the batch begun, [shape: (n,)]
-    slots: np.ndarray  # the rule's state, [shape: (rules.SLOTS, n)]
+    slots: np.ndarray  # the rule's state, [shape: (settings.rules.SLOTS, n)]
     best: np.ndarray  # parameters of the smallest validation error, [shape: (n,)]
     scalars: np.ndarray
     counters: np.ndarray

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..maths import formulas, rule_formulas
+from ..maths import formulas
 from ..maths.formulas import like
-from ..maths.rule_formulas import ADAM, RPROP
-from .jit import formula, inline, switch
+from ..settings.rules import RULES, SHARED, SLOTS, Rule
+from .jit import formula, from_lines, inline, items, switch
 from .layout import CROSS_ENTROPY
-from .state import CORRECTION1, CORRECTION2, LAST_OBJECTIVE, TOTAL, Steps
+from .state import LAST_OBJECTIVE, SHARED1, SHARED2, TOTAL, Steps
 
 activate = switch(
     "activate",
@@ -26,27 +26,66 @@ lose = switch(
 )
 
 
-@formula
-def rule_step(code: int, w: Any, g: Any, state: Any, eta: Any, c: np.ndarray, corrections: Any) -> Any:
-    """(w, state) after one step of the rule with this code, any but plain descent.
+OF_RULES = tuple(RULES.values())
+COMPARE = tuple(rule.code for rule in OF_RULES if rule.compares)
+LOOK_AHEAD = tuple(rule.code for rule in OF_RULES if rule.ahead is not None)
 
-    ``c`` are its constants, as ``Rule.constants`` lists them, and ``corrections`` what changes from update to update:
-    see ``switches.prepare_rule``.
-    """
-    s0, s1, s2 = state
-    if code == 1 or code == 2:
-        w, s0 = rule_formulas.momentum(w, g, s0, eta, c[0])
-    elif code == 3:
-        w, s0, s1, s2 = rule_formulas.rprop(w, g, s0, s1, s2, corrections[0], (c[0], c[1]), (c[2], c[3]))
-    elif code == 4:
-        w, s0, s1 = rule_formulas.quickprop(w, g, s0, s1, eta, c[0])
-    elif code == 5:
-        w, s0 = rule_formulas.adagrad(w, g, s0, eta, c[0])
-    elif code == 6:
-        w, s0 = rule_formulas.rmsprop(w, g, s0, eta, c[1], c[0])
-    else:
-        w, s0, s1 = rule_formulas.adam(w, g, s0, s1, eta, (c[1], c[2]), c[0], corrections)
-    return w, (s0, s1, s2)
+
+def settings_of(rule: type[Rule]) -> str:
+    """The source of a rule's settings, from an array or tuple c of SETTINGS numbers."""
+    return items("c[{k}]", len(rule().constants()))
+
+
+def _by_rule(name: str, arguments: str, cases: dict[type[Rule], list[str]], otherwise: str, doc: str) -> Any:
+    """A function of a rule's code and ``arguments``: the lines of that rule, in which ``rule`` is its class."""
+    lines: list[str] = []
+    scope: dict[str, Any] = {}
+    for rule, case in cases.items():
+        scope |= {f"{method}_{rule.code}": getattr(rule, method) for method in ("step", "prepare", "ahead")}
+        lines += [f"if code == {rule.code}:", *(f"    {line}" for line in case)]
+    made = from_lines(name, f"code, {arguments}", [*lines, otherwise], scope)
+    made.__doc__ = doc
+    return formula(made)
+
+
+def _step(rule: type[Rule]) -> list[str]:
+    state, shared = items("state[{k}]", rule.slots), items("shared[{k}]", rule.shares)
+    after = "".join(f"{'own' if k < rule.slots else 'state'}[{k}], " for k in range(SLOTS))
+    return [f"w, own = step_{rule.code}(w, g, {state}, eta, {settings_of(rule)}, {shared})", f"return w, ({after})"]
+
+
+def _preparation(rule: type[Rule]) -> list[str]:
+    shared = items("shared[{k}]", rule.shares)
+    after = "".join(f"{'own' if k < rule.shares else 'shared'}[{k}], " for k in range(SHARED))
+    return [f"own = prepare_{rule.code}({shared}, {settings_of(rule)}, rose)", f"return ({after})"]
+
+
+def _look(rule: type[Rule]) -> list[str]:
+    return [f"return ahead_{rule.code}(w, {items('state[{k}]', rule.slots)}, {settings_of(rule)})"]
+
+
+rule_step = _by_rule(
+    "rule_step",
+    "w, g, state, eta, c, shared",
+    {rule: _step(rule) for rule in OF_RULES},
+    "return w, state",
+    "(w, state) after one step of the rule with this code; ``c`` are its settings, and ``state`` and ``shared`` have "
+    "SLOTS and SHARED numbers, however few the rule has of them.",
+)
+prepare = _by_rule(
+    "prepare",
+    "shared, c, rose",
+    {rule: _preparation(rule) for rule in OF_RULES if rule.prepare is not Rule.prepare},
+    "return shared",
+    "What all parameters share, anew for each update: as ``Rule.prepare``.",
+)
+ahead = _by_rule(
+    "ahead",
+    "w, state, c",
+    {rule: _look(rule) for rule in OF_RULES if rule.ahead is not None},
+    "return w",
+    "Where the rule with this code takes the gradient of a parameter: as ``Rule.ahead``.",
+)
 
 
 @formula
@@ -65,7 +104,7 @@ def is_trained(mask: Any, i: int) -> bool:
     return mask[i] > like(mask[i], 0)
 
 
-@formula
+@inline
 def descent(lam: Any, rest: Any, g: Any, at: Any) -> Any:
     """The direction of descent of the objective, where that of E is g."""
     if lam is None:
@@ -83,22 +122,15 @@ def objective(lam: Any, rest: Any, error: Any, p: np.ndarray) -> Any:
 
 @formula
 def prepare_rule(steps: Steps, scalars: np.ndarray, p: np.ndarray, n: int) -> Any:
-    """The pair of numbers that a rule needs anew for each update: Adam's corrections for the start at 0; how much
-    of the last move Rprop takes back where a sign turned. Writes their memory."""
-    rule, c = len(steps.kind), steps.constants
-    zero, one = like(scalars[0], 0), like(scalars[0], 1)
-    if rule == ADAM:
-        scalars[CORRECTION1] = rule_formulas.moving_average(scalars[CORRECTION1], one, c[1])
-        scalars[CORRECTION2] = rule_formulas.moving_average(scalars[CORRECTION2], one, c[2])
-        return scalars[CORRECTION1], scalars[CORRECTION2]
-    if rule == RPROP and c[4] == like(one, 1):
-        return one, zero
-    if rule == RPROP and c[4] == like(one, 2):
-        now = objective(steps.lam, steps.rest, scalars[TOTAL] / like(one, n), p)
-        rose = now > scalars[LAST_OBJECTIVE]
+    """What all parameters share, anew for an update after n samples. Writes scalars."""
+    rule, rose = len(steps.kind), like(scalars[0], 0)
+    if rule in COMPARE:
+        now = objective(steps.lam, steps.rest, scalars[TOTAL] / like(rose, n), p)
+        rose = formulas.select(now > scalars[LAST_OBJECTIVE], like(rose, 1), rose)
         scalars[LAST_OBJECTIVE] = now
-        return formulas.select(rose, one, zero), zero
-    return zero, zero
+    shared = prepare(rule, (scalars[SHARED1], scalars[SHARED2]), steps.constants, rose)
+    scalars[SHARED1], scalars[SHARED2] = shared
+    return shared
 
 
 @inline

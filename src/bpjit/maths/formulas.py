@@ -3,7 +3,7 @@
 A *number* is whatever machine runs the formula: a Python float, a jitted float32 or float64, a SIMD
 vector or a float in a CUDA thread. Formulas know nothing of arrays, loops or machines, hold no ``if``
 (``select`` takes its place) and import nothing of ours; kernels jit them and call them. The update rules,
-formulas too, stand in ``rule_formulas.py``.
+formulas too, stand in ``settings/rules``, each with its settings.
 
 Notation of the pumpkin-book chapter (one hidden layer; a layer above plays the same part further up):
 
@@ -245,6 +245,22 @@ def regularised_objective(error: Number, sum_of_squares: Number, lam: Number, re
 
 UPDATES = (weight_update, threshold_update, regularised_descent, regularised_objective)
 
+# --- What several update rules are made of.
+
+
+def moving_average(m: Number, x: Number, rest: Number) -> Number:
+    """m ← β m + (1 − β) x with rest = 1 − β, written so that a β close to 1 loses no digits."""
+    return m + rest * (x - m)
+
+
+def sign(g: Number) -> Number:
+    """1, 0 or −1; NaN stays NaN."""
+    zero, one = like(g, 0), like(g, 1)
+    return select(g > zero, one, select(g < zero, -one, g))
+
+
+PARTS_OF_RULES = (moving_average, sign)
+
 # --- When to stop early (Prechelt), and when to take back an epoch (exercise 5.6).
 
 
@@ -266,4 +282,4 @@ def rose_too_far(now: Number, least: Number, tolerance: Number) -> Any:
 
 ENDINGS = (generalization_loss, training_progress, rose_too_far)
 
-ALL = ACTIVATIONS + LOSSES + GRADIENT_TERMS + UPDATES + ENDINGS
+ALL = ACTIVATIONS + LOSSES + GRADIENT_TERMS + UPDATES + PARTS_OF_RULES + ENDINGS

@@ -8,7 +8,7 @@ from .equations import ACTIVATIONS, sample_blocks
 from .laid_open import Step, Trace
 from .lines import Block, number
 from .notation import Style
-from .update_equations import RULES, update_blocks
+from .update_equations import update_blocks
 
 MOST_SAMPLES, MOST_STEPS = 3, 5
 
@@ -24,7 +24,7 @@ def header(trace: Trace, style: Style) -> Block:
     loss = style.say("loss: {name}", name=setting.loss)
     huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
     block.formulas.append((loss, huber if setting.loss == "huber" else ""))
-    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), RULES[setting.rule.name].letters))
+    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), setting.rule.shown.letters))
     if setting.lam[1] != 0.0:
         lam = number(setting.lam[0], style)
         block.formulas.append((f"λ = {lam}", r"J=\lambda E+(1-\lambda)\sum w^{2}"))

@@ -16,12 +16,10 @@ from ..common.arguments import as_integer
 from ..kernels.layout import LOSS_CODES, SOFTMAX, Units
 from ..kernels.readable import line_by_line
 from ..kernels.state import TOTAL, UPDATES, Samples, Steps
-from ..maths import rule_formulas
-from ..maths.rule_formulas import NESTEROV
 from ..networks.architecture import views
 from ..networks.evaluation import as_loss, as_network, as_samples, measure, no_samples, objective_of
 from ..networks.network import Network
-from ..settings.rules import Rule
+from ..settings.rules import SETTINGS, Rule
 from ..settings.schedules import AdaptiveRate, Schedule
 from ..training.fit import Fit
 from ..training.session import Session, take_up
@@ -239,13 +237,13 @@ def lay_open_update(session: Session, update: Update) -> Step:
     if not np.isfinite(update.after).all():
         raise FloatingPointError(f"eta: step {number} takes a parameter beyond all numbers; use a smaller eta")
     at = before.p
-    if setting.rule.code == NESTEROV:
-        at = rule_formulas.lookahead(before.p, before.slots[0], net.dtype.type(setting.rule.constants()[0]))
+    if setting.rule.ahead is not None:
+        at = setting.rule.ahead(before.p, before.slots, np.array(setting.rule.constants(), net.dtype))
     gradient = np.zeros_like(at)
     samples = tuple(
         lay_open_at(net, at, D.X[k], D.Y[k], setting.loss, int(D.numbers[k]), gradient) for k in update.places
     )
-    steps = session.steps or Steps((), np.zeros(5, net.dtype), None, 1, None, None)
+    steps = session.steps or Steps((), np.zeros(SETTINGS, net.dtype), None, 1, None, None)
     rule = RuleInStep(steps, before.scalars.copy(), before.slots.copy())
     rule.scalars[TOTAL] = sum(sample.error for sample in samples)
     direction, delta = rule.apply(gradient, at, before.p, update.eta, len(samples))

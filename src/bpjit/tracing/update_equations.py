@@ -19,47 +19,6 @@ if TYPE_CHECKING:
     from .laid_open import Step
 
 
-class Shown(NamedTuple):
-    """How a rule is shown."""
-
-    letters: str  # the whole rule
-    states: tuple[tuple[str, bool], ...] = ()  # what it remembers; whether that turns its sign with the parameter
-    delta: str = ""  # Δ with {D}, {eta}, the constants c0, c1 ... and the states before (old0) and after (new0)
-
-
-RULES = {
-    "sgd": Shown(r"\Delta w=\eta\,D", (), r"{eta}\cdot {D}"),
-    "momentum": Shown(r"m\leftarrow\mu\,m+\eta\,D,\ \Delta w=m", (("m", True),), r"{c0}\cdot {old0}+{eta}\cdot {D}"),
-    "nesterov": Shown(
-        r"D=-\partial E/\partial w\ (w+\mu m),\ m\leftarrow\mu\,m+\eta\,D,\ \Delta w=m",
-        (("m", True),),
-        r"{c0}\cdot {old0}+{eta}\cdot {D}",
-    ),
-    "rprop": Shown(
-        r"s\leftarrow\eta^{+}s\ (D\,D_{0}>0),\ \eta^{-}s\ (D\,D_{0}<0),\ \Delta w=\mathrm{sgn}(D)s",
-        (("D_{0}", True), ("s", False), ("m", True)),
-    ),
-    "quickprop": Shown(
-        r"\Delta w=m\,D/(D_{0}-D),\ |\Delta w|\le\mu|m|,\ +\eta\,D\ (D\,D_{0}>0)", (("D_{0}", True), ("m", True))
-    ),
-    "adagrad": Shown(
-        r"r\leftarrow r+D^{2},\ \Delta w=\eta\,D/(\sqrt{r}+\epsilon)",
-        (("r", False),),
-        r"{eta}\cdot {D}/(\sqrt{{{new0}}}+{c0})",
-    ),
-    "rmsprop": Shown(
-        r"r\leftarrow\rho\,r+(1-\rho)D^{2},\ \Delta w=\eta\,D/(\sqrt{r}+\epsilon)",
-        (("r", False),),
-        r"{eta}\cdot {D}/(\sqrt{{{new0}}}+{c0})",
-    ),
-    "adam": Shown(
-        r"m\leftarrow\beta_{1}\,m+(1-\beta_{1})D,\ r\leftarrow\beta_{2}\,r+(1-\beta_{2})D^{2},\ "
-        r"\Delta w=\eta(m/(1-\beta_{1}^{t}))/(\sqrt{r/(1-\beta_{2}^{t})}+\epsilon)",
-        (("m", True), ("r", False)),
-    ),
-}
-
-
 class Parameter(NamedTuple):
     """One weight or threshold of a step, with the signs of the notation."""
 
@@ -92,11 +51,10 @@ def parameters_of(step: Step, index: int, names: Names) -> Iterator[Parameter]:
 def update_rows(step: Step, setting: Setting, parameter: Parameter, style: Style) -> Iterator[Row]:
     """Δ of one parameter, and on the way D and the state of the rule where there is more to it than η g b."""
     place, sign, symbol = parameter.place, parameter.sign, parameter.symbol
-    delta, lam, rule = rf"\Delta {symbol}", setting.lam, RULES[setting.rule.name]
+    delta, lam, rule = rf"\Delta {symbol}", setting.lam, setting.rule.shown
     minus = "-" if parameter.letters.startswith("-") else ""
     value = number(sign * step.delta[place], style)
-    plain = setting.rule.code == 0
-    if plain and len(step.samples) == 1 and lam[1] == 0.0:
+    if setting.rule.plain and len(step.samples) == 1 and lam[1] == 0.0:
         numbers = rf"{minus}{number(step.eta, style)}\cdot {product(parameter.products[0], style)}"
         yield Row(delta, (rf"{minus}\eta\,{parameter.letters.removeprefix('-')}", numbers, value))
         return

@@ -24,7 +24,7 @@ from ...maths.formulas import like
 from ...settings.rules import RULES
 from ..jit import formula
 from ..layout import SOFTMAX, number_of_parameters
-from ..state import BEST, CORRECTION1, CORRECTION2, ERROR, LAST_OBJECTIVE, SCALARS, TOTAL
+from ..state import BEST, ERROR, LAST_OBJECTIVE, SCALARS, SHARED1, SHARED2, TOTAL
 from ..sums import kahan
 from ..switches import activate
 from .door import ALIGNED, BACKWARDS, FORWARDS, SIMULATED, WARP, cuda, each_layer, kernel, unrolled, wait
@@ -35,10 +35,10 @@ from .lines import (
     Team,
     backward,
     barrier,
-    corrections,
     forward,
     lay_out,
     output_terms,
+    prepared,
     softmax,
     step_parameter,
 )
@@ -327,8 +327,8 @@ def train_kernel(kind: Kind) -> Any:
     """The kernel that trains a network, many epochs in one launch."""
     layers, upper, n, dtype, rule = flags_of(kind)
     loss, wide, code, slots, penalty, masked = kind.loss, kind.wide, rule.code, rule.slots, kind.penalty, kind.masked
-    side, rprop = SIDE * wide, kind.rule == "rprop"
-    apart = kind.shared_sums or rprop  # whether the update is a stage of its own
+    side, compares = SIDE * wide, rule.compares
+    apart = kind.shared_sums or compares  # whether the update is a stage of its own
     brought, by_warp, results = (DEEP, side + 4), (THREADS // WARP, WARP), wide * wide + wide
 
     def train(
@@ -372,7 +372,7 @@ def train_kernel(kind: Kind) -> Any:
         lam, rest = constants[5], constants[6]
         steps = Steps(False, code, slots, penalty, masked, mask, constants, lam, rest)
         zero, one = like(lam, 0), like(lam, 1)
-        first, second = scalars[CORRECTION1], scalars[CORRECTION2]
+        first, second = scalars[SHARED1], scalars[SHARED2]
         last, start, step = scalars[LAST_OBJECTIVE], cuda.grid(1), cuda.gridsize(1)
         grid.sync()
         for e in range(epochs[1]):
@@ -382,9 +382,9 @@ def train_kernel(kind: Kind) -> Any:
             for batch in range(begin, end, size):
                 until = min(batch + size, m)
                 share, pair = one / like(one, until - batch), (zero, zero)
-                if not rprop:
-                    pair0, pair1, first, second = corrections(steps, first, second, last, zero)
-                    pair = pair0, pair1
+                if not compares:
+                    first, second = prepared(steps, first, second, last, zero)
+                    pair = first, second
                 for k in range(batch, until, most):
                     chunk = Chunk(X, Y, c, order, k, min(most, until - k))
                     first_products(layers[0].layer, at, chunk, room, acc, A, B, wide)
@@ -394,7 +394,7 @@ def train_kernel(kind: Kind) -> Any:
                     add_errors(scalars, TOTAL, E, chunk.count, sums, k == 0)
                     update = n, share, eta, pair, not apart and k + most >= until, k == batch
                     each_layer(layers, FORWARDS, gradients, (steps, p, at, S, chunk, room, tile, update))
-                    if rprop and penalty and k + most >= until and cuda.blockIdx.x == 0:
+                    if compares and penalty and k + most >= until and cuda.blockIdx.x == 0:
                         squares = zero
                         for i in range(cuda.threadIdx.x, n, THREADS):
                             squares += p[i] * p[i]
@@ -403,12 +403,12 @@ def train_kernel(kind: Kind) -> Any:
                             scalars[SQUARES] = squares
                     grid.sync()
                 if apart:
-                    if rprop:
+                    if compares:
                         now = scalars[TOTAL] * share
                         if penalty:
                             now = formulas.regularised_objective(now, scalars[SQUARES], lam, rest)
-                        pair0, pair1, first, second = corrections(steps, first, second, last, now)
-                        pair, last = (pair0, pair1), now
+                        first, second = prepared(steps, first, second, last, now)
+                        pair, last = (first, second), now
                     updates(steps, p, at, S, G, n, share, eta, pair)
                     grid.sync()
             if end == m:
@@ -449,7 +449,7 @@ def train_kernel(kind: Kind) -> Any:
                             scalars[BEST] = total
                     grid.sync()
         if start == 0:
-            scalars[CORRECTION1], scalars[CORRECTION2] = first, second
+            scalars[SHARED1], scalars[SHARED2] = first, second
             scalars[LAST_OBJECTIVE] = last
 
     return kernel(train, f"train_batches_{'_'.join(map(str, kind.sizes))}", THREADS)

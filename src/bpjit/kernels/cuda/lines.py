@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...maths import formulas, rule_formulas
+from ...maths import formulas
 from ...maths.formulas import like
-from ...maths.rule_formulas import ADAM, NESTEROV, PLAIN, RPROP
 from ..jit import formula
 from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
-from ..switches import activate, rule_step, terms_of
+from ..switches import LOOK_AHEAD, activate, ahead, prepare, rule_step, terms_of
 from .door import BACKWARDS, FORWARDS, WARP, each_layer, wait, wait_for_warp
 
 FEWEST = 4  # units below that are worth a thread of their own
@@ -46,7 +45,7 @@ class Net(NamedTuple):
     """What a team has at hand of one network: arrays, all of them short."""
 
     p: Any  # parameters
-    at: Any  # where gradients are taken: p, or ahead of it for Nesterov's rule
+    at: Any  # where gradients are taken: p, or ahead of it for a rule that looks ahead
     G: Any  # −Σ ∂E_k/∂p of the batch begun
     z: Any  # of each unit, as in ``layout.Units``
     b: Any
@@ -233,73 +232,65 @@ def sum_of_squares(p: Any, n: int) -> Any:
 
 
 @formula
-def corrections(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> Any:
-    """As ``switches.prepare_rule``, from the corrections before and the last objectives: the pair that the rule takes,
-    and both corrections."""
-    zero, one, c = like(first, 0), like(first, 1), steps.constants
-    if steps.rule == ADAM:
-        first = rule_formulas.moving_average(first, one, c[1])
-        second = rule_formulas.moving_average(second, one, c[2])
-        return first, second, first, second
-    if steps.rule == RPROP:
-        rose = formulas.select(now > last, one, zero)
-        return formulas.select(c[4] == one, one, formulas.select(c[4] > one, rose, zero)), zero, first, second
-    return zero, zero, first, second
+def prepared(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> Any:
+    """What all parameters share, anew for an update: as ``switches.prepare_rule``, from what they shared before and
+    the last objectives."""
+    rose = formulas.select(now > last, like(first, 1), like(first, 0))
+    return prepare(steps.rule, (first, second), steps.constants, rose)
 
 
 @formula
-def stepped(steps: Steps, w: Any, at: Any, descent: Any, state: Any, eta: Any, pair: Any) -> Any:
-    """(w, state) after one step of the rule along ``descent``, with the penalty."""
-    g = descent
-    if steps.penalty:
-        g = formulas.regularised_descent(descent, at, steps.lam, steps.rest)
-    if steps.rule == PLAIN:
-        return rule_formulas.plain(w, g, eta), state
-    return rule_step(steps.rule, w, g, state, eta, steps.constants, pair)
+def state_of(steps: Steps, T: Any, t: int, slots: int, n: int, i: int, zero: Any) -> Any:
+    """The rule's state of parameter i, from row ``slots`` of T, and zeros beyond."""
+    if steps.slots == 1:
+        return T[slots + i, t], zero, zero
+    if steps.slots == 2:
+        return T[slots + i, t], T[slots + n + i, t], zero
+    if steps.slots == 3:
+        return T[slots + i, t], T[slots + n + i, t], T[slots + n + n + i, t]
+    return zero, zero, zero
 
 
 @formula
 def step_parameter(
-    steps: Steps, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, descent: Any, eta: Any, pair: Any
+    steps: Steps, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, direction: Any, eta: Any, shared: Any
 ) -> None:
     """One step of the rule for parameter i, if it is trained. Writes p, at, and the rule's state from row ``slots`` of
     T."""
     zero = like(eta, 0)
     if steps.masked and steps.mask[i] <= zero:
         return
-    state = zero, zero, zero
-    if steps.slots == 1:
-        state = T[slots + i, t], zero, zero
-    elif steps.slots == 2:
-        state = T[slots + i, t], T[slots + n + i, t], zero
-    elif steps.slots == 3:
-        state = T[slots + i, t], T[slots + n + i, t], T[slots + n + n + i, t]
-    p[i], state = stepped(steps, p[i], at[i], descent, state, eta, pair)
+    state = state_of(steps, T, t, slots, n, i, zero)
+    g = direction
+    if steps.penalty:
+        g = formulas.regularised_descent(direction, at[i], steps.lam, steps.rest)
+    p[i], state = rule_step(steps.rule, p[i], g, state, eta, steps.constants, shared)
     if steps.slots > 0:
         T[slots + i, t] = state[0]
     if steps.slots > 1:
         T[slots + n + i, t] = state[1]
     if steps.slots > 2:
         T[slots + n + n + i, t] = state[2]
-    if steps.rule == NESTEROV:
-        at[i] = rule_formulas.lookahead(p[i], state[0], steps.constants[0])
+    if steps.rule in LOOK_AHEAD:
+        at[i] = ahead(steps.rule, p[i], state, steps.constants)
 
 
 @formula
 def update_by_rule(
-    steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, pair: Any
+    steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, shared: Any
 ) -> None:
     """One step of the rule along the gradients collected times ``share``. Writes p, at, T, and G, which starts anew."""
     for i in range(team.rank, n, team.size):
-        step_parameter(steps, net.p, net.at, T, t, slots, n, i, net.G[i] * share, eta, pair)
+        step_parameter(steps, net.p, net.at, T, t, slots, n, i, net.G[i] * share, eta, shared)
         net.G[i] = like(eta, 0)
     barrier(team)
 
 
 @formula
 def look_ahead(steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int) -> None:
-    """Where Nesterov's rule takes its gradient. Writes at."""
-    if steps.rule == NESTEROV:
+    """Where a rule that looks ahead takes its gradient. Writes at."""
+    if steps.rule in LOOK_AHEAD:
         for i in range(team.rank, n, team.size):
-            net.at[i] = rule_formulas.lookahead(net.p[i], T[slots + i, t], steps.constants[0])
+            state = state_of(steps, T, t, slots, n, i, like(net.p[0], 0))
+            net.at[i] = ahead(steps.rule, net.p[i], state, steps.constants)
         barrier(team)

@@ -27,8 +27,6 @@ from ..plane_numbers import (
     BEST_UNTIL,
     BLOCKS,
     CARRY,
-    CORRECTION1,
-    CORRECTION2,
     DIVERGED,
     EARLY_STOPPING,
     ENDED,
@@ -51,6 +49,8 @@ from ..plane_numbers import (
     RATE,
     REASON,
     REST,
+    SHARED1,
+    SHARED2,
     SHRINK,
     STRIP_CARRY,
     STRIP_LEAST,
@@ -70,12 +70,12 @@ from .lines import (
     Steps,
     Team,
     barrier,
-    corrections,
     forward,
     lay_out,
     learn,
     look_ahead,
     output_terms,
+    prepared,
     sum_of_squares,
     take,
     update_by_rule,
@@ -171,7 +171,7 @@ def places_of(kind: Kind) -> Places:
         2 * n if kind.blocks else 0,
         (2 + slots) * n + 3 if kind.adaptive else 0,
         kind.window,
-        n if kind.rule == "nesterov" else 0,
+        n if kind.rule is not None and RULES[kind.rule].ahead is not None else 0,
         PLANES,
     )
     return Places(*(int(end) for end in np.cumsum(sizes)))
@@ -253,7 +253,7 @@ def remember(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: in
     for i in range(team.rank, slots * n, team.size):
         T[at.undo + n + i, t] = T[at.slots + i, t]
     for i in range(team.rank, 3, team.size):
-        T[at.undo + n + slots * n + i, t] = T[at.planes + CORRECTION1 + i, t]
+        T[at.undo + n + slots * n + i, t] = T[at.planes + SHARED1 + i, t]
     barrier(team)
 
 
@@ -279,7 +279,7 @@ def adapt(net: Net, team: Team, T: Any, t: int, at: Places, n: int, slots: int, 
         for i in range(team.rank, slots * n, team.size):
             T[at.slots + i, t] = T[at.undo + n + i, t]
         for i in range(team.rank, 3, team.size):
-            T[planes + CORRECTION1 + i, t] = T[at.undo + n + slots * n + i, t]
+            T[planes + SHARED1 + i, t] = T[at.undo + n + slots * n + i, t]
     if team.rank == 0:
         T[planes + RATE, t] = rate
         if better:
@@ -398,14 +398,14 @@ def train_kernel(kind: Kind) -> Any:
     at, n, units, threads = places_of(kind), number_of_parameters(kind.sizes), sum(kind.sizes), kind.threads
     loss, dtype, standard = kind.loss, np.dtype(kind.dtype).type, kind.rule is None
     rule = RULES[kind.rule or "sgd"]
-    code, slots, nesterov = rule.code, 0 if standard else rule.slots, kind.rule == "nesterov"
+    code, slots, looks_ahead = rule.code, 0 if standard else rule.slots, rule.ahead is not None
     penalty, masked, adaptive, validates, own = kind.penalty, kind.masked, kind.adaptive, kind.validated, kind.own
-    stalls, windowed, window, rprop = kind.stalls, kind.window > 0, max(1, kind.window), kind.rule == "rprop"
-    adam, counted = kind.rule == "adam", not standard and (kind.blocks or not rule.accumulated_only)
+    stalls, windowed, window, compares = kind.stalls, kind.window > 0, max(1, kind.window), rule.compares
+    sharing, counted = rule.shares > 0, not standard and (kind.blocks or not rule.accumulated_only)
     several = kind.blocks
     weighted, V_weighted = kind.weighted
     rowed, V_rowed = kind.rowed
-    apart, collected = n if nesterov else 1, 1 if standard else n
+    apart, collected = n if looks_ahead else 1, 1 if standard else n
     in_shared = fits_into_shared(n + apart + collected, dtype)
     planes = at.planes
 
@@ -456,7 +456,7 @@ def train_kernel(kind: Kind) -> Any:
             return
         m, m_of_V, every, size, block = sizes
         D, V = Data(X, Y, c, row), Data(VX, VY, Vc, V_row)
-        if nesterov:
+        if looks_ahead:
             net = Net(p, ahead, G, z, b, slope, g, scratch)
         else:
             net = Net(p, p, G, z, b, slope, g, scratch)
@@ -469,7 +469,7 @@ def train_kernel(kind: Kind) -> Any:
             if not standard:
                 copy_in(team, T, t, at.gradient, G, n)
         barrier(team)
-        if nesterov:
+        if looks_ahead:
             look_ahead(steps, net, team, T, t, at.slots, n)
         zero, one = like(lam, 0), like(lam, 1)
         total, carry, left = T[planes + TOTAL, t], T[planes + CARRY, t], T[planes + LEFT, t]
@@ -479,8 +479,8 @@ def train_kernel(kind: Kind) -> Any:
         if several:
             blocks, most = int(T[planes + BLOCKS, t]), (size - 1) // block
         first, second = zero, zero  # what a rule does not need takes no register
-        if adam:
-            first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
+        if sharing:
+            first, second = T[planes + SHARED1, t], T[planes + SHARED2, t]
         flags, ended = 0, 0
         for e in range(epochs[1]):
             epoch = epochs[0] + e
@@ -522,14 +522,14 @@ def train_kernel(kind: Kind) -> Any:
                             in_batch = like(zero, in_block + blocks * block)
                             with_blocks_before(net, team, T, t, at, n)
                         last, now = zero, zero
-                        if rprop:
+                        if compares:
                             last, now = T[planes + LAST_OBJECTIVE, t], objective(steps, net, n, total / in_batch)
                             barrier(team)
                             if team.rank == 0:
                                 T[planes + LAST_OBJECTIVE, t] = now
-                        pair0, pair1, first, second = corrections(steps, first, second, last, now)
-                        pair, share = (pair0, pair1), one / in_batch
-                        update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, pair)
+                        first, second = prepared(steps, first, second, last, now)
+                        share = one / in_batch
+                        update_by_rule(steps, net, team, T, t, at.slots, n, share, eta, (first, second))
                         in_block = blocks = 0
             if end == m:
                 present, target = T[planes + PRESENT, t], T[planes + TARGET, t]  # not before: that would take registers
@@ -540,14 +540,14 @@ def train_kernel(kind: Kind) -> Any:
                 if e < errors.shape[0] and team.rank == 0:
                     errors[e, t] = error
                 if adaptive:
-                    if adam and team.rank == 0:
-                        T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
+                    if sharing and team.rank == 0:
+                        T[planes + SHARED1, t], T[planes + SHARED2, t] = first, second
                     barrier(team)
                     now = mean_error(layers, loss, as_it_is, team, D, weighted, rowed, m, t, present)
                     adapt(net, team, T, t, at, n, slots, objective(steps, net, n, now))
-                    if adam:
-                        first, second = T[planes + CORRECTION1, t], T[planes + CORRECTION2, t]
-                    if nesterov:
+                    if sharing:
+                        first, second = T[planes + SHARED1, t], T[planes + SHARED2, t]
+                    if looks_ahead:
                         look_ahead(steps, net, team, T, t, at.slots, n)
                 if left <= zero:
                     flags = MAX_EPOCHS
@@ -590,8 +590,8 @@ def train_kernel(kind: Kind) -> Any:
                 T[planes + IN_BLOCK, t] = like(zero, in_block)
             if several:
                 T[planes + BLOCKS, t] = like(zero, blocks)
-            if adam:
-                T[planes + CORRECTION1, t], T[planes + CORRECTION2, t] = first, second
+            if sharing:
+                T[planes + SHARED1, t], T[planes + SHARED2, t] = first, second
             T[planes + ENDED, t] = like(zero, ended)
             if flags > 0:
                 T[planes + ALIVE, t], T[planes + REASON, t] = zero, like(zero, flags)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...maths.rule_formulas import lookahead
 from ...settings.rules import Rule
 from .. import plane_numbers
 from ..orders import shared_orders
@@ -21,13 +20,13 @@ from ..state import (
     BEST,
     BEST_EPOCH,
     CARRY,
-    CORRECTION1,
-    CORRECTION2,
     EPOCH,
     ERROR,
     LAST_OBJECTIVE,
     POSITION,
     SCALARS,
+    SHARED1,
+    SHARED2,
     TOTAL,
     UPDATES,
     VISITED,
@@ -253,8 +252,8 @@ class StochasticTrainer(_Trainer):
 _CARRIED = (
     (plane_numbers.TOTAL, TOTAL),
     (plane_numbers.CARRY, CARRY),
-    (plane_numbers.CORRECTION1, CORRECTION1),
-    (plane_numbers.CORRECTION2, CORRECTION2),
+    (plane_numbers.SHARED1, SHARED1),
+    (plane_numbers.SHARED2, SHARED2),
     (plane_numbers.LAST_OBJECTIVE, LAST_OBJECTIVE),
 )
 
@@ -287,7 +286,7 @@ class BatchTrainer(_Trainer):
         )
         kernel = batch.train_kernel(kind)
         p = to_device(memory.p)
-        at = to_device(look_ahead(memory, steps)) if self.rule.name == "nesterov" else p
+        at = to_device(look_ahead(self.rule, memory, steps)) if self.rule.ahead is not None else p
         S = to_device(memory.slots.reshape(-1, 1))
         best, scalars = to_device(memory.best), np.zeros(batch.SCALARS, dtype)
         scalars[:SCALARS] = memory.scalars
@@ -343,9 +342,9 @@ class BatchTrainer(_Trainer):
         return self._room
 
 
-def look_ahead(memory: Memory, steps: Any) -> np.ndarray:
-    """Where Nesterov's rule takes its gradient."""
-    return np.asarray(lookahead(memory.p, memory.slots[0], steps.constants[0]))
+def look_ahead(rule: Any, memory: Memory, steps: Any) -> np.ndarray:
+    """Where a rule that looks ahead takes its gradient."""
+    return np.asarray(rule.ahead(memory.p, memory.slots, steps.constants))
 
 
 class Split(NamedTuple):

@@ -9,7 +9,7 @@ from numba import types
 from ...maths import formulas
 from ...maths.formulas import select
 from ..jit import by_type
-from ..plane_numbers import CORRECTION1, GROW, OBJECTIVE, RATE, SHRINK, TOLERANCE
+from ..plane_numbers import GROW, OBJECTIVE, RATE, SHARED1, SHRINK, TOLERANCE
 from ..simd.across import any_lane
 from .packs import at, vectors_at, write
 from .updates import objective
@@ -29,7 +29,7 @@ def _remember(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any) -> Non
     for p in range(slots * n):
         write(undo, n + p, at(S, p))
     for i in range(3):
-        write(undo, n + slots * n + i, at(planes, CORRECTION1 + i))
+        write(undo, n + slots * n + i, at(planes, SHARED1 + i))
 
 
 by_type(remember, lambda undo, *rest: _forget if isinstance(undo, types.NoneType) else _remember)
@@ -76,7 +76,7 @@ def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: An
             write(S, p, select(risen, at(undo, n + p), at(S, p)))
         for i in range(3):
             then = at(undo, n + slots * n + i)
-            write(planes, CORRECTION1 + i, select(risen, then, at(planes, CORRECTION1 + i)))
+            write(planes, SHARED1 + i, select(risen, then, at(planes, SHARED1 + i)))
 
 
 by_type(adapt, lambda undo, *rest: _not_adapted if isinstance(undo, types.NoneType) else _adapt)

@@ -26,7 +26,7 @@ from ..switches import activate, terms_of
 from .packs import at, depth_of, each_unit, layer_at, write
 from .samples import value
 
-step, step_threshold, step_along = make_lane_step(at, write)
+step, step_threshold, step_along, seen = make_lane_step(at, write)
 
 
 class Net(NamedTuple):
@@ -188,27 +188,27 @@ def output_terms(net: Net, layer: Any, loss: int, y: Any, c: Any) -> Any:
     return weighted(c, error)
 
 
-def change(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corrections: Any) -> None:
+def change(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
     """Update w_hj, whose gradient is g_j b_h, or collect its gradient. Writes P, or G."""
 
 
-def _update(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corrections: Any) -> None:
-    step(steps, net, p, g, b, eta, corrections)
+def _update(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
+    step(steps, net, p, g, b, eta, shared)
 
 
-def _collect(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, corrections: Any) -> None:
+def _collect(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
     write(G, p, at(G, p) + g * b)
 
 
-def change_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, corrections: Any) -> None:
+def change_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
     """The same for θ_j."""
 
 
-def _update_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, corrections: Any) -> None:
-    step_threshold(steps, net, p, g, eta, corrections)
+def _update_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
+    step_threshold(steps, net, p, g, eta, shared)
 
 
-def _collect_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, corrections: Any) -> None:
+def _collect_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
     write(G, p, at(G, p) - g)
 
 
@@ -219,42 +219,42 @@ by_type(
 
 
 @inline
-def backward(net: Net, shape: Any, layer: Any, steps: Any, G: Any, eta: Any, corrections: Any) -> None:
+def backward(net: Net, shape: Any, layer: Any, steps: Any, G: Any, eta: Any, shared: Any) -> None:
     """e_h of the units below with the old w_hj, and the change of w_hj and θ_j. Writes g below, P or G."""
-    each_unit(shape, layer.fan_in, _back_to_unit, (net, layer, steps, G, eta, corrections))
+    each_unit(shape, layer.fan_in, _back_to_unit, (net, layer, steps, G, eta, shared))
     for j in range(layer.fan_out):
-        change_threshold(steps, G, net, layer.thresholds + j, at(net.g, layer.here + j), eta, corrections)
+        change_threshold(steps, G, net, layer.thresholds + j, at(net.g, layer.here + j), eta, shared)
 
 
 @inline
-def _back_to_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, eta: Any, corrections: Any) -> None:
+def _back_to_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, eta: Any, shared: Any) -> None:
     l, W, below = layer.fan_out, layer.weights, layer.below + h
     b, back = at(net.b, below), like(eta, 0)
     for j in range(l):
         g = at(net.g, layer.here + j)
         back += g * at(net.A, W + h * l + j)
-        change(steps, G, net, W + h * l + j, g, b, eta, corrections)
+        change(steps, G, net, W + h * l + j, g, b, eta, shared)
     write(net.g, below, formulas.hidden_gradient_term(at(net.slope, below), back))
 
 
 @inline
-def change_inputs(net: Net, shape: Any, layer: Any, steps: Any, G: Any, x: Any, eta: Any, corrections: Any) -> None:
+def change_inputs(net: Net, shape: Any, layer: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
     """The change of v_ih and γ_h. Writes P or G."""
-    each_unit(shape, layer.fan_out, _change_unit, (net, layer, steps, G, x, eta, corrections))
+    each_unit(shape, layer.fan_out, _change_unit, (net, layer, steps, G, x, eta, shared))
 
 
 @inline
-def _change_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, x: Any, eta: Any, corrections: Any) -> None:
+def _change_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
     d, q, V = layer.fan_in, layer.fan_out, layer.weights
     e = at(net.g, layer.here + h)
     for i in range(d):
-        change(steps, G, net, V + i * q + h, e, value(x, i), eta, corrections)
-    change_threshold(steps, G, net, layer.thresholds + h, e, eta, corrections)
+        change(steps, G, net, V + i * q + h, e, value(x, i), eta, shared)
+    change_threshold(steps, G, net, layer.thresholds + h, e, eta, shared)
 
 
 @inline
-def back_and_change(net: Net, shape: Any, layers: Any, steps: Any, G: Any, x: Any, eta: Any, corrections: Any) -> None:
+def back_and_change(net: Net, shape: Any, layers: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
     """From g_j back to all e_h, and the change of all parameters. Writes g, P or G."""
     for index in range(depth_of(shape, layers) - 1, 0, -1):
-        backward(net, shape, layer_at(shape, layers, index), steps, G, eta, corrections)
-    change_inputs(net, shape, layer_at(shape, layers, 0), steps, G, x, eta, corrections)
+        backward(net, shape, layer_at(shape, layers, index), steps, G, eta, shared)
+    change_inputs(net, shape, layer_at(shape, layers, 0), steps, G, x, eta, shared)

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 from numba import types
 
-from ...maths import formulas, rule_formulas
+from ...maths import formulas
 from ...maths.formulas import like, select
-from ...maths.rule_formulas import ADAM, NESTEROV, RPROP
-from ..jit import by_type, inline, unless_none
-from ..plane_numbers import BLOCKS, CORRECTION1, CORRECTION2, IN_BLOCK, LAM, LAST_OBJECTIVE, REST
+from ...settings.rules import SETTINGS, Rule
+from ..jit import by_type, from_lines, inline, items, unless_none
+from ..plane_numbers import BLOCKS, IN_BLOCK, LAM, LAST_OBJECTIVE, REST, SHARED1, SHARED2
 from ..simd.across import any_lane
 from ..state import Steps
 from ..sums import kahan as add_error
-from .lines import Net, step_along, where
+from ..switches import COMPARE, LOOK_AHEAD, OF_RULES, prepare
+from .lines import Net, seen, step_along, where
 from .packs import at, vectors_at, write
 
 
@@ -28,49 +29,57 @@ def objective(planes: Any, error: Any, P: Any, n: int) -> Any:
     return formulas.regularised_objective(error, total, at(planes, LAM), at(planes, REST))
 
 
+settings_in = inline(from_lines("settings_in", "planes", [f"return {items('at(planes, {k})', SETTINGS)}"], {"at": at}))
+
+
 def prepare_rule(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
-    """As ``switches.prepare_rule``: the two vectors that a rule needs anew for each update. Writes planes."""
+    """As ``switches.prepare_rule``: two vectors. Writes planes."""
 
 
 def _nothing_to_prepare(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
     return like(total, 0), like(total, 0)
 
 
-def _prepare_adam(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
+def _prepare(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
     planes, one = net.c, like(total, 1)
-    first, second = at(planes, CORRECTION1), at(planes, CORRECTION2)
-    first = where(net.active, rule_formulas.moving_average(first, one, at(planes, 1)), first)
-    second = where(net.active, rule_formulas.moving_average(second, one, at(planes, 2)), second)
-    write(planes, CORRECTION1, first)
-    write(planes, CORRECTION2, second)
-    unused = like(total, 1)  # a network that has seen no sample yet
-    return select(first > like(total, 0), first, unused), select(second > like(total, 0), second, unused)
+    before = at(planes, SHARED1), at(planes, SHARED2)
+    after = prepare(len(kind), before, settings_in(planes), rose(kind, net, total, n, count))
+    write(planes, SHARED1, where(net.active, after[0], before[0]))
+    write(planes, SHARED2, where(net.active, after[1], before[1]))
+    return where(net.active, after[0], one), where(net.active, after[1], one)  # others may not have begun
 
 
-def _prepare_rprop(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
-    planes, zero, one = net.c, like(total, 0), like(total, 1)
-    variant, last = at(planes, 4), at(planes, LAST_OBJECTIVE)
+def rose(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
+    """1 where the objective rose since the last update. Writes planes."""
+
+
+def _rose(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
+    planes, last = net.c, at(net.c, LAST_OBJECTIVE)
     now = objective(planes, total / count, net.P, n)
     write(planes, LAST_OBJECTIVE, where(net.active, now, last))
-    rose = select(now > last, one, zero)
-    return select(variant == one, one, select(variant > one, rose, zero)), zero
+    return select(now > last, like(total, 1), like(total, 0))
 
 
-def _choose_preparation(kind: Any, *rest: Any) -> Any:
-    rule = -1 if isinstance(kind, types.NoneType) else len(kind)
-    return {ADAM: _prepare_adam, RPROP: _prepare_rprop}.get(rule, _nothing_to_prepare)
+def _not_compared(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
+    return like(total, 0)
 
 
-by_type(prepare_rule, _choose_preparation)
+def _prepares(kind: Any) -> bool:
+    return not isinstance(kind, types.NoneType) and OF_RULES[len(kind)].prepare is not Rule.prepare
+
+
+by_type(rose, lambda kind, *rest: _rose if len(kind) in COMPARE else _not_compared)
+by_type(prepare_rule, lambda kind, *rest: _prepare if _prepares(kind) else _nothing_to_prepare)
 
 
 def ahead_of(kind: Any, A: Any, P: Any, S: Any, planes: Any, n: int) -> None:
-    """Where Nesterov's rule takes its gradient. Writes A."""
+    """Where a rule that looks ahead takes its gradient. Writes A."""
 
 
 def _ahead(kind: Any, A: Any, P: Any, S: Any, planes: Any, n: int) -> None:
+    net = Net(P, A, S, None, n, planes, None, None, None, None, None)
     for p in range(n):
-        write(A, p, rule_formulas.lookahead(at(P, p), at(S, p), at(planes, 0)))
+        seen(kind, net, p, at(P, p))
 
 
 def _not_ahead(kind: Any, A: Any, P: Any, S: Any, planes: Any, n: int) -> None:
@@ -78,19 +87,17 @@ def _not_ahead(kind: Any, A: Any, P: Any, S: Any, planes: Any, n: int) -> None:
 
 
 def where_gradients_are_taken(kind: Any, A: Any, P: Any) -> Any:
-    """A for Nesterov's rule, else P."""
+    """A for a rule that looks ahead, else P."""
 
 
-def _is_nesterov(kind: Any) -> bool:
-    return not isinstance(kind, types.NoneType) and len(kind) == NESTEROV
+def _looks_ahead(kind: Any) -> bool:
+    return not isinstance(kind, types.NoneType) and len(kind) in LOOK_AHEAD
 
 
-by_type(ahead_of, lambda kind, A, P, S, planes, n: _ahead if _is_nesterov(kind) else _not_ahead)
-
-
+by_type(ahead_of, lambda kind, A, P, S, planes, n: _ahead if _looks_ahead(kind) else _not_ahead)
 by_type(
     where_gradients_are_taken,
-    lambda kind, A, P: (lambda kind, A, P: A) if _is_nesterov(kind) else (lambda kind, A, P: P),
+    lambda kind, A, P: (lambda kind, A, P: A) if _looks_ahead(kind) else (lambda kind, A, P: P),
 )
 
 
@@ -187,11 +194,11 @@ def with_blocks_before(G: Any, sums: Any, ends: Any, n: int) -> None:
 def update_by_rule(steps: Any, G: Any, net: Net, active: Any, count: Any, n: int, eta: Any, total: Any) -> None:
     """One step of the rule along the mean of the gradients collected. Writes P, S, A, G, planes."""
     net = Net(net.P, net.A, net.S, net.mask, net.n, net.c, active, net.z, net.b, net.slope, net.g)
-    corrections = prepare_rule(steps.kind, net, total, n, count)
+    shared = prepare_rule(steps.kind, net, total, n, count)
     share, zero = like(eta, 1) / count, like(eta, 0)
     for p in range(n):
         collected = at(G, p)
-        step_along(steps, net, p, collected * share, eta, corrections)
+        step_along(steps, net, p, collected * share, eta, shared)
         write(G, p, where(active, zero, collected))
 
 

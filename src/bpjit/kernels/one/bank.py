@@ -19,13 +19,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ...maths.rule_formulas import NESTEROV
-from ...settings import rules
 from ...settings.rules import Rule
 from ..jit import inline, kernel
 from ..simd.memory import aligned_zeros, item, pointer, put
+from ..switches import OF_RULES
 from ..team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more
-from .learner import CORRECTION2, HEADER, LARGEST, SETTINGS, A, P, S, learn_one, places_of, predict_one
+from .learner import HEADER, LARGEST, SETTINGS, SHARED2, A, P, S, learn_one, places_of, predict_one
 
 AHEAD = 4  # records from the fetching of a row to its use
 LINE = 64  # bytes of a cache line
@@ -69,9 +68,9 @@ def starting_state(parameters: np.ndarray, rule: Rule, seed: int) -> np.ndarray:
     n)]."""
     count, n = parameters.shape
     slots = rule.start(n, seed)[: rule.slots].ravel().astype(parameters.dtype)
-    settings = np.zeros((count, CORRECTION2 + 1 - LARGEST), parameters.dtype)
+    settings = np.zeros((count, SHARED2 + 1 - LARGEST), parameters.dtype)
     settings[:, 0] = np.abs(parameters).max(1)
-    ahead = [parameters] if rule.code == NESTEROV else []
+    ahead = [parameters] if rule.ahead is not None else []
     return np.concatenate([parameters, *ahead, np.tile(slots, (count, 1)), settings], axis=1)
 
 
@@ -205,6 +204,4 @@ def _make_learn_records(code: int) -> Any:
     return kernel(learn_records, f"learn_records{code}")
 
 
-LEARN_RECORDS = tuple(
-    _make_learn_records(rule.code) for rule in sorted(rules.RULES.values(), key=lambda rule: rule.code)
-)
+LEARN_RECORDS = tuple(_make_learn_records(rule.code) for rule in OF_RULES)

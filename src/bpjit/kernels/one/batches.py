@@ -54,7 +54,7 @@ from .padded import PANEL, Net, Work, look_ahead, make_work, net_of, panel_size
 CHUNK = 128
 
 load_panel, store_panel, lift_panel = vectors(registers(PANEL))
-_, _, step_panel = make_step(PANEL)
+_, _, step_panel, _ = make_step(PANEL)
 
 
 class Chunk(NamedTuple):
@@ -188,11 +188,11 @@ def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts:
 
 
 @inline
-def apply_gradient(net: Net, steps: Any, G: Any, share: Any, eta: Any, corrections: Any, first: int, last: int) -> None:
+def apply_gradient(net: Net, steps: Any, G: Any, share: Any, eta: Any, shared: Any, first: int, last: int) -> None:
     """One step of the rule along ``share`` · G for packed parameters ``first`` to ``last``. Writes P, sets G to 0."""
     size, zero = PANEL * lanes_of(G), lift_panel(like(share, 0))
     for o in range(first, last, size):
-        step_panel(steps, net, o, load_panel(G, o) * share, eta, corrections)
+        step_panel(steps, net, o, load_panel(G, o) * share, eta, shared)
         store_panel(G, o, zero)
 
 
@@ -235,7 +235,7 @@ def gather(X: Any, order: Any, d: int, n: int, to: Any) -> None:
 
 UP, DOWN, APPLY = range(3)  # the phases of a chunk
 SHARE = 16  # samples; a multiple of it goes to each thread
-SCALE, ETA, RATIO, FIRST_CORRECTION, SECOND_CORRECTION = range(5)  # places in BlockWork.numbers
+SCALE, ETA, RATIO, FIRST_SHARED, SECOND_SHARED = range(5)  # places in BlockWork.numbers
 
 
 @inline
@@ -289,8 +289,8 @@ def do_part(
         size = PANEL * lanes_of(G)
         panels = net.n // size
         first, last = panels * part // parts * size, panels * (part + 1) // parts * size
-        corrections = numbers[FIRST_CORRECTION], numbers[SECOND_CORRECTION]
-        apply_gradient(net, steps, G, numbers[RATIO], numbers[ETA], corrections, first, last)
+        shared = numbers[FIRST_SHARED], numbers[SECOND_SHARED]
+        apply_gradient(net, steps, G, numbers[RATIO], numbers[ETA], shared, first, last)
 
 
 @inline
@@ -359,8 +359,8 @@ def advance(
             phase = DOWN
         elif phase == DOWN and complete and not fused:
             phase = APPLY
-            corrections = prepare_rule(steps, scalars, work.P, size)
-            numbers[FIRST_CORRECTION], numbers[SECOND_CORRECTION] = corrections
+            shared = prepare_rule(steps, scalars, work.P, size)
+            numbers[FIRST_SHARED], numbers[SECOND_SHARED] = shared
             numbers[ETA], numbers[RATIO] = eta, one / like(eta, size)
         else:
             phase, t = UP, then

@@ -33,7 +33,7 @@ load_first, _ = partial_vectors(registers(1))
 
 
 load_panel, _, lift_panel = vectors(registers(PANEL))
-step_panel, _, _ = make_step(PANEL)
+step_panel, *_ = make_step(PANEL)
 
 
 def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -44,15 +44,15 @@ def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @inline
     def update_then_forward(
-        net: Net, d: int, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any, W: int, here: int
+        net: Net, d: int, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any, W: int, here: int
     ) -> None:
         e, z, size = tile(net.g, here), lift_panel(like(eta, 0)), PANEL * lanes_of(net.P)
         for i in range(0, d - rows + 1, rows):
-            z += spread(X, following + i) * step_panel(steps, net, W, e, spread(X, x + i), eta, corrections)
+            z += spread(X, following + i) * step_panel(steps, net, W, e, spread(X, x + i), eta, shared)
             W += size
         if rows > 1 and d % rows:
             i, n = d - d % rows, d % rows
-            w = step_panel(steps, net, W, e, spread_first(X, x + i, n), eta, corrections)
+            w = step_panel(steps, net, W, e, spread_first(X, x + i, n), eta, shared)
             z += spread_first(X, following + i, n) * w
         store(net.z, here, fold(z))
 
@@ -76,20 +76,20 @@ _update1, _forward1 = _make_panel(1)
 
 @inline
 def update_then_forward_dense(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
 ) -> None:
     """``update_then_forward`` for all rows."""
     lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
     while here + 4 * lanes <= end:
-        _update4(net, d, steps, X, x, following, eta, corrections, W, here)
+        _update4(net, d, steps, X, x, following, eta, shared, W, here)
         W += 4 * lanes * d
         here += 4 * lanes
     if here + 2 * lanes <= end:
-        _update2(net, d, steps, X, x, following, eta, corrections, W, here)
+        _update2(net, d, steps, X, x, following, eta, shared, W, here)
         W += 4 * lanes * ((d + 1) // 2)
         here += 2 * lanes
     if here < end:
-        _update1(net, d, steps, X, x, following, eta, corrections, W, here)
+        _update1(net, d, steps, X, x, following, eta, shared, W, here)
 
 
 @inline
@@ -115,14 +115,14 @@ def forward_dense(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> No
 def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Update of, and way forward through, the rows listed, in a panel of ``count`` registers."""
     load, store, lift = vectors(registers(count))
-    step, _, _ = make_step(count)
+    step, *_ = make_step(count)
 
     @inline
-    def update(net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, corrections: Any, W: int, here: int) -> None:
+    def update(net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, shared: Any, W: int, here: int) -> None:
         size, e = count * lanes_of(net.P), load(net.g, here)
         for row in range(1, item(rows, 0)):
             i = item(rows, row)
-            step(steps, net, W + i * size, e, item(X, x + i), eta, corrections)
+            step(steps, net, W + i * size, e, item(X, x + i), eta, shared)
 
     @inline
     def forward(net: Net, rows: Any, P: Any, X: Any, x: int, W: int, here: int) -> None:
@@ -147,20 +147,20 @@ _update_rows1, _forward_rows1 = _make_sparse_panel(1)
 
 @inline
 def update_then_forward_sparse(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
 ) -> None:
     """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
     lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
     while here + 4 * lanes <= end:
-        _update_rows4(net, rows, steps, X, x, eta, corrections, W, here)
+        _update_rows4(net, rows, steps, X, x, eta, shared, W, here)
         W += 4 * lanes * d
         here += 4 * lanes
     if here + 2 * lanes <= end:
-        _update_rows2(net, rows, steps, X, x, eta, corrections, W, here)
+        _update_rows2(net, rows, steps, X, x, eta, shared, W, here)
         W += 4 * lanes * ((d + 1) // 2)
         here += 2 * lanes
     if here < end:
-        _update_rows1(net, rows, steps, X, x, eta, corrections, W, here)
+        _update_rows1(net, rows, steps, X, x, eta, shared, W, here)
     forward_sparse(net, layer, rows, net.A, X, following)
 
 
@@ -186,7 +186,7 @@ def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> N
 
 
 def update_then_forward(
-    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, corrections: Any
+    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
 ) -> None:
     """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
 
@@ -329,16 +329,16 @@ def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int, sc
 def _make_back(count: int) -> Callable[..., Any]:
     """An upper layer, ``count`` registers of the units below."""
     load, store, lift = vectors(registers(count))
-    step, _, _ = make_step(count)
+    step, *_ = make_step(count)
 
     @inline
-    def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any, column: int) -> None:
+    def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, shared: Any, column: int) -> None:
         q, here, W, below = layer.below_width, layer.here, layer.weights + column, layer.below + column
         b, back = load(net.b, below), lift(like(eta, 0))
         for j in range(here, here + layer.fan_out):
             g = item(net.g, j)
             back += g * load(net.A, W)
-            step(steps, net, W, g, b, eta, corrections)
+            step(steps, net, W, g, b, eta, shared)
             W += q
         store(net.g, below, formulas.hidden_gradient_term(load(net.slope, below), back))
 
@@ -346,35 +346,35 @@ def _make_back(count: int) -> Callable[..., Any]:
 
 
 _back2, _back1 = _make_back(2), _make_back(1)
-step, step_threshold, _ = make_step(1)
+step, step_threshold, *_ = make_step(1)
 
 
 @inline
-def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any) -> None:
+def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, shared: Any) -> None:
     """e_h of the units below with the old w_hj, and the update of w_hj. Writes g below, P."""
     lanes, column = lanes_of(net.P), 0
     while column + 2 * lanes <= layer.below_width:
-        _back2(net, layer, steps, eta, corrections, column)
+        _back2(net, layer, steps, eta, shared, column)
         column += 2 * lanes
     if column < layer.below_width:
-        _back1(net, layer, steps, eta, corrections, column)
+        _back1(net, layer, steps, eta, shared, column)
 
 
 @inline
-def update_thresholds(net: Net, layer: Any, steps: Any, eta: Any, corrections: Any) -> None:
+def update_thresholds(net: Net, layer: Any, steps: Any, eta: Any, shared: Any) -> None:
     """θ_j of a layer after its update. Writes P."""
     for v in range(0, layer.width, lanes_of(net.P)):
-        step_threshold(steps, net, layer.thresholds + v, load(net.g, layer.here + v), eta, corrections)
+        step_threshold(steps, net, layer.thresholds + v, load(net.g, layer.here + v), eta, shared)
 
 
 @inline
-def update_upper_part(net: Net, layers: Any, steps: Any, eta: Any, corrections: Any) -> None:
+def update_upper_part(net: Net, layers: Any, steps: Any, eta: Any, shared: Any) -> None:
     """e_h of all hidden units; the update of everything but the weights of the first layer. Writes g, P."""
     for index in range(len(layers) - 1, -1, -1):
         layer = layers[index]
         if index > 0:
-            back_and_update(net, layer, steps, eta, corrections)
-        update_thresholds(net, layer, steps, eta, corrections)
+            back_and_update(net, layer, steps, eta, shared)
+        update_thresholds(net, layer, steps, eta, shared)
 
 
 @inline
@@ -386,7 +386,7 @@ def rate_and_scale(steps: Any, eta: Any, c: Any) -> Any:
 
 
 @unless_none
-def corrections_of(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
+def shared_by(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
     return prepare_rule(steps, scalars, P, 1)
 
 
@@ -415,9 +415,9 @@ def advance(
         rate, scale = rate_and_scale(steps, eta, item(c, k))
         add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here, scale))
         if learn:
-            corrections = corrections_of(steps, scalars, work.P)
-            update_upper_part(net, layers, steps, rate, corrections)
-            update_then_forward(net, bottom, rows, steps, X, k * d, following * d, rate, corrections)
+            shared = shared_by(steps, scalars, work.P)
+            update_upper_part(net, layers, steps, rate, shared)
+            update_then_forward(net, bottom, rows, steps, X, k * d, following * d, rate, shared)
     if learn:
         memory.counters[UPDATES] += last - first
 

@@ -18,15 +18,15 @@ from numba import from_dtype, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from ...maths import formulas, rule_formulas
+from ...maths import formulas
 from ...maths.formulas import like, select, sqrt
-from ...maths.rule_formulas import ADAM, MOMENTUM, NESTEROV
-from ...settings import rules
+from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
-from ..jit import atomic, inline
+from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.across import lane_max, lane_sum
 from ..simd.memory import aligned_zeros, item, lanes_of, pointer, put
+from ..switches import OF_RULES, prepare
 from .each_sample import (
     forward_dense,
     lift,
@@ -45,7 +45,7 @@ from .padded import PACKED, PANEL, Net, make_work, panel_size
 LAYERS, LOSS, N, RECORDS, P, A, S, Z, B, SLOPE, G, USED, CONSTANTS, SETTINGS = range(14)
 HEADER = 16
 # Places among the settings.
-ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, CORRECTION1, CORRECTION2 = range(9)
+ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, SHARED1, SHARED2 = range(9)
 
 _RECORD = from_dtype(PACKED)
 _RECORDS = types.Array(_RECORD, 1, "C")
@@ -88,12 +88,13 @@ def make_state(
         SLOPE: work.slope,
         G: work.g,
         USED: work.used,
-        CONSTANTS: np.array([*rule.constants(), 0.0], dtype),
+        CONSTANTS: np.zeros(MOST_SETTINGS, dtype),
         P: work.P,
         A: work.A if work.A is not work.P else work.A[:0],
         S: work.S.ravel(),
         SETTINGS: np.array([*settings, np.abs(p).max(), 0.0, 0.0, 0.0], dtype),
     }
+    parts[CONSTANTS][: len(rule.constants())] = rule.constants()
     line = 64 // dtype.itemsize
     header = np.zeros(HEADER, np.int64)
     header[[LAYERS, LOSS, N]] = len(work.layers), loss, len(work.P)
@@ -115,7 +116,7 @@ def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
     header = data.view(np.int64)[:HEADER]
     starts = dict.fromkeys([int(header[P]), int(header[A])])
     more = [int(header[S] + slot * header[N]) for slot in range(slots)]
-    settings = int(header[SETTINGS]) + np.arange(LARGEST, CORRECTION2 + 1)
+    settings = int(header[SETTINGS]) + np.arange(LARGEST, SHARED2 + 1)
     return np.concatenate([*(start + place - int(header[P]) for start in [*starts, *more]), settings])
 
 
@@ -245,6 +246,34 @@ def norm_in_units(net: Net, layers: Any, x: Any, largest: Any) -> Any:
     return sqrt(squares)
 
 
+SQUARES = tuple(rule.code for rule in OF_RULES if rule.squares)
+settings_at = inline(from_lines("settings_at", "c", [f"return {items('item(c, {k})', MOST_SETTINGS)}"], {"item": item}))
+
+
+@inline
+def prepare_rule(kind: Any, c: Any, data: Any) -> Any:
+    """What all parameters share, anew for each update. Writes the state."""
+    first, second = setting(data, SHARED1), setting(data, SHARED2)
+    first, second = prepare(len(kind), (first, second), settings_at(c), like(first, 0))
+    set_setting(data, SHARED1, first)
+    set_setting(data, SHARED2, second)
+    return first, second
+
+
+def longest_step(kind: Any, c: Any, eta_g: Any, last: Any) -> Any:
+    """As ``Rule.longest``."""
+
+
+def _longest_of(rule: type[Rule]) -> Any:
+    settings = items("item(c, {k})", len(rule().constants()))
+    scope = {"longest": rule.longest, "item": item}
+    return from_lines("longest_step", "kind, c, eta_g, last", [f"return longest(eta_g, last, {settings})"], scope)
+
+
+_LONGEST = tuple(_longest_of(rule) for rule in OF_RULES)
+by_type(longest_step, lambda kind, c, eta_g, last: _LONGEST[len(kind)])
+
+
 @inline
 def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
@@ -273,10 +302,7 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     norm, most = sqrt(squares), setting(data, MOST_GRADIENT)
     clip = select(norm > most, most / norm, one)
     eta, lam = setting(data, ETA), setting(data, LAM)
-    move, kept = eta * largest * clip, zero
-    if len(kind) == MOMENTUM or len(kind) == NESTEROV:
-        kept = item(net.c, 0) * setting(data, FASTEST)
-        move += kept
+    move = longest_step(kind, net.c, eta * largest * clip, setting(data, FASTEST))
     bound = setting(data, LARGEST) + move
     fits = fits_loss(top, _integer(data, LOSS), Y)
     if not (fits and check + error * zero + norm * zero + bound * zero == zero):
@@ -284,10 +310,10 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
         # parameter is.
         norm, most = norm_in_units(net, layers, x, largest), most / largest
         clip = select(norm > most, most / norm, one)
-        move = eta * (largest * clip) + kept
+        move = longest_step(kind, net.c, eta * (largest * clip), setting(data, FASTEST))
         bound = sizes_of(net.P, 0, net.n)[0] + move
         check += error * zero + norm * zero + bound * zero
-        if len(kind) > NESTEROV:  # these rules keep squares
+        if len(kind) in SQUARES:
             check += largest * clip * (largest * clip) * zero
         if not (fits and check == zero):
             return like(error, np.nan)
@@ -297,17 +323,17 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     for v in range(0, top.here + top.width, lanes_of(net.P)):
         store(net.g, v, load(net.g, v) * clip)
     steps = Update(kind, lam, setting(data, REST))
-    corrections = corrections_of(kind, net.c, data)
+    shared = prepare_rule(kind, net.c, data)
     for index in range(len(layers) - 1, -1, -1):
         layer = layers[index]
         for j in range(layer.fan_out if index > 0 else 0):
             g, W = item(net.g, layer.here + j), layer.weights + j * layer.below_width
             for v in range(0, layer.below_width, lanes_of(net.P)):
-                step(steps, net, W + v, g, load(net.b, layer.below + v), eta, corrections)
-        update_thresholds(net, layer, steps, eta, corrections)
-    update_then_forward_dense(net, layers[0], None, steps, pointer(x, 0), 0, 0, eta, corrections)
+                step(steps, net, W + v, g, load(net.b, layer.below + v), eta, shared)
+        update_thresholds(net, layer, steps, eta, shared)
+    update_then_forward_dense(net, layers[0], None, steps, pointer(x, 0), 0, 0, eta, shared)
     limit = setting(data, MOST_WEIGHT)
-    if bound > limit or (len(kind) > NESTEROV and limit * zero == zero):  # their steps may be longer than η |g|
+    if bound > limit or (len(kind) in SQUARES and limit * zero == zero):  # their steps may be longer than η |g|
         for o in range(0, net.n, lanes_of(net.P)):
             w = load(net.P, o)
             w = select(w > limit, w * zero + limit, select(w < -limit, w * zero - limit, w))
@@ -327,19 +353,6 @@ def fits_loss(top: Any, loss: int, y: Any) -> bool:
         total += item(y, j)
         fits = fits and zero <= item(y, j) <= one
     return fits and (top.activation != SOFTMAX or abs(total - one) <= like(one, 1e-3))
-
-
-@inline
-def corrections_of(kind: Any, c: Any, data: Any) -> Any:
-    """What Adam needs anew for each update; writes its memory."""
-    if len(kind) != ADAM:
-        return setting(data, CORRECTION1), setting(data, CORRECTION2)
-    one = like(item(c, 0), 1)
-    first = rule_formulas.moving_average(setting(data, CORRECTION1), one, item(c, 1))
-    second = rule_formulas.moving_average(setting(data, CORRECTION2), one, item(c, 2))
-    set_setting(data, CORRECTION1, first)
-    set_setting(data, CORRECTION2, second)
-    return first, second
 
 
 @inline
@@ -409,6 +422,4 @@ def _make_learn_kernel(code: int) -> Any:
     return atomic(learn_kernel, f"learn_kernel{code}")
 
 
-LEARN_KERNELS = tuple(
-    _make_learn_kernel(rule.code) for rule in sorted(rules.RULES.values(), key=lambda rule: rule.code)
-)
+LEARN_KERNELS = tuple(_make_learn_kernel(rule.code) for rule in OF_RULES)

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...maths import rule_formulas
-from ...settings.rules import Nesterov, Rule
+from ...settings.rules import Rule
 from ..jit import by_type, formula, inline, unless_none
 from ..layout import ACTIVATION_CODES
+from ..rule_steps import make_step
 from ..simd.memory import aligned_zeros, lanes_of, padded, pointer, registers, vectors
 from ..simd.numbers import VECTOR_BYTES
+from ..switches import LOOK_AHEAD
 
 PANEL = 4  # registers that a kernel works on at once in the first layer
 
@@ -123,7 +124,7 @@ class Net(NamedTuple):
     """Pointers to everything that belongs to one packed network: one word each, where an array is seven."""
 
     P: Any  # parameters
-    A: Any  # the parameters at which gradients are taken: P, or those ahead for Nesterov's rule
+    A: Any  # the parameters at which gradients are taken: P, or those ahead for a rule that looks ahead
     S: Any  # state of the rule, slot after slot
     mask: Any  # 1 where a parameter is trained; None where all are
     n: Any  # number of packed parameters
@@ -181,7 +182,7 @@ def make_work(
         layers,
         place,
         P,
-        aligned_zeros(n, dtype) if rule is not None and rule.code == Nesterov.code else P,
+        aligned_zeros(n, dtype) if rule is not None and rule.ahead is not None else P,
         aligned_zeros(n * (rule.slots if rule is not None else 0), dtype).reshape(-1, n),
         packed_mask,
         aligned_zeros(n if chunk > 0 else 0, dtype),
@@ -219,27 +220,28 @@ def net_of(work: Work, steps: Any) -> Net:
     )
 
 
-_load, _store, _ = vectors(registers(1))
+_load, _, _ = vectors(registers(1))
+*_, _seen = make_step(1)
 
 
 @formula
 def look_ahead(steps: Any, work: Work) -> None:
-    """Where Nesterov's rule takes its gradient. Writes A."""
+    """Where a rule that looks ahead takes its gradient. Writes A."""
     if steps is not None:
-        ahead(steps.kind, steps.constants, work)
+        _look(steps.kind, net_of(work, steps))
 
 
-def ahead(kind: Any, constants: Any, work: Work) -> None:
-    """Of ``look_ahead``, what is compiled only for that rule."""
+def _look(kind: Any, net: Net) -> None:
+    """Of ``look_ahead``, what is compiled only for such a rule."""
 
 
-def _ahead(kind: Any, constants: Any, work: Work) -> None:
-    for o in range(0, len(work.P), lanes_of(work.P)):
-        _store(work.A, o, rule_formulas.lookahead(_load(work.P, o), _load(work.S, o), constants[0]))
+def _ahead(kind: Any, net: Net) -> None:
+    for o in range(0, net.n, lanes_of(net.P)):
+        _seen(kind, net, o, _load(net.P, o))
 
 
-def _not_ahead(kind: Any, constants: Any, work: Work) -> None:
+def _not_ahead(kind: Any, net: Net) -> None:
     pass
 
 
-by_type(ahead, lambda kind, constants, work: _ahead if len(kind) == Nesterov.code else _not_ahead)
+by_type(_look, lambda kind, net: _ahead if len(kind) in LOOK_AHEAD else _not_ahead)

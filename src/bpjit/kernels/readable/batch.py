@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ...maths import formulas, rule_formulas
+from ...maths import formulas
 from ...maths.formulas import like
-from ...maths.rule_formulas import NESTEROV, PLAIN
 from ..jit import formula, kernel
 from ..layout import SOFTMAX, Units
 from ..state import UPDATES, Memory, Samples, Steps, Task
 from ..sums import add_error
-from ..switches import descent, is_trained, prepare_rule, rule_step
+from ..switches import LOOK_AHEAD, ahead, descent, is_trained, prepare_rule, rule_step
 from .online import hidden_terms, output_terms, outputs
 
 
@@ -40,25 +39,23 @@ def add_gradient(layers: np.ndarray, c: Any, u: Units, gradient: np.ndarray) -> 
 def update_by_rule(steps: Steps, memory: Memory, at: np.ndarray, eta: Any, n: int) -> None:
     """One step of the rule along the mean of the n gradients collected at ``at``. Writes memory.p and memory.slots."""
     p, slots, rule = memory.p, memory.slots, len(steps.kind)
-    corrections = prepare_rule(steps, memory.scalars, p, n)
+    shared = prepare_rule(steps, memory.scalars, p, n)
     share = like(p[0], 1) / like(p[0], n)
     for i in range(len(p)):
         if is_trained(steps.mask, i):
             g = descent(steps.lam, steps.rest, memory.gradient[i] * share, at[i])
-            if rule == PLAIN:
-                p[i] = rule_formulas.plain(p[i], g, eta)
-            else:
-                state = slots[0, i], slots[1, i], slots[2, i]
-                p[i], state = rule_step(rule, p[i], g, state, eta, steps.constants, corrections)
-                slots[0, i], slots[1, i], slots[2, i] = state
+            state = slots[0, i], slots[1, i], slots[2, i]
+            p[i], state = rule_step(rule, p[i], g, state, eta, steps.constants, shared)
+            slots[0, i], slots[1, i], slots[2, i] = state
     memory.counters[UPDATES] += 1
 
 
 @formula
 def look_ahead(steps: Steps, memory: Memory, at: np.ndarray) -> None:
-    """Where Nesterov's rule takes its gradient: w + μ v. Writes at."""
+    """Where a rule that looks ahead takes its gradient: Nesterov's at w + μ v. Writes at."""
+    slots = memory.slots
     for i in range(len(at)):
-        at[i] = rule_formulas.lookahead(memory.p[i], memory.slots[0, i], steps.constants[0])
+        at[i] = ahead(len(steps.kind), memory.p[i], (slots[0, i], slots[1, i], slots[2, i]), steps.constants)
 
 
 @formula
@@ -72,18 +69,18 @@ def batch_bp(
     last: int,
     eta: Any,
     u: Units,
-    ahead: np.ndarray,
+    at: np.ndarray,
 ) -> None:
     """Positions ``first`` to ``last`` of an epoch: collect the gradients of a batch, update at its end. Writes memory.
 
     It may begin and end inside a batch: the sums wait in memory.
     """
     D, m = task.D, len(order)
-    nesterov = len(steps.kind) == NESTEROV
-    at = ahead if nesterov else memory.p
+    looks_ahead = len(steps.kind) in LOOK_AHEAD
+    at = at if looks_ahead else memory.p
     for t in range(first, last):
-        if nesterov and (t == first or t % steps.size == 0):
-            look_ahead(steps, memory, ahead)
+        if looks_ahead and (t == first or t % steps.size == 0):
+            look_ahead(steps, memory, at)
         if t % steps.size == 0:
             for i in range(len(at)):
                 memory.gradient[i] = like(at[0], 0)

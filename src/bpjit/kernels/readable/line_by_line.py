@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...maths import rule_formulas
 from ...maths.formulas import like
-from ...maths.rule_formulas import PLAIN
 from ..jit import kernel
 from ..layout import Units
 from ..state import Steps
@@ -66,14 +64,11 @@ def steps_of_rule(
 ) -> None:
     """What ``readable.batch.update_by_rule`` adds to each parameter, and why: from a sum of n gradients taken at ``at``
     the descent direction of the objective, and from that Δ. Writes direction, delta, scalars and slots."""
-    corrections, rule = prepare_rule(steps, scalars, p, n), len(steps.kind)
+    shared, rule = prepare_rule(steps, scalars, p, n), len(steps.kind)
     share, zero = like(p[0], 1) / like(p[0], n), like(p[0], 0)
     for i in range(len(p)):
         direction[i], delta[i] = descent(steps.lam, steps.rest, gradient[i] * share, at[i]), zero
         if is_trained(steps.mask, i):
-            if rule == PLAIN:
-                delta[i] = rule_formulas.plain(zero, direction[i], eta)
-            else:
-                state = slots[0, i], slots[1, i], slots[2, i]
-                delta[i], state = rule_step(rule, zero, direction[i], state, eta, steps.constants, corrections)
-                slots[0, i], slots[1, i], slots[2, i] = state
+            state = slots[0, i], slots[1, i], slots[2, i]
+            delta[i], state = rule_step(rule, zero, direction[i], state, eta, steps.constants, shared)
+            slots[0, i], slots[1, i], slots[2, i] = state
