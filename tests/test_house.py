@@ -172,11 +172,11 @@ for name in ("adam", "nesterov", "rprop"):
         assert np.array_equal(path[0].points, path[1].points)
         if name != "rprop":
             learners = [bpjit.OnlineLearner(net, rule=rule) for rule in rules]
-            banks = [bpjit.LearnerBank(net, 3, rule=rule) for rule in rules]
+            banks = [bpjit.LearnerBank(bpjit.Networks.of([net] * 3), rule=rule) for rule in rules]
             for k in range(9):
                 errors = [learner.learn(X[k], Y[k]) for learner in learners]
                 assert errors[0] == errors[1] > 0
-                errors = [bank.learn(X[k : k + 1], Y[k : k + 1]) for bank in banks]
+                errors = [bank.learn([0, 2], X[:2], Y[:2]) for bank in banks]
                 assert np.array_equal(*errors)
 print("done")
 """

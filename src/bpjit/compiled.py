@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from .kernels.jit import atomic
-from .kernels.one.learner import State, learn_one, predict_one, slopes_one
+from .kernels.one.learner import learn_one, predict_one, slopes_one
+from .kernels.one.learner_state import State
 
 __all__ = ["learn", "predict", "slopes"]
 

@@ -11,6 +11,7 @@ from numba.core import config
 from ..settings.rules import SETTINGS, Rule
 from .devices import cores
 from .one import batches, each_sample, tiny
+from .one.chunks import CHUNK
 from .one.padded import make_work
 from .readable import driver
 from .state import Memory, Samples, Steps
@@ -78,7 +79,7 @@ def is_sparse(X: np.ndarray) -> bool:
 
 def useful_threads(n: int, size: int | None, m: int) -> int:
     """How many threads may work on batches of ``size`` samples: all there are, where there is enough to do."""
-    chunk = min(m if size is None else size, m, batches.CHUNK)
+    chunk = min(m if size is None else size, m, CHUNK)
     if READABLE or size == 1 or chunk < 2 * batches.SHARE or chunk * n < WORTH_SHARING:
         return 1
     return min(cores(), chunk // batches.SHARE)
@@ -113,7 +114,7 @@ def evaluate(
         return total[0]
     work = batches.make_block_work(sizes, activations, dtype, max(1, m))
     work.P[work.place] = p
-    size = max(1, CALL // len(p) // batches.CHUNK) * batches.CHUNK
+    size = max(1, CALL // len(p) // CHUNK) * CHUNK
     for first in range(0, max(1, m), size):
         if first and between is not None:
             between()

@@ -10,8 +10,9 @@ from numpy import ndarray
 from ..common.arguments import as_numbers, as_real, as_seed, check_held, describe
 from ..kernels.drivers import READABLE
 from ..kernels.layout import LOSS_CODES
-from ..kernels.one.learner import LEARN_KERNELS, State, make_state, places_of
+from ..kernels.one.learner import LEARN_KERNELS
 from ..kernels.one.learner import predict_kernel as _predict
+from ..kernels.one.learner_state import State, make_state, places_of
 from ..networks.architecture import class_numbers
 from ..networks.evaluation import as_lam, as_loss, as_network, as_samples
 from ..networks.network import Network

@@ -26,7 +26,7 @@ from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
 from ..training.crew import Share, as_threads
 from ..training.fit import Fit
-from ..training.loop import Problem, run_training
+from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
 from .fits import Fits
 from .fits import gather as _gather
@@ -330,4 +330,4 @@ def train_one(group: Group, member: int, seconds: float) -> Fit:
     )
     net = group.net.with_parameters(group.start[member])
     D, V = (samples_of(group, data, member) for data in (group.D, group.V))
-    return run_training(Problem(net, D, V, setting, conditions, group.D.m), history=None if group.history else 2)
+    return run_training(Problem(net, D, V, setting, conditions, group.D.m), Watched(None if group.history else 2))

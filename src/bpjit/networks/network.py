@@ -13,15 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import (
-    as_array,
-    as_dtype,
-    as_inputs,
-    as_numbers,
-    as_seed,
-    as_targets,
-    describe,
-)
+from ..common.arguments import as_array, as_dtype, as_inputs, as_numbers, as_seed, as_targets, describe
 from ..common.files import damaged, read, write
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host

@@ -1,7 +1,6 @@
 """A training that is ready to run, and its way to the end: epochs, stopping. Plain Python around ``Session``, which
 runs blocks of epochs.
 
-
 The loop: run a block; ask the conditions at which epochs of it they may fire; go back to the first such epoch (the
 random streams make a replay exact) and ask them there; if none fires, go on.
 """
@@ -11,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,18 +39,24 @@ class Problem:
     target: str = "cpu"
 
 
+class Watched(NamedTuple):
+    """Who watches a training; what each is stands in ``train``. It does not change the result."""
+
+    history: int | None = None
+    callback: Callable[[Progress], Any] | None = None
+    progress: bool | None = False
+
+
 def run_training(
     problem: Problem,
+    watched: Watched = Watched(),  # noqa: B008  (it cannot be changed)
     *,
     threads: int = 1,
-    history: int | None = None,
-    callback: Callable[[Progress], Any] | None = None,
-    progress: bool | None = False,
     resume: Any = None,
     started: float | None = None,
 ) -> Fit:
-    """Train until a condition fires, on so many threads, keeping the errors of ``history`` epochs at most; the rest as
-    in ``train``. ``started`` is when the caller did, on ``time.perf_counter``."""
+    """Train until a condition fires, on so many threads; ``started`` is when the caller did, on
+    ``time.perf_counter``."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
@@ -68,24 +73,16 @@ def run_training(
     with ctrl_c() as interrupted:
         compile_seconds = session.compile()
         prepared = time.perf_counter()
-        with progress_bar(progress, most_epochs(conditions)) as show:
-            stopped_by, error = _Loop(session, conditions, history, callback, show, interrupted, prepared).run()
-    if (
-        interrupted.is_set()
-    ):  # also where something else ended the training at that moment: a loop of trainings must end
+        with progress_bar(watched.progress, most_epochs(conditions)) as show:
+            stopped_by, error = _Loop(session, conditions, watched, show, interrupted, prepared).run()
+    if interrupted.is_set():  # also where something else ended it at that moment: a loop of trainings must end
         stopped_by = "interrupted"
-    counters = session.memory.counters
-    best = int(counters[BEST_EPOCH]) if counters[BEST_EPOCH] else None
-    vector, returned = session.memory.p, session.epoch
-    if early and best is not None:
-        vector, returned = session.memory.best, best
-    elif session.rate is not None and stopped_by != "TargetError":
-        vector, returned = session.rate.vector, session.rate.epoch
+    best, vector, returned = returned_network(session, bool(early), stopped_by)
     if vector is not session.memory.p:
         error = measure(net, vector, D, setting.loss)
         if not np.isfinite(error):
             session.check_data()
-    session.finish(history)
+    session.finish(watched.history)
     record = session.record
     return Fit(
         network=net.with_parameters(vector),
@@ -105,6 +102,17 @@ def run_training(
         _state={**session.state(), "setting": setting},
         _origin=origin.to_keep(),
     )
+
+
+def returned_network(session: Session, early: bool, stopped_by: str) -> tuple[int | None, np.ndarray, int]:
+    """The epoch of the smallest validation error; the parameters to return, and after which epoch they stood."""
+    memory = session.memory
+    best = int(memory.counters[BEST_EPOCH]) or None
+    if early and best is not None:
+        return best, memory.best, best
+    if session.rate is not None and stopped_by != "TargetError":
+        return best, session.rate.vector, session.rate.epoch
+    return best, memory.p, session.epoch
 
 
 def origin_of(resume: Fit, here: Origin) -> Origin:
@@ -127,19 +135,18 @@ class _Loop:
         self,
         session: Session,
         conditions: list[Condition],
-        history: int | None,
-        callback: Callable[[Progress], Any] | None,
+        watched: Watched,
         show: Callable[[int, float], None],
         interrupted: Pressed,
         started: float,
     ) -> None:
-        self.session, self.conditions, self.callback, self.show = session, conditions, callback, show
+        self.session, self.conditions, self.callback, self.show = session, conditions, watched.callback, show
         self.interrupted = interrupted
         self.limits = Limits(conditions, started)
         self.start = session.epoch
         session.cautious = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
-        session.record.limit = None if self.needs_history else history
+        session.record.limit = None if self.needs_history else watched.history
         session.watch_with(conditions)
 
     def run(self) -> tuple[str, float]:

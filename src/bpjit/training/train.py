@@ -19,7 +19,7 @@ from ..settings.schedules import Schedule
 from ..settings.stopping import EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
-from .loop import Problem, run_training
+from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
@@ -132,39 +132,39 @@ def train(
     )
     conditions = as_conditions(stop)
     check_numbers(net.dtype, conditions=conditions)
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback: expected a function, got {describe(callback)}")
-    if progress is not None:
-        as_flag("progress", progress)
-    if history is not None:
-        history = as_integer("history", history, low=2)
+    history = check_options(callback, progress, history)
     target = target_of_data(target, X, Y, validation)
-    loss = setting.loss
-    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
+    D = as_samples(net, X, Y, setting.loss, sample_weight, class_weight)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
-    V = as_validation(validation, net, loss, bool(early)) or no_samples(D)
-    useful = drivers.useful_threads(len(net.parameters), setting.size, len(D.X))
-    threads = useful if threads is None else as_threads(threads)
-    if setting.size == 1 or drivers.READABLE:
-        threads = 1
+    V = as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
+    threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
     problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
-    return run_training(
-        problem,
-        threads=threads,
-        history=history,
-        callback=callback,
-        progress=progress,
-        resume=resume,
-        started=started,
-    )
+    watched = Watched(history, callback, progress)
+    return run_training(problem, watched, threads=threads, resume=resume, started=started)
 
 
 # --- Arguments of train alone.
+
+
+def check_options(callback: Any, progress: Any, history: Any) -> int | None:
+    """What does not change the result; ``history`` as a whole number or None."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback: expected a function, got {describe(callback)}")
+    if progress is not None:
+        as_flag("progress", progress)
+    return None if history is None else as_integer("history", history, low=2)
+
+
+def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
+    """How many share a batch: as many as were asked for, else as are useful; stochastic updates have no batch."""
+    useful = drivers.useful_threads(len(net.parameters), setting.size, m)
+    threads = useful if threads is None else as_threads(threads)
+    return 1 if setting.size == 1 or drivers.READABLE else threads
 
 
 def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:

@@ -69,15 +69,7 @@ from .packs import (
     write,
 )
 from .samples import sample_at, weight_at
-from .updates import (
-    Batch,
-    ahead_of,
-    end_of_batch,
-    mask_of,
-    prepare_rule,
-    steps_of,
-    where_gradients_are_taken,
-)
+from .updates import Batch, ahead_of, end_of_batch, mask_of, prepare_rule, steps_of, where_gradients_are_taken
 
 
 @inline

@@ -24,7 +24,8 @@ from ..jit import inline, kernel
 from ..simd.memory import aligned_zeros, item, pointer, put
 from ..switches import OF_RULES
 from ..team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more
-from .learner import HEADER, LARGEST, SETTINGS, SHARED2, A, P, S, learn_one, places_of, predict_one
+from .learner import learn_one, predict_one
+from .learner_state import HEADER, LARGEST, SETTINGS, SHARED2, A, P, S, places_of
 
 AHEAD = 4  # records from the fetching of a row to its use
 LINE = 64  # bytes of a cache line

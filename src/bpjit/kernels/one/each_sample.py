@@ -12,198 +12,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from ...maths import formulas
 from ...maths.formulas import like, select
 from ..epochs import anywhere, make_train_block
-from ..jit import by_type, inline, unless_none
+from ..jit import inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..simd.across import lane, lane_max, lane_sum, lane_sums, with_four
-from ..simd.memory import blocks, item, lanes_of, partial_vectors, pointer, put, registers, vectors
+from ..simd.memory import item, lanes_of, partial_vectors, pointer, registers, vectors
 from ..state import UPDATES, Memory, Order, Task
 from ..sums import add_error
 from ..switches import activate, prepare_rule, terms_of
-from .padded import PANEL, Net, Work, look_ahead, net_of, pointer_or_none
+from .first_layer import forward, update_then_forward
+from .padded import Net, Work, look_ahead, net_of, pointer_or_none
 
 load, store, lift = vectors(registers(1))
 load_first, _ = partial_vectors(registers(1))
-
-
-load_panel, _, lift_panel = vectors(registers(PANEL))
-step_panel, *_ = make_step(PANEL)
-
-
-def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The rows of the first layer in a panel of ``count`` registers, as many at once as fill ``PANEL`` of them."""
-    rows = PANEL // count
-    _, store, _ = vectors(registers(count))
-    spread, spread_first, tile, fold = blocks(rows, registers(count))
-
-    @inline
-    def update_then_forward(
-        net: Net, d: int, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any, W: int, here: int
-    ) -> None:
-        e, z, size = tile(net.g, here), lift_panel(like(eta, 0)), PANEL * lanes_of(net.P)
-        for i in range(0, d - rows + 1, rows):
-            z += spread(X, following + i) * step_panel(steps, net, W, e, spread(X, x + i), eta, shared)
-            W += size
-        if rows > 1 and d % rows:
-            i, n = d - d % rows, d % rows
-            w = step_panel(steps, net, W, e, spread_first(X, x + i, n), eta, shared)
-            z += spread_first(X, following + i, n) * w
-        store(net.z, here, fold(z))
-
-    @inline
-    def forward(net: Net, d: int, P: Any, X: Any, x: int, W: int, here: int) -> None:
-        z, size = lift_panel(like(item(P, 0), 0)), PANEL * lanes_of(net.P)
-        for i in range(0, d - rows + 1, rows):
-            z += spread(X, x + i) * load_panel(P, W)
-            W += size
-        if rows > 1 and d % rows:
-            z += spread_first(X, x + d - d % rows, d % rows) * load_panel(P, W)
-        store(net.z, here, fold(z))
-
-    return update_then_forward, forward
-
-
-_update4, _forward4 = _make_panel(4)
-_update2, _forward2 = _make_panel(2)
-_update1, _forward1 = _make_panel(1)
-
-
-@inline
-def update_then_forward_dense(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
-    """``update_then_forward`` for all rows."""
-    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-    while here + 4 * lanes <= end:
-        _update4(net, d, steps, X, x, following, eta, shared, W, here)
-        W += 4 * lanes * d
-        here += 4 * lanes
-    if here + 2 * lanes <= end:
-        _update2(net, d, steps, X, x, following, eta, shared, W, here)
-        W += 4 * lanes * ((d + 1) // 2)
-        here += 2 * lanes
-    if here < end:
-        _update1(net, d, steps, X, x, following, eta, shared, W, here)
-
-
-@inline
-def forward_dense(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    """``forward`` through all rows."""
-    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-    while here + 4 * lanes <= end:
-        _forward4(net, d, P, X, x, W, here)
-        W += 4 * lanes * d
-        here += 4 * lanes
-    if here + 2 * lanes <= end:
-        _forward2(net, d, P, X, x, W, here)
-        W += 4 * lanes * ((d + 1) // 2)
-        here += 2 * lanes
-    if here < end:
-        _forward1(net, d, P, X, x, W, here)
-
-
-# --- The same for inputs that are mostly 0: a row whose input is 0 need not be read, nor does it change. Two passes
-# --- over the few rows are better than one over those of two samples.
-
-
-def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Update of, and way forward through, the rows listed, in a panel of ``count`` registers."""
-    load, store, lift = vectors(registers(count))
-    step, *_ = make_step(count)
-
-    @inline
-    def update(net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, shared: Any, W: int, here: int) -> None:
-        size, e = count * lanes_of(net.P), load(net.g, here)
-        for row in range(1, item(rows, 0)):
-            i = item(rows, row)
-            step(steps, net, W + i * size, e, item(X, x + i), eta, shared)
-
-    @inline
-    def forward(net: Net, rows: Any, P: Any, X: Any, x: int, W: int, here: int) -> None:
-        size, end = count * lanes_of(net.P), item(rows, 0)
-        z = other = lift(like(item(P, 0), 0))
-        for row in range(1, end - 1, 2):
-            i, j = item(rows, row), item(rows, row + 1)
-            z += item(X, x + i) * load(P, W + i * size)
-            other += item(X, x + j) * load(P, W + j * size)
-        if end % 2 == 0:
-            i = item(rows, end - 1)
-            z += item(X, x + i) * load(P, W + i * size)
-        store(net.z, here, z + other)
-
-    return update, forward
-
-
-_update_rows4, _forward_rows4 = _make_sparse_panel(4)
-_update_rows2, _forward_rows2 = _make_sparse_panel(2)
-_update_rows1, _forward_rows1 = _make_sparse_panel(1)
-
-
-@inline
-def update_then_forward_sparse(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
-    """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
-    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-    while here + 4 * lanes <= end:
-        _update_rows4(net, rows, steps, X, x, eta, shared, W, here)
-        W += 4 * lanes * d
-        here += 4 * lanes
-    if here + 2 * lanes <= end:
-        _update_rows2(net, rows, steps, X, x, eta, shared, W, here)
-        W += 4 * lanes * ((d + 1) // 2)
-        here += 2 * lanes
-    if here < end:
-        _update_rows1(net, rows, steps, X, x, eta, shared, W, here)
-    forward_sparse(net, layer, rows, net.A, X, following)
-
-
-@inline
-def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    """``forward`` through the rows that matter. Writes rows, too: where its list ends, and the list."""
-    lanes, d, W, here, end = lanes_of(net.P), layer.fan_in, layer.weights, layer.here, layer.here + layer.width
-    listed, zero = 1, like(item(P, 0), 0)
-    for i in range(d):
-        put(rows, listed, i)
-        listed += item(X, x + i) != zero
-    put(rows, 0, listed)
-    while here + 4 * lanes <= end:
-        _forward_rows4(net, rows, P, X, x, W, here)
-        W += 4 * lanes * d
-        here += 4 * lanes
-    if here + 2 * lanes <= end:
-        _forward_rows2(net, rows, P, X, x, W, here)
-        W += 4 * lanes * ((d + 1) // 2)
-        here += 2 * lanes
-    if here < end:
-        _forward_rows1(net, rows, P, X, x, W, here)
-
-
-def update_then_forward(
-    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
-    """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
-
-    ``rows`` is None, or room for a list where most inputs are 0.
-    """
-
-
-def forward(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    """β of the first layer for the sample at x, in the same sums. Writes z."""
-
-
-def _choose(dense: Callable[..., Any], sparse: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda net, layer, rows, *rest: dense if isinstance(rows, types.NoneType) else sparse
-
-
-by_type(update_then_forward, _choose(update_then_forward_dense, update_then_forward_sparse))
-by_type(forward, _choose(forward_dense, forward_sparse))
 
 
 @inline

@@ -110,8 +110,26 @@ def border(steps: None, position: int, until: int, m: int) -> int:
     return min(m, (until + STRETCH - 1) // STRETCH * STRETCH)
 
 
-def _make_advance(lanes: int) -> Callable[..., Any]:
+def _make_rows(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Four rows of weights at a place: rows_at(P, at), keep_rows(P, at, rows)."""
     load, store, _ = vectors(lanes)
+
+    @inline
+    def rows_at(P: Any, at: int) -> Any:
+        return load(P, at), load(P, at + lanes), load(P, at + 2 * lanes), load(P, at + 3 * lanes)
+
+    @inline
+    def keep_rows(P: Any, at: int, rows: Any) -> None:
+        store(P, at, rows[0])
+        store(P, at + lanes, rows[1])
+        store(P, at + 2 * lanes, rows[2])
+        store(P, at + 3 * lanes, rows[3])
+
+    return rows_at, keep_rows
+
+
+def _make_advance(lanes: int) -> Callable[..., Any]:
+    (load, store, _), (rows_at, keep_rows) = vectors(lanes), _make_rows(lanes)
     gamma_at, w_at, theta_at = INPUTS * lanes, (INPUTS + 1) * lanes, (INPUTS + 1 + OUTPUTS) * lanes
 
     @inline
@@ -134,8 +152,7 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
         (d, l), (hidden, output), loss, scalars = work.sizes, work.codes, task.loss, memory.scalars
         X, Y, P = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0)
         used, used_outputs = load(work.used, 0), load_four(work.used, lanes)
-        v0, v1, v2, v3 = load(P, 0), load(P, lanes), load(P, 2 * lanes), load(P, 3 * lanes)
-        w0, w1, w2, w3 = load(P, w_at), load(P, w_at + lanes), load(P, w_at + 2 * lanes), load(P, w_at + 3 * lanes)
+        (v0, v1, v2, v3), (w0, w1, w2, w3) = rows_at(P, 0), rows_at(P, w_at)
         gamma, theta = load(P, gamma_at), load_four(P, theta_at)
         following = load_first(X, order[first] * d, d)
         z_then = net_input(following, v0, v1, v2, v3, gamma)
@@ -165,14 +182,8 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
                 theta = formulas.threshold_update(theta, rate, g)
             add_error(scalars, weight * E_k)
         if learn:
-            store(P, 0, v0)
-            store(P, lanes, v1)
-            store(P, 2 * lanes, v2)
-            store(P, 3 * lanes, v3)
-            store(P, w_at, w0)
-            store(P, w_at + lanes, w1)
-            store(P, w_at + 2 * lanes, w2)
-            store(P, w_at + 3 * lanes, w3)
+            keep_rows(P, 0, (v0, v1, v2, v3))
+            keep_rows(P, w_at, (w0, w1, w2, w3))
             store(P, gamma_at, gamma)
             store_four(P, theta_at, theta)
             memory.counters[UPDATES] += last - first

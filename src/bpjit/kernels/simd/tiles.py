@@ -22,19 +22,24 @@ HEIGHTS = (6, 4, 2, 1) if VECTOR_BYTES == 32 else (12, 10, 8, 4, 2, 1)  # of til
 COLUMNS = 2
 
 
-def _tile(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any:
-    """The function (C, ldc, A, a_row, a_k, B, ldb, K, add) for a tile of rows x (columns · lanes)."""
-    word, bit = ir.IntType(64), ir.IntType(1)
-    vector, number = ir.VectorType(element, lanes), element.as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [number, word, number, word, word, number, word, word, bit])
-    name = f"bpjit_tile_{element}_{lanes}_{rows}_{columns}"
-    if name in module.globals:
-        return module.globals[name]
+def _declared(module: Any, name: str, element: Any) -> Any:
+    """A tile's function, without its body."""
+    word, number = ir.IntType(64), element.as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [number, word, number, word, word, number, word, word, ir.IntType(1)])
     function = ir.Function(module, kind, name)
     function.linkage = "linkonce_odr"
     function.attributes.add("noinline")
     for at in (0, 2, 5):
         function.args[at].add_attribute("noalias")
+    return function
+
+
+def _tile(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any:
+    """The function (C, ldc, A, a_row, a_k, B, ldb, K, add) for a tile of rows x (columns · lanes)."""
+    name = f"bpjit_tile_{element}_{lanes}_{rows}_{columns}"
+    if name in module.globals:
+        return module.globals[name]
+    function, word, vector = _declared(module, name, element), ir.IntType(64), ir.VectorType(element, lanes)
     C, ldc, A, a_row, a_k, B, ldb, K, add = function.args
     align = 4 if isinstance(element, ir.FloatType) else 8
     multiply_add = cgutils.get_or_insert_function(
@@ -79,14 +84,17 @@ def _tile(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any
         (r, c): builder.gep(C, [builder.add(builder.mul(ldc, ir.Constant(word, r)), ir.Constant(word, c * lanes))])
         for r, c in cells
     }
+
+    def store(place: Any, value: Any) -> None:
+        builder.store(value, builder.bitcast(place, vector.as_pointer())).align = align
+
     with builder.if_else(add) as (then, otherwise):
         with then:
             for cell in cells:
-                total = builder.fadd(load(builder, places[cell]), final[cell])
-                builder.store(total, builder.bitcast(places[cell], vector.as_pointer())).align = align
+                store(places[cell], builder.fadd(load(builder, places[cell]), final[cell]))
         with otherwise:
             for cell in cells:
-                builder.store(final[cell], builder.bitcast(places[cell], vector.as_pointer())).align = align
+                store(places[cell], final[cell])
     builder.ret_void()
     return function
 
