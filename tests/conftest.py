@@ -1,6 +1,7 @@
 """Fixtures and settings that all tests share."""
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -8,12 +9,56 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bpjit.kernels.devices import cores
+
 settings.register_profile("bpjit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("bpjit")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In a job started with & or nohup: tests that press Ctrl-C would train until memory is full.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MOST_MEMORY = 2 << 30  # bytes of a worker
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """As many workers as there are cores, and memory for."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = cores() * MOST_MEMORY
+    return max(1, min(cores(), free // MOST_MEMORY))
+
+
+PEAKS = pytest.StashKey()
+
+
+def pytest_sessionfinish(session):
+    """A worker says how much memory it and the largest of its processes had at most, in bytes."""
+    if hasattr(session.config, "workeroutput"):
+        own, of_others = (
+            resource.getrusage(who).ru_maxrss << 10 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
+        session.config.workeroutput["peaks"] = own, of_others
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    peaks = getattr(node, "workeroutput", {}).get("peaks")
+    if peaks:
+        node.config.stash.setdefault(PEAKS, []).append(peaks)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    peaks = config.stash.get(PEAKS, [])
+    if peaks:
+        own, of_others = (max(column) / 2**30 for column in zip(*peaks, strict=True))
+        terminalreporter.write_line(
+            f"peak memory of a worker: {own:.2f} GiB, of a process it started: {of_others:.2f} GiB"
+        )
+
 
 XOR_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 XOR_Y = np.array([[0], [1], [1], [0]], float)
