@@ -6,7 +6,7 @@ arrays too: the inputs first, then layer after layer. A ``Layer`` record says wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -44,14 +44,30 @@ def number_of_parameters(sizes: Sequence[int]) -> int:
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
 
 
+class Place(NamedTuple):
+    """Where one layer stands; each as in ``LAYER``."""
+
+    fan_in: int
+    fan_out: int
+    below: int
+    here: int
+    weights: int
+    thresholds: int
+
+
+def places_of_layers(sizes: Sequence[int]) -> Iterator[Place]:
+    """Layer after layer, from the inputs up."""
+    unit = parameter = 0
+    for fan_in, fan_out in pairwise(sizes):
+        place = Place(fan_in, fan_out, unit, unit + fan_in, parameter, parameter + fan_in * fan_out)
+        yield place
+        unit, parameter = place.here, place.thresholds + fan_out
+
+
 def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
     """The ``LAYER`` records of a network, [shape: (layers of weights,)]."""
-    layers = []
-    unit = parameter = 0
-    for fan_in, fan_out, activation in zip(sizes[:-1], sizes[1:], activations, strict=True):
-        here, thresholds = unit + fan_in, parameter + fan_in * fan_out
-        layers.append((fan_in, fan_out, unit, here, parameter, thresholds, ACTIVATION_CODES[activation]))
-        unit, parameter = here, thresholds + fan_out
+    codes = (ACTIVATION_CODES[name] for name in activations)
+    layers = [(*place, code) for place, code in zip(places_of_layers(sizes), codes, strict=True)]
     records = np.array(layers, LAYER)
     return records.view(np.recarray) if config.DISABLE_JIT else records  # Python needs it to read layer.fan_in
 

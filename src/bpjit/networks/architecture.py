@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..common.arguments import as_choice, as_integer, describe
-from ..kernels.layout import ACTIVATION_CODES, number_of_parameters
+from ..kernels.layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
 OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
@@ -54,9 +53,10 @@ def class_numbers(outputs: np.ndarray) -> Any:
 
 def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
     """(weights, thresholds) of each layer, as views of a vector laid out as the parameters are, or of many vectors."""
-    views, end = [], 0
-    for fan_in, fan_out in pairwise(sizes):
-        begin, middle, end = end, end + fan_in * fan_out, end + (fan_in + 1) * fan_out
-        weights = vector[..., begin:middle].reshape(*vector.shape[:-1], fan_in, fan_out)
-        views.append((weights, vector[..., middle:end]))
+    views = []
+    for place in places_of_layers(sizes):
+        end = place.thresholds + place.fan_out
+        weights = vector[..., place.weights : place.thresholds]
+        weights = weights.reshape(*vector.shape[:-1], place.fan_in, place.fan_out)
+        views.append((weights, vector[..., place.thresholds : end]))
     return views

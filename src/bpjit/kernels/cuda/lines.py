@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ...maths import formulas
 from ...maths.formulas import like
 from ..jit import formula
-from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
+from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX, places_of_layers
 from ..switches import LOOK_AHEAD, activate, ahead, prepare, rule_step, terms_of
 from .door import BACKWARDS, FORWARDS, WARP, each_layer, wait, wait_for_warp
 
@@ -71,13 +71,9 @@ class Steps(NamedTuple):
 def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> tuple[Layer, ...]:
     """The layers of a network, for a team of so many."""
     layers = []
-    unit = parameter = 0
-    for level, (fan_in, fan_out, activation) in enumerate(zip(sizes[:-1], sizes[1:], activations, strict=True)):
-        here, thresholds = unit + fan_in, parameter + fan_in * fan_out
-        parts = max(1, min(fan_in // FEWEST, threads // fan_out))
-        code = ACTIVATION_CODES[activation]
-        layers.append(Layer(fan_in, fan_out, unit, here, parameter, thresholds, code, parts, level))
-        unit, parameter = here, thresholds + fan_out
+    for level, (place, activation) in enumerate(zip(places_of_layers(sizes), activations, strict=True)):
+        parts = max(1, min(place.fan_in // FEWEST, threads // place.fan_out))
+        layers.append(Layer(*place, ACTIVATION_CODES[activation], parts, level))
     return tuple(layers)
 
 

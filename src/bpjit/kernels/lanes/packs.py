@@ -19,7 +19,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from ..jit import by_type, unless_none
-from ..layout import ACTIVATION_CODES, number_of_parameters
+from ..layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
 from ..orders import Orders
 from ..plane_numbers import Watch
 from ..simd.numbers import VECTOR_BYTES, Simd
@@ -82,12 +82,10 @@ def out_of_lanes(packs: np.ndarray, width: int) -> np.ndarray:
 
 def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
     """``Layer`` after ``Layer``, [shape: (layers of weights, 7)]."""
-    layers = []
-    parameter = below = here = 0
-    for fan_in, fan_out, activation in zip(sizes[:-1], sizes[1:], activations, strict=True):
-        thresholds = parameter + fan_in * fan_out
-        layers.append((fan_in, fan_out, parameter, thresholds, below, here, ACTIVATION_CODES[activation]))
-        parameter, below, here = thresholds + fan_out, here, here + fan_out
+    layers, d = [], sizes[0]  # inputs are no units here
+    for at, name in zip(places_of_layers(sizes), activations, strict=True):
+        below = max(0, at.below - d)
+        layers.append((at.fan_in, at.fan_out, at.weights, at.thresholds, below, at.here - d, ACTIVATION_CODES[name]))
     return np.array(layers, np.int64)
 
 
