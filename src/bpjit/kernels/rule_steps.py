@@ -6,6 +6,7 @@ rule's formula and no other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -69,10 +70,10 @@ def _make(
     def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
         """Where the next gradient is taken: w, or ahead of it, which is written then."""
 
-    steps = [_step_of(rule, scope) for rule in OF_RULES]
-    by_type(apply, lambda kind, net, o, w, g, eta, shared: steps[len(kind)])
-    looks = {code: _look_of(OF_RULES[code], scope) for code in LOOK_AHEAD}
-    by_type(seen, lambda kind, net, o, w: looks.get(len(kind), _here))
+    step_of = functools.cache(lambda code: _step_of(OF_RULES[code], scope))
+    look_of = functools.cache(lambda code: _look_of(OF_RULES[code], scope) if code in LOOK_AHEAD else _here)
+    by_type(apply, lambda kind, net, o, w, g, eta, shared: step_of(len(kind)))
+    by_type(seen, lambda kind, net, o, w: look_of(len(kind)))
 
     @inline
     def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:

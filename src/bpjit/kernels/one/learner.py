@@ -6,6 +6,7 @@ nothing. What Python calls keeps the GIL, so that each call is whole before anot
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy as np
 from ...maths import formulas
 from ...maths.formulas import like, select, sqrt
 from ...settings.rules import SETTINGS as MOST_SETTINGS
-from ...settings.rules import Rule
 from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.across import lane_max, lane_sum
@@ -139,14 +139,15 @@ def longest_step(kind: Any, c: Any, eta_g: Any, last: Any) -> Any:
     """As ``Rule.longest``."""
 
 
-def _longest_of(rule: type[Rule]) -> Any:
+@functools.cache
+def _longest_of(code: int) -> Any:
+    rule = OF_RULES[code]
     settings = items("item(c, {k})", len(rule().constants()))
     scope = {"longest": rule.longest, "item": item}
     return from_lines("longest_step", "kind, c, eta_g, last", [f"return longest(eta_g, last, {settings})"], scope)
 
 
-_LONGEST = tuple(_longest_of(rule) for rule in OF_RULES)
-by_type(longest_step, lambda kind, c, eta_g, last: _LONGEST[len(kind)])
+by_type(longest_step, lambda kind, c, eta_g, last: _longest_of(len(kind)))
 
 
 @inline
