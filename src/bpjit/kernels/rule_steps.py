@@ -10,6 +10,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from numba import types
+
 from ..maths import formulas
 from ..maths.formulas import like, select
 from ..settings.rules import Rule
@@ -21,9 +23,9 @@ Made = tuple[Callable[..., Any], ...]
 
 
 def make_step(count: int) -> Made:
-    """Updates of ``count`` registers of parameters at o: step(steps, net, o, g, b, eta, shared) for weights,
-    step_threshold(steps, net, o, g, eta, shared), for a gradient already added up
-    step_along(steps, net, o, direction, eta, shared), and seen(kind, net, o, w), which looks ahead from w."""
+    """Updates of ``count`` registers of parameters at o: step(update, net, o, g, b) for weights, step_threshold(update,
+    net, o, g), for a gradient already added up step_along(update, net, o, direction), and seen(kind, net, o, w), which
+    looks ahead from w."""
     load, store, lift = vectors(registers(count))
 
     @inline
@@ -82,34 +84,45 @@ def _make(
         return select(load(mask, o) > like(value, 0), value, otherwise)
 
     @inline
-    def step_along(steps: Any, net: Any, o: Any, direction: Any, eta: Any, shared: Any) -> Any:
-        before = load(net.P, o)
+    def step_along(update: Any, net: Any, o: Any, direction: Any) -> Any:
+        before, steps = load(net.P, o), update.steps
         g = descent(steps.lam, steps.rest, direction, load(net.A, o))
         g = where_trained(net.mask, o, g, like(g, 0))
-        w = apply(steps.kind, net, o, before, g, eta, shared)
+        w = apply(steps.kind, net, o, before, g, update.eta, update.shared)
         w = where_trained(net.mask, o, w, before)
         put(net, net.P, o, w)
         return seen(steps.kind, net, o, w)
 
-    @inline
-    def step(steps: Any, net: Any, o: Any, g: Any, b: Any, eta: Any, shared: Any) -> Any:
+    def step(update: Any, net: Any, o: Any, g: Any, b: Any) -> Any:
         """w_hj after one update with gradient g_j b_h; returns it as the next gradient sees it."""
-        if steps is None:
-            w = formulas.weight_update(load(net.P, o), eta, g, b)
-            store(net.P, o, w)
-            return w
-        return step_along(steps, net, o, g * b, eta, shared)
 
-    @inline
-    def step_threshold(steps: Any, net: Any, o: Any, g: Any, eta: Any, shared: Any) -> Any:
+    def step_by_rule(update: Any, net: Any, o: Any, g: Any, b: Any) -> Any:
+        return step_along(update, net, o, g * b)
+
+    def step_of_bp(update: Any, net: Any, o: Any, g: Any, b: Any) -> Any:
+        w = formulas.weight_update(load(net.P, o), update.eta, g, b)
+        store(net.P, o, w)
+        return w
+
+    def step_threshold(update: Any, net: Any, o: Any, g: Any) -> Any:
         """θ_j after one update with gradient −g_j."""
-        if steps is None:
-            w = formulas.threshold_update(load(net.P, o), eta, g)
-            store(net.P, o, w)
-            return w
-        return step_along(steps, net, o, -g, eta, shared)
 
+    def threshold_by_rule(update: Any, net: Any, o: Any, g: Any) -> Any:
+        return step_along(update, net, o, -g)
+
+    def threshold_of_bp(update: Any, net: Any, o: Any, g: Any) -> Any:
+        w = formulas.threshold_update(load(net.P, o), update.eta, g)
+        store(net.P, o, w)
+        return w
+
+    by_type(step, lambda update, *rest: step_of_bp if is_standard(update) else step_by_rule)
+    by_type(step_threshold, lambda update, *rest: threshold_of_bp if is_standard(update) else threshold_by_rule)
     return step, step_threshold, step_along, seen
+
+
+def is_standard(update: Any) -> bool:
+    """Whether an ``Update`` of this type is one of standard BP."""
+    return isinstance(update.types[update.fields.index("steps")], types.NoneType)
 
 
 def _state_and_settings(rule: type[Rule]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class Steps(NamedTuple):
     size: int  # samples in a batch; 1 is stochastic, m is accumulated
     lam: np.floating | None  # λ
     rest: np.floating | None  # 1 − λ
+
+
+class Update(NamedTuple):
+    """One update of parameters."""
+
+    steps: Any  # Steps, or None for standard BP
+    eta: Any  # η, times the weight of the sample where the update is standard BP
+    shared: Any  # what all parameters share, as ``Rule.prepare`` has made it
 
 
 class Memory(NamedTuple):

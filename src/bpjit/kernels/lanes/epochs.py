@@ -47,6 +47,7 @@ from ..plane_numbers import (
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..simd.across import any_lane
 from ..simd.memory import item, pointer
+from ..state import Update
 from ..sums import kahan as add_error
 from .adapting import adapt, is_adaptive, rate_of, remember
 from .lines import Net, back_and_change, output_terms, outputs, present
@@ -218,12 +219,12 @@ def end_of_epoch(
         write(planes, ALIVE, select(stopped, zero, at(planes, ALIVE)))
 
 
-def corrections_of(G: Any, kind: Any, net: Any, total: Any, n: int) -> Any:
+def shared_by(G: Any, kind: Any, net: Any, total: Any, n: int) -> Any:
     """What ``prepare_rule`` prepares, where each sample is an update."""
 
 
 by_type(
-    corrections_of,
+    shared_by,
     lambda G, *rest: (
         (lambda G, kind, net, total, n: prepare_rule(kind, net, total, n, like(total, 1)))
         if isinstance(G, types.NoneType)
@@ -285,8 +286,8 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
             outputs(net, shape, layers, A, x)
             E_k = output_terms(net, top, loss, y, c)
             total, carry = add_error(total, carry, E_k)
-            corrections = corrections_of(G, kind, net, total, n)
-            back_and_change(net, shape, layers, steps, G, x, eta, corrections)
+            update = Update(steps, eta, shared_by(G, kind, net, total, n))
+            back_and_change(net, shape, layers, update, G, x)
             end_of_batch(steps, G, net, c, t, batch, n, eta, total)
         if last == m:
             error = total / at(planes, PRESENT)

@@ -22,6 +22,7 @@ from ..jit import by_type, inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_lane_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
+from ..state import Update
 from ..switches import activate, terms_of
 from .packs import at, depth_of, each_unit, layer_at, write
 from .samples import value
@@ -188,73 +189,74 @@ def output_terms(net: Net, layer: Any, loss: int, y: Any, c: Any) -> Any:
     return weighted(c, error)
 
 
-def change(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
+def change(update: Update, G: Any, net: Any, p: int, g: Any, b: Any) -> None:
     """Update w_hj, whose gradient is g_j b_h, or collect its gradient. Writes P, or G."""
 
 
-def _update(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
-    step(steps, net, p, g, b, eta, shared)
+def _update(update: Update, G: Any, net: Any, p: int, g: Any, b: Any) -> None:
+    step(update, net, p, g, b)
 
 
-def _collect(steps: Any, G: Any, net: Any, p: int, g: Any, b: Any, eta: Any, shared: Any) -> None:
+def _collect(update: Update, G: Any, net: Any, p: int, g: Any, b: Any) -> None:
     write(G, p, at(G, p) + g * b)
 
 
-def change_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
+def change_threshold(update: Update, G: Any, net: Any, p: int, g: Any) -> None:
     """The same for θ_j."""
 
 
-def _update_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
-    step_threshold(steps, net, p, g, eta, shared)
+def _update_threshold(update: Update, G: Any, net: Any, p: int, g: Any) -> None:
+    step_threshold(update, net, p, g)
 
 
-def _collect_threshold(steps: Any, G: Any, net: Any, p: int, g: Any, eta: Any, shared: Any) -> None:
+def _collect_threshold(update: Update, G: Any, net: Any, p: int, g: Any) -> None:
     write(G, p, at(G, p) - g)
 
 
-by_type(change, lambda steps, G, *rest: _update if isinstance(G, types.NoneType) else _collect)
+by_type(change, lambda update, G, *rest: _update if isinstance(G, types.NoneType) else _collect)
 by_type(
-    change_threshold, lambda steps, G, *rest: _update_threshold if isinstance(G, types.NoneType) else _collect_threshold
+    change_threshold,
+    lambda update, G, *rest: _update_threshold if isinstance(G, types.NoneType) else _collect_threshold,
 )
 
 
 @inline
-def backward(net: Net, shape: Any, layer: Any, steps: Any, G: Any, eta: Any, shared: Any) -> None:
+def backward(net: Net, shape: Any, layer: Any, update: Update, G: Any) -> None:
     """e_h of the units below with the old w_hj, and the change of w_hj and θ_j. Writes g below, P or G."""
-    each_unit(shape, layer.fan_in, _back_to_unit, (net, layer, steps, G, eta, shared))
+    each_unit(shape, layer.fan_in, _back_to_unit, (net, layer, update, G))
     for j in range(layer.fan_out):
-        change_threshold(steps, G, net, layer.thresholds + j, at(net.g, layer.here + j), eta, shared)
+        change_threshold(update, G, net, layer.thresholds + j, at(net.g, layer.here + j))
 
 
 @inline
-def _back_to_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, eta: Any, shared: Any) -> None:
+def _back_to_unit(h: int, net: Net, layer: Any, update: Update, G: Any) -> None:
     l, W, below = layer.fan_out, layer.weights, layer.below + h
-    b, back = at(net.b, below), like(eta, 0)
+    b, back = at(net.b, below), like(update.eta, 0)
     for j in range(l):
         g = at(net.g, layer.here + j)
         back += g * at(net.A, W + h * l + j)
-        change(steps, G, net, W + h * l + j, g, b, eta, shared)
+        change(update, G, net, W + h * l + j, g, b)
     write(net.g, below, formulas.hidden_gradient_term(at(net.slope, below), back))
 
 
 @inline
-def change_inputs(net: Net, shape: Any, layer: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
+def change_inputs(net: Net, shape: Any, layer: Any, update: Update, G: Any, x: Any) -> None:
     """The change of v_ih and γ_h. Writes P or G."""
-    each_unit(shape, layer.fan_out, _change_unit, (net, layer, steps, G, x, eta, shared))
+    each_unit(shape, layer.fan_out, _change_unit, (net, layer, update, G, x))
 
 
 @inline
-def _change_unit(h: int, net: Net, layer: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
+def _change_unit(h: int, net: Net, layer: Any, update: Update, G: Any, x: Any) -> None:
     d, q, V = layer.fan_in, layer.fan_out, layer.weights
     e = at(net.g, layer.here + h)
     for i in range(d):
-        change(steps, G, net, V + i * q + h, e, value(x, i), eta, shared)
-    change_threshold(steps, G, net, layer.thresholds + h, e, eta, shared)
+        change(update, G, net, V + i * q + h, e, value(x, i))
+    change_threshold(update, G, net, layer.thresholds + h, e)
 
 
 @inline
-def back_and_change(net: Net, shape: Any, layers: Any, steps: Any, G: Any, x: Any, eta: Any, shared: Any) -> None:
+def back_and_change(net: Net, shape: Any, layers: Any, update: Update, G: Any, x: Any) -> None:
     """From g_j back to all e_h, and the change of all parameters. Writes g, P or G."""
     for index in range(depth_of(shape, layers) - 1, 0, -1):
-        backward(net, shape, layer_at(shape, layers, index), steps, G, eta, shared)
-    change_inputs(net, shape, layer_at(shape, layers, 0), steps, G, x, eta, shared)
+        backward(net, shape, layer_at(shape, layers, index), update, G)
+    change_inputs(net, shape, layer_at(shape, layers, 0), update, G, x)

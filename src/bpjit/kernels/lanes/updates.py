@@ -12,7 +12,7 @@ from ...settings.rules import SETTINGS, Rule
 from ..jit import by_type, from_lines, inline, items, unless_none
 from ..plane_numbers import BLOCKS, IN_BLOCK, LAM, LAST_OBJECTIVE, REST, SHARED1, SHARED2
 from ..simd.across import any_lane
-from ..state import Steps
+from ..state import Steps, Update
 from ..sums import kahan as add_error
 from ..switches import COMPARE, LOOK_AHEAD, OF_RULES, prepare
 from .lines import Net, seen, step_along, where
@@ -194,11 +194,11 @@ def with_blocks_before(G: Any, sums: Any, ends: Any, n: int) -> None:
 def update_by_rule(steps: Any, G: Any, net: Net, active: Any, count: Any, n: int, eta: Any, total: Any) -> None:
     """One step of the rule along the mean of the gradients collected. Writes P, S, A, G, planes."""
     net = Net(net.P, net.A, net.S, net.mask, net.n, net.c, active, net.z, net.b, net.slope, net.g)
-    shared = prepare_rule(steps.kind, net, total, n, count)
+    update = Update(steps, eta, prepare_rule(steps.kind, net, total, n, count))
     share, zero = like(eta, 1) / count, like(eta, 0)
     for p in range(n):
         collected = at(G, p)
-        step_along(steps, net, p, collected * share, eta, shared)
+        step_along(update, net, p, collected * share)
         write(G, p, where(active, zero, collected))
 
 

@@ -21,7 +21,7 @@ from ..jit import by_type, formula, inline, kernel
 from ..rule_steps import make_step
 from ..simd.across import lane_sum
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, registers, vectors
-from ..state import UPDATES, Memory, Order, Samples, Steps, Task
+from ..state import UPDATES, Memory, Order, Samples, Steps, Task, Update
 from ..sums import add_error
 from ..switches import prepare_rule
 from ..team import (
@@ -54,11 +54,11 @@ _, _, step_panel, _ = make_step(PANEL)
 
 
 @inline
-def apply_gradient(net: Net, steps: Any, G: Any, share: Any, eta: Any, shared: Any, first: int, last: int) -> None:
+def apply_gradient(net: Net, update: Update, G: Any, share: Any, first: int, last: int) -> None:
     """One step of the rule along ``share`` · G for packed parameters ``first`` to ``last``. Writes P, sets G to 0."""
     size, zero = PANEL * lanes_of(G), lift_panel(like(share, 0))
     for o in range(first, last, size):
-        step_panel(steps, net, o, load_panel(G, o) * share, eta, shared)
+        step_panel(update, net, o, load_panel(G, o) * share)
         store_panel(G, o, zero)
 
 
@@ -156,7 +156,7 @@ def do_part(
         panels = net.n // size
         first, last = panels * part // parts * size, panels * (part + 1) // parts * size
         shared = numbers[FIRST_SHARED], numbers[SECOND_SHARED]
-        apply_gradient(net, steps, G, numbers[RATIO], numbers[ETA], shared, first, last)
+        apply_gradient(net, Update(steps, numbers[ETA], shared), G, numbers[RATIO], first, last)
 
 
 @inline

@@ -22,7 +22,7 @@ from ..rule_steps import make_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..simd.across import lane, lane_max, lane_sum, lane_sums, with_four
 from ..simd.memory import item, lanes_of, partial_vectors, pointer, registers, vectors
-from ..state import UPDATES, Memory, Order, Task
+from ..state import UPDATES, Memory, Order, Task, Update
 from ..sums import add_error
 from ..switches import activate, prepare_rule, terms_of
 from .first_layer import forward, update_then_forward
@@ -158,13 +158,13 @@ def _make_back(count: int) -> Callable[..., Any]:
     step, *_ = make_step(count)
 
     @inline
-    def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, shared: Any, column: int) -> None:
+    def back_and_update(net: Net, layer: Any, update: Update, column: int) -> None:
         q, here, W, below = layer.below_width, layer.here, layer.weights + column, layer.below + column
-        b, back = load(net.b, below), lift(like(eta, 0))
+        b, back = load(net.b, below), lift(like(update.eta, 0))
         for j in range(here, here + layer.fan_out):
             g = item(net.g, j)
             back += g * load(net.A, W)
-            step(steps, net, W, g, b, eta, shared)
+            step(update, net, W, g, b)
             W += q
         store(net.g, below, formulas.hidden_gradient_term(load(net.slope, below), back))
 
@@ -176,31 +176,31 @@ step, step_threshold, *_ = make_step(1)
 
 
 @inline
-def back_and_update(net: Net, layer: Any, steps: Any, eta: Any, shared: Any) -> None:
+def back_and_update(net: Net, layer: Any, update: Update) -> None:
     """e_h of the units below with the old w_hj, and the update of w_hj. Writes g below, P."""
     lanes, column = lanes_of(net.P), 0
     while column + 2 * lanes <= layer.below_width:
-        _back2(net, layer, steps, eta, shared, column)
+        _back2(net, layer, update, column)
         column += 2 * lanes
     if column < layer.below_width:
-        _back1(net, layer, steps, eta, shared, column)
+        _back1(net, layer, update, column)
 
 
 @inline
-def update_thresholds(net: Net, layer: Any, steps: Any, eta: Any, shared: Any) -> None:
+def update_thresholds(net: Net, layer: Any, update: Update) -> None:
     """θ_j of a layer after its update. Writes P."""
     for v in range(0, layer.width, lanes_of(net.P)):
-        step_threshold(steps, net, layer.thresholds + v, load(net.g, layer.here + v), eta, shared)
+        step_threshold(update, net, layer.thresholds + v, load(net.g, layer.here + v))
 
 
 @inline
-def update_upper_part(net: Net, layers: Any, steps: Any, eta: Any, shared: Any) -> None:
+def update_upper_part(net: Net, layers: Any, update: Update) -> None:
     """e_h of all hidden units; the update of everything but the weights of the first layer. Writes g, P."""
     for index in range(len(layers) - 1, -1, -1):
         layer = layers[index]
         if index > 0:
-            back_and_update(net, layer, steps, eta, shared)
-        update_thresholds(net, layer, steps, eta, shared)
+            back_and_update(net, layer, update)
+        update_thresholds(net, layer, update)
 
 
 @inline
@@ -241,9 +241,9 @@ def advance(
         rate, scale = rate_and_scale(steps, eta, item(c, k))
         add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here, scale))
         if learn:
-            shared = shared_by(steps, scalars, work.P)
-            update_upper_part(net, layers, steps, rate, shared)
-            update_then_forward(net, bottom, rows, steps, X, k * d, following * d, rate, shared)
+            update = Update(steps, rate, shared_by(steps, scalars, work.P))
+            update_upper_part(net, layers, update)
+            update_then_forward(net, bottom, rows, X, k * d, following * d, update)
     if learn:
         memory.counters[UPDATES] += last - first
 

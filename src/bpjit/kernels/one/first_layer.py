@@ -12,6 +12,7 @@ from ...maths.formulas import like
 from ..jit import by_type, inline
 from ..rule_steps import make_step
 from ..simd.memory import blocks, item, lanes_of, put, registers, vectors
+from ..state import Update
 from .padded import PANEL, Net, panel_size
 
 load_panel, _, lift_panel = vectors(registers(PANEL))
@@ -47,15 +48,15 @@ def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @inline
     def update_then_forward(
-        W: int, here: int, net: Net, d: int, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
+        W: int, here: int, net: Net, d: int, X: Any, x: int, following: int, update: Update
     ) -> None:
-        e, z, size = tile(net.g, here), lift_panel(like(eta, 0)), PANEL * lanes_of(net.P)
+        e, z, size = tile(net.g, here), lift_panel(like(update.eta, 0)), PANEL * lanes_of(net.P)
         for i in range(0, d - rows + 1, rows):
-            z += spread(X, following + i) * step_panel(steps, net, W, e, spread(X, x + i), eta, shared)
+            z += spread(X, following + i) * step_panel(update, net, W, e, spread(X, x + i))
             W += size
         if rows > 1 and d % rows:
             i, n = d - d % rows, d % rows
-            w = step_panel(steps, net, W, e, spread_first(X, x + i, n), eta, shared)
+            w = step_panel(update, net, W, e, spread_first(X, x + i, n))
             z += spread_first(X, following + i, n) * w
         store(net.z, here, fold(z))
 
@@ -77,11 +78,9 @@ _update_through, _forward_through = _through_panels(*_UPDATES), _through_panels(
 
 
 @inline
-def update_then_forward_dense(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
+def update_then_forward_dense(net: Net, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
     """``update_then_forward`` for all rows."""
-    _update_through(net, layer, (net, layer.fan_in, steps, X, x, following, eta, shared))
+    _update_through(net, layer, (net, layer.fan_in, X, x, following, update))
 
 
 @inline
@@ -100,11 +99,11 @@ def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., An
     step, *_ = make_step(count)
 
     @inline
-    def update(W: int, here: int, net: Net, rows: Any, steps: Any, X: Any, x: int, eta: Any, shared: Any) -> None:
+    def change(W: int, here: int, net: Net, rows: Any, X: Any, x: int, update: Update) -> None:
         size, e = count * lanes_of(net.P), load(net.g, here)
         for row in range(1, item(rows, 0)):
             i = item(rows, row)
-            step(steps, net, W + i * size, e, item(X, x + i), eta, shared)
+            step(update, net, W + i * size, e, item(X, x + i))
 
     @inline
     def forward(W: int, here: int, net: Net, rows: Any, P: Any, X: Any, x: int) -> None:
@@ -119,7 +118,7 @@ def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., An
             z += item(X, x + i) * load(P, W + i * size)
         store(net.z, here, z + other)
 
-    return update, forward
+    return change, forward
 
 
 _UPDATES_OF_ROWS, _FORWARDS_OF_ROWS = zip(*(_make_sparse_panel(count) for count in (4, 2, 1)), strict=True)
@@ -127,11 +126,9 @@ _update_rows_through, _forward_rows_through = _through_panels(*_UPDATES_OF_ROWS)
 
 
 @inline
-def update_then_forward_sparse(
-    net: Net, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
+def update_then_forward_sparse(net: Net, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
     """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
-    _update_rows_through(net, layer, (net, rows, steps, X, x, eta, shared))
+    _update_rows_through(net, layer, (net, rows, X, x, update))
     forward_sparse(net, layer, rows, net.A, X, following)
 
 
@@ -146,9 +143,7 @@ def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> N
     _forward_rows_through(net, layer, (net, rows, P, X, x))
 
 
-def update_then_forward(
-    net: Any, layer: Any, rows: Any, steps: Any, X: Any, x: int, following: int, eta: Any, shared: Any
-) -> None:
+def update_then_forward(net: Any, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
     """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
 
     ``rows`` is None, or room for a list where most inputs are 0.

@@ -7,7 +7,7 @@ nothing. What Python calls keeps the GIL, so that each call is whole before anot
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.across import lane_max, lane_sum
 from ..simd.memory import item, lanes_of, pointer, put
+from ..state import Steps, Update
 from ..switches import OF_RULES, prepare
 from .each_sample import lift, load, load_first, output_terms, outputs, step, store, update_thresholds
 from .first_layer import forward_dense, update_then_forward_dense
@@ -39,14 +40,6 @@ from .learner_state import (
     setting,
 )
 from .padded import PANEL, Net, panel_size
-
-
-class Update(NamedTuple):
-    """What ``updates`` wants to know of a rule."""
-
-    kind: Any
-    lam: Any
-    rest: Any
 
 
 @inline
@@ -186,7 +179,8 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
 
     for v in range(0, top.here + top.width, lanes_of(net.P)):
         store(net.g, v, load(net.g, v) * clip)
-    update(Update(kind, lam, setting(data, REST)), net, layers, x, eta, prepare_rule(kind, net.c, data))
+    steps = Steps(kind, None, None, 1, lam, setting(data, REST))
+    take_step(net, layers, x, Update(steps, eta, prepare_rule(kind, net.c, data)))
     limit = setting(data, MOST_WEIGHT)
     if bound > limit or (len(kind) in SQUARES and limit * zero == zero):  # their steps may be longer than η |g|
         clip_weights(net, limit, zero)
@@ -213,16 +207,16 @@ def size_of_gradient(net: Net, layers: Any, x: Any, zero: Any, one: Any) -> Any:
 
 
 @inline
-def update(steps: Update, net: Net, layers: Any, x: Any, eta: Any, shared: Any) -> None:
+def take_step(net: Net, layers: Any, x: Any, update: Update) -> None:
     """One step of the rule. Writes P, S, A."""
     for index in range(len(layers) - 1, -1, -1):
         layer = layers[index]
         for j in range(layer.fan_out if index > 0 else 0):
             g, W = item(net.g, layer.here + j), layer.weights + j * layer.below_width
             for v in range(0, layer.below_width, lanes_of(net.P)):
-                step(steps, net, W + v, g, load(net.b, layer.below + v), eta, shared)
-        update_thresholds(net, layer, steps, eta, shared)
-    update_then_forward_dense(net, layers[0], None, steps, pointer(x, 0), 0, 0, eta, shared)
+                step(update, net, W + v, g, load(net.b, layer.below + v))
+        update_thresholds(net, layer, update)
+    update_then_forward_dense(net, layers[0], None, pointer(x, 0), 0, 0, update)
 
 
 @inline
