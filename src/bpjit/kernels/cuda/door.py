@@ -54,6 +54,12 @@ def kernel(function: Callable[..., Any], name: str, threads: int) -> Any:
     return cuda.jit(function, fastmath=True, launch_bounds=threads)  # so that their registers suffice
 
 
+def pasted(function: Callable[..., Any]) -> Any:
+    """Let a kernel call ``function`` as if its lines stood there, so that local arrays made by it are the kernel's. The
+    simulator wants both in one file."""
+    return function if SIMULATED else cuda.jit(function, device=True, inline="always")
+
+
 class Launch(NamedTuple):
     """How many blocks of how many threads."""
 

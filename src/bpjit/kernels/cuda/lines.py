@@ -16,7 +16,7 @@ from ...maths.rule_formulas import ADAM, NESTEROV, PLAIN, RPROP
 from ..jit import formula
 from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
 from ..switches import activate, rule_step, terms_of
-from .door import BACKWARDS, FORWARDS, WARP, each_layer, wait, wait_for_warp
+from .door import WARP, wait, wait_for_warp
 
 FEWEST = 4  # units below that are worth a thread of their own
 
@@ -55,7 +55,7 @@ class Net(NamedTuple):
     scratch: Any  # a number for each thread
 
 
-class Steps(NamedTuple):
+class RuleOnDevice(NamedTuple):
     """How gradients become updates; constants to the compiler but for the arrays."""
 
     standard: bool  # gradient and update are one
@@ -203,7 +203,7 @@ def change_weight(net: Net, standard: bool, i: int, g: Any, b: Any, eta: Any) ->
 
 
 @formula
-def take(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
+def load_sample(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
     """x into the first units. Writes b."""
     for i in range(team.rank, layers[0].fan_in, team.size):
         net.b[i] = X[row, i]
@@ -211,29 +211,34 @@ def take(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
 
 
 @formula
-def learn(layers: Any, loss: int, net: Net, team: Team, standard: bool, Y: Any, row: int, c: Any, eta: Any) -> Any:
-    """The lines of the book for the sample that ``take`` took. Writes p, or G; returns c E_k."""
-    each_layer(layers, FORWARDS, forward, (net, team))
-    E_k = output_terms(layers[-1], loss, net, team, Y, row, c)
-    each_layer(layers, BACKWARDS, backward, (net, team, standard, True, eta))
-    barrier(team)
-    return E_k
+def vanishing(p: Any, first: int, n: int, step: int) -> Any:
+    """Σ 0 w of every ``step``-th parameter: 0 where all are finite, else NaN."""
+    total = like(p[0], 0)
+    for i in range(first, n, step):
+        total += p[i] * like(total, 0)
+    return total
+
+
+@formula
+def objective(rule: RuleOnDevice, error: Any, squares: Any) -> Any:
+    """The book's objective, where E is ``error`` and Σ w² ``squares``."""
+    return formulas.regularised_objective(error, squares, rule.lam, rule.rest) if rule.penalty else error
 
 
 # --- Updates by rule.
 
 
 @formula
-def sum_of_squares(p: Any, n: int) -> Any:
-    """Σ w², in each thread."""
+def sum_of_squares(p: Any, first: int, n: int, step: int) -> Any:
+    """Σ w² of every ``step``-th parameter."""
     total = like(p[0], 0)
-    for i in range(n):
+    for i in range(first, n, step):
         total += p[i] * p[i]
     return total
 
 
 @formula
-def corrections(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> Any:
+def corrections(steps: RuleOnDevice, first: Any, second: Any, last: Any, now: Any) -> Any:
     """As ``switches.prepare_rule``, from the corrections before and the last objectives: the pair that the rule takes,
     and both corrections."""
     zero, one, c = like(first, 0), like(first, 1), steps.constants
@@ -248,7 +253,7 @@ def corrections(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> A
 
 
 @formula
-def stepped(steps: Steps, w: Any, at: Any, descent: Any, state: Any, eta: Any, pair: Any) -> Any:
+def stepped(steps: RuleOnDevice, w: Any, at: Any, descent: Any, state: Any, eta: Any, pair: Any) -> Any:
     """(w, state) after one step of the rule along ``descent``, with the penalty."""
     g = descent
     if steps.penalty:
@@ -260,7 +265,7 @@ def stepped(steps: Steps, w: Any, at: Any, descent: Any, state: Any, eta: Any, p
 
 @formula
 def step_parameter(
-    steps: Steps, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, descent: Any, eta: Any, pair: Any
+    steps: RuleOnDevice, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, descent: Any, eta: Any, pair: Any
 ) -> None:
     """One step of the rule for parameter i, if it is trained. Writes p, at, and the rule's state from row ``slots`` of
     T."""
@@ -287,7 +292,7 @@ def step_parameter(
 
 @formula
 def update_by_rule(
-    steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, pair: Any
+    steps: RuleOnDevice, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, pair: Any
 ) -> None:
     """One step of the rule along the gradients collected times ``share``. Writes p, at, T, and G, which starts anew."""
     for i in range(team.rank, n, team.size):
@@ -297,7 +302,7 @@ def update_by_rule(
 
 
 @formula
-def look_ahead(steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int) -> None:
+def look_ahead(steps: RuleOnDevice, net: Net, team: Team, T: Any, t: int, slots: int, n: int) -> None:
     """Where Nesterov's rule takes its gradient. Writes at."""
     if steps.rule == NESTEROV:
         for i in range(team.rank, n, team.size):
