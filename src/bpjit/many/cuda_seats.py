@@ -64,7 +64,7 @@ class CudaManySession(ManySession):
         self.state = Table(places.rows, len(self.members), self.dtype, self.threads)
         nothing_collected = np.zeros((len(self.members), places.undo - places.gradient))
         for name, array in ({"G": nothing_collected} | rows).items():
-            self.state.put(self.firsts[name], array)
+            self.state.write_rows(self.firsts[name], array)
         mask = self.group.trainable.astype(self.dtype) if kind.masked else np.ones(1, self.dtype)
         self._mask = to_device(mask)
         self._every = np.arange(len(self.members))
@@ -96,19 +96,19 @@ class CudaManySession(ManySession):
         )
 
     def _get(self, plane: int) -> np.ndarray:
-        return self.state.get(self.firsts["planes"] + plane, 1, self._every)[:, 0]
+        return self.state.read_rows(self.firsts["planes"] + plane, 1, self._every)[:, 0]
 
     def _set(self, state: Any, plane: int, values: np.ndarray) -> None:
-        state.put(self.firsts["planes"] + plane, np.asarray(values)[:, None])
+        state.write_rows(self.firsts["planes"] + plane, np.asarray(values)[:, None])
 
     def _vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
-        return state.get(self.firsts[name], self.n, slots)
+        return state.read_rows(self.firsts[name], self.n, slots)
 
     def _least(self, slots: np.ndarray) -> np.ndarray:
         return self._vectors(self.state, "least", slots)
 
     def _put(self, state: Any, name: str, rows: np.ndarray) -> None:
-        state.put(self.firsts[name], rows)
+        state.write_rows(self.firsts[name], rows)
 
     def _copy(self, state: Any) -> Any:
         return state.copy()
@@ -124,7 +124,7 @@ class CudaManySession(ManySession):
 
     def _close_gaps(self) -> None:
         stay = np.flatnonzero(self.alive)
-        state = self.state.of(stay)
+        state = self.state.only(stay)
         self._sit_down(self.members[stay], {})
         self.state = state
 
@@ -165,7 +165,7 @@ class CudaManySession(ManySession):
         kind, place = self.kernel_kind, int(rows is not self.data[0])
         weighted, rowed = kind.weighted[place], kind.rowed[place]
         kind = kind._replace(weighted=(weighted, weighted), rowed=(rowed, rowed))
-        counts = self.state.pick(self.firsts["planes"] + count, 1, self._every)[0]
+        counts = self.state.pick_rows(self.firsts["planes"] + count, 1, self._every)[0]
         errors, y_hat = door.empty((len(self.members),), self.dtype), door.empty((0, 1, 1), self.dtype)
         launch = launch_for(len(self.members), self.threads)
         door.run(many.visit_kernel(kind), launch, state.T, rows, counts, errors, y_hat)

@@ -86,7 +86,7 @@ class Seat(NamedTuple):
     net: Net
     T: Any  # the table
     t: int  # number of the column
-    at: Places
+    places: Places
 
 
 def team_size(sizes: tuple[int, ...]) -> int:
@@ -157,13 +157,13 @@ def fits_into_shared(numbers: int, dtype: Any) -> bool:
 
 @formula
 def plane_of(seat: Seat, plane: int) -> Any:
-    return seat.T[seat.at.planes + plane, seat.t]
+    return seat.T[seat.places.planes + plane, seat.t]
 
 
 @formula
 def set_plane(seat: Seat, plane: int, value: Any) -> None:
     """Writes the column, by every thread that calls it."""
-    seat.T[seat.at.planes + plane, seat.t] = value
+    seat.T[seat.places.planes + plane, seat.t] = value
 
 
 @formula
@@ -190,7 +190,7 @@ def copy_rows(seat: Seat, source: int, target: int, n: int) -> None:
 @formula
 def rule_at(seat: Seat, standard: bool, code: int, slots: int, penalty: bool, masked: bool, mask: Any) -> RuleOnDevice:
     """The rule of a network, its constants and λ from the column."""
-    planes = seat.at.planes
+    planes = seat.places.planes
     lam, rest = plane_of(seat, LAM), plane_of(seat, REST)
     constants = seat.T[planes : planes + 5, seat.t]
     return RuleOnDevice(standard, code, slots, penalty, masked, mask, constants, lam, rest)

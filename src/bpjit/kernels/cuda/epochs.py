@@ -61,10 +61,10 @@ class Call(NamedTuple):
 @formula
 def remember(seat: Seat) -> None:
     """Keep the network from before this epoch. Writes its column."""
-    at = seat.at
-    copy_out(seat, seat.net.p, at.undo, at.n)
-    copy_rows(seat, at.slots, at.undo_slots, at.gradient - at.slots)
-    copy_rows(seat, at.planes + CORRECTION1, at.undo_corrections, CORRECTIONS)
+    places = seat.places
+    copy_out(seat, seat.net.p, places.undo, places.n)
+    copy_rows(seat, places.slots, places.undo_slots, places.gradient - places.slots)
+    copy_rows(seat, places.planes + CORRECTION1, places.undo_corrections, CORRECTIONS)
     barrier(seat.team)
 
 
@@ -73,7 +73,7 @@ def adapt(seat: Seat, now: Any) -> None:
     """Exercise 5.6, as ``Session._adapt``: take back the epoch where the objective rose too far, and change the rate.
 
     ``now`` is the objective of the network as it stands. Writes p and the column."""
-    team, p, T, t, at = seat.team, seat.net.p, seat.T, seat.t, seat.at
+    team, p, T, t, places = seat.team, seat.net.p, seat.T, seat.t, seat.places
     least, rate = plane_of(seat, OBJECTIVE), plane_of(seat, RATE)
     risen, better = formulas.rose_too_far(now, least, plane_of(seat, TOLERANCE)), now < least
     if risen:
@@ -81,14 +81,14 @@ def adapt(seat: Seat, now: Any) -> None:
     elif better:
         rate *= plane_of(seat, GROW)
     barrier(team)
-    for i in range(team.rank, at.n, team.size):
+    for i in range(team.rank, places.n, team.size):
         if risen:
-            p[i] = T[at.undo + i, t]
+            p[i] = T[places.undo + i, t]
         elif better:  # in two loops ptxas would spill more
-            T[at.least + i, t] = p[i]
+            T[places.least + i, t] = p[i]
     if risen:
-        copy_rows(seat, at.undo_slots, at.slots, at.gradient - at.slots)
-        copy_rows(seat, at.undo_corrections, at.planes + CORRECTION1, CORRECTIONS)
+        copy_rows(seat, places.undo_slots, places.slots, places.gradient - places.slots)
+        copy_rows(seat, places.undo_corrections, places.planes + CORRECTION1, CORRECTIONS)
     if team.rank == 0:
         set_plane(seat, RATE, rate)
         if better:
@@ -117,7 +117,7 @@ def keep_best(seat: Seat, call: Call, done: int, validated: Any) -> bool:
     mean, least = plane_of(seat, STRIP_SUM) / like(zero, call.every), plane_of(seat, STRIP_LEAST)
     if validated < best:
         best, place, until = validated, now, now + limits[PATIENCE]
-        copy_out(seat, seat.net.p, seat.at.best, seat.at.n)
+        copy_out(seat, seat.net.p, seat.places.best, seat.places.n)
     loss_now, progress = formulas.generalization_loss(validated, best), formulas.training_progress(mean, least)
     barrier(team)
     if team.rank == 0:
@@ -135,7 +135,7 @@ def keep_best(seat: Seat, call: Call, done: int, validated: Any) -> bool:
 def still(seat: Seat, epoch: int, window: int, tolerance: Any, error: Any) -> bool:
     """Whether the smallest error has not fallen for ``window`` epochs. Writes the column."""
     team, T, t = seat.team, seat.T, seat.t
-    least, place = plane_of(seat, LEAST), seat.at.ring + epoch % window
+    least, place = plane_of(seat, LEAST), seat.places.ring + epoch % window
     least = select(error < least, error, least)
     then = T[place, t]
     barrier(team)
@@ -165,7 +165,7 @@ def stalled(seat: Seat, done: int, patience: Any, error: Any) -> bool:
 @formula
 def all_finite(seat: Seat) -> bool:
     """Whether no parameter is NaN or infinite, in each thread."""
-    total = vanishing(seat.net.p, seat.team.rank, seat.at.n, seat.team.size)
+    total = vanishing(seat.net.p, seat.team.rank, seat.places.n, seat.team.size)
     broken = total != like(total, 0)
     if seat.team.size > 1:
         return not for_any(broken)
@@ -176,7 +176,7 @@ def all_finite(seat: Seat) -> bool:
 def objective_at(seat: Seat, rule: RuleOnDevice, error: Any) -> Any:
     """The book's objective of a network, where E is ``error``, in each thread."""
     if rule.penalty:
-        return objective(rule, error, sum_of_squares(seat.net.p, 0, seat.at.n, 1))
+        return objective(rule, error, sum_of_squares(seat.net.p, 0, seat.places.n, 1))
     return error
 
 
@@ -196,7 +196,7 @@ def adapting(kind: Kind, on_D: Passing) -> Any:
             if adam:
                 first, second = plane_of(seat, CORRECTION1), plane_of(seat, CORRECTION2)
             if nesterov:
-                look_ahead(rule, seat.net, seat.team, seat.T, seat.t, seat.at.slots, seat.at.n)
+                look_ahead(rule, seat.net, seat.team, seat.T, seat.t, seat.places.slots, seat.places.n)
         return first, second
 
     return adapt_rate

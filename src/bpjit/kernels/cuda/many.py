@@ -91,9 +91,9 @@ def is_in_table(kind: Kind) -> bool:
 
 def seat_for(kind: Kind) -> Any:
     """What a kernel calls to make a thread's seat from the table, with room for one network of this kind."""
-    at, units, threads, dtype = places_of(kind), sum(kind.sizes), kind.threads, np.dtype(kind.dtype).type
+    places, units, threads, dtype = places_of(kind), sum(kind.sizes), kind.threads, np.dtype(kind.dtype).type
     nesterov = kind.rule == "nesterov"
-    n, apart, collected = at.n, at.n if nesterov else 1, 1 if kind.standard else at.n
+    n, apart, collected = places.n, places.n if nesterov else 1, 1 if kind.standard else places.n
 
     @pasted
     def in_registers(T: Any) -> Seat:
@@ -102,7 +102,7 @@ def seat_for(kind: Kind) -> Any:
         slope, g = cuda.local.array(units, dtype), cuda.local.array(units, dtype)
         scratch, ahead = cuda.local.array(1, dtype), cuda.local.array(apart, dtype)
         net = Net(p, ahead if nesterov else p, G, z, b, slope, g, scratch)
-        return Seat(Team(0, 1), net, T, cuda.grid(1), at)
+        return Seat(Team(0, 1), net, T, cuda.grid(1), places)
 
     @pasted
     def in_block(T: Any, p: Any, ahead: Any, G: Any) -> Seat:
@@ -112,7 +112,7 @@ def seat_for(kind: Kind) -> Any:
         g = cuda.shared.array(units, dtype)
         scratch = cuda.shared.array(threads, dtype)
         net = Net(p, ahead if nesterov else p, G, z, b, slope, g, scratch)
-        return Seat(Team(cuda.threadIdx.x, threads), net, T, cuda.blockIdx.x, at)
+        return Seat(Team(cuda.threadIdx.x, threads), net, T, cuda.blockIdx.x, places)
 
     @pasted
     def in_shared_memory(T: Any) -> Seat:
@@ -124,7 +124,7 @@ def seat_for(kind: Kind) -> Any:
     @pasted
     def in_table(T: Any) -> Seat:
         t = cuda.blockIdx.x
-        return in_block(T, T[:n, t], T[at.ahead : at.ahead + n, t], T[at.gradient : at.gradient + n, t])
+        return in_block(T, T[:n, t], T[places.ahead : places.ahead + n, t], T[places.gradient : places.gradient + n, t])
 
     return in_registers if threads == 1 else in_table if is_in_table(kind) else in_shared_memory
 
@@ -143,7 +143,7 @@ def batching(kind: Kind) -> Any:
         """End a block or a batch, if it is complete: with the gradients collected, and an update along them. ``total``
         is the sum of the errors of the epoch. Writes what the net has, and the column."""
         in_block, blocks, first, second = batch
-        block, most, zero, at = call.block, 0, like(eta, 0), seat.at
+        block, most, zero, places = call.block, 0, like(eta, 0), seat.places
         if several:
             most = (call.size - 1) // block
         ends = is_last
@@ -171,7 +171,7 @@ def batching(kind: Kind) -> Any:
                     set_plane(seat, LAST_OBJECTIVE, now)
             pair0, pair1, first, second = corrections(rule, first, second, last, now)
             pair, share = (pair0, pair1), like(zero, 1) / in_batch
-            update_by_rule(rule, seat.net, seat.team, seat.T, seat.t, at.slots, at.n, share, eta, pair)
+            update_by_rule(rule, seat.net, seat.team, seat.T, seat.t, places.slots, places.n, share, eta, pair)
             in_block = blocks = 0
         return Batch(in_block, blocks, first, second)
 
@@ -181,7 +181,7 @@ def batching(kind: Kind) -> Any:
 @formula
 def end_block(seat: Seat) -> None:
     """Add the gradients of a block to those of the blocks before. Writes G and the column."""
-    team, G, T, t, sums, n = seat.team, seat.net.G, seat.T, seat.t, seat.at.sums, seat.at.n
+    team, G, T, t, sums, n = seat.team, seat.net.G, seat.T, seat.t, seat.places.sums, seat.places.n
     for i in range(team.rank, n, team.size):
         total, carry = kahan(T[sums + i, t], T[sums + n + i, t], G[i])
         T[sums + i, t], T[sums + n + i, t] = total, carry
@@ -192,7 +192,7 @@ def end_block(seat: Seat) -> None:
 @formula
 def with_blocks_before(seat: Seat) -> None:
     """Add the gradients of the blocks before to those of a batch's last. Writes G and the column."""
-    team, G, T, t, sums, n = seat.team, seat.net.G, seat.T, seat.t, seat.at.sums, seat.at.n
+    team, G, T, t, sums, n = seat.team, seat.net.G, seat.T, seat.t, seat.places.sums, seat.places.n
     for i in range(team.rank, n, team.size):
         zero = like(G[i], 0)
         G[i] = T[sums + i, t] + (G[i] - T[sums + n + i, t])
@@ -242,13 +242,13 @@ def saving(kind: Kind) -> Any:
     @formula
     def sit_down(seat: Seat, rule: RuleOnDevice) -> Any:
         """Writes the net; returns the sums as ``learn_epoch`` takes them."""
-        net, team, at = seat.net, seat.team, seat.at
+        net, team, places = seat.net, seat.team, seat.places
         if elsewhere:
-            copy_in(seat, net.p, 0, at.n)
+            copy_in(seat, net.p, 0, places.n)
             if not standard:
-                copy_in(seat, net.G, at.gradient, at.n)
+                copy_in(seat, net.G, places.gradient, places.n)
         barrier(team)
-        look_ahead(rule, net, team, seat.T, seat.t, at.slots, at.n)
+        look_ahead(rule, net, team, seat.T, seat.t, places.slots, places.n)
         zero, in_block, blocks = like(rule.lam, 0), 0, 0
         first, second = zero, zero
         if counted:
@@ -262,13 +262,13 @@ def saving(kind: Kind) -> Any:
     @formula
     def get_up(seat: Seat, sums: Any, reasons: int, done: int) -> None:
         """Writes the column. ``reasons`` say why the network stopped, if it did, after ``done`` epochs."""
-        net, at, (total, carry, batch) = seat.net, seat.at, sums
+        net, places, (total, carry, batch) = seat.net, seat.places, sums
         if elsewhere:
-            copy_out(seat, net.p, 0, at.n)
+            copy_out(seat, net.p, 0, places.n)
             if not standard:
-                copy_out(seat, net.G, at.gradient, at.n)
+                copy_out(seat, net.G, places.gradient, places.n)
         if reasons > 0:
-            copy_out(seat, net.p, at.final, at.n)
+            copy_out(seat, net.p, places.final, places.n)
         if seat.team.rank == 0:
             set_plane(seat, TOTAL, total)
             set_plane(seat, CARRY, carry)
@@ -341,7 +341,7 @@ def visit_kernel(kind: Kind) -> Any:
         if t >= P.shape[1]:
             return
         if elsewhere:
-            copy_in(seat, net.p, 0, seat.at.n)
+            copy_in(seat, net.p, 0, seat.places.n)
         barrier(team)
         if errors.shape[0] > 0:
             error = mean_error(passing, seat, D, counts[t])
@@ -375,7 +375,7 @@ def predict(
     for first in range(0, count, most):
         part = np.arange(first, min(first + most, count))
         table = Table(n, len(part), dtype, kind.threads)
-        table.put(0, parameters[part])
+        table.write_rows(0, parameters[part])
         numbers = np.arange(m)[:, None] + m * part if own else np.zeros((1, 1))
         row, outputs = by_column(numbers.astype(np.uint64), kind.threads), empty((m, l, len(part)), dtype)
         D = Data(there, there, ones, row, m)

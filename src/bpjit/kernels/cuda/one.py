@@ -149,9 +149,9 @@ class StochasticTrainer(_Trainer):
     ) -> tuple[int, bool]:
         """Run the kernel. Writes memory and found; returns how many epochs are complete, and whether all is finite."""
         kind, dtype = self.kind(task, steps), self.dtype
-        at, nothing = columns.places_of(kind), to_device(np.zeros(1, np.uint64))
-        table = Table(at.rows, 1, dtype, kind.threads)
-        table.memory.copy_to_device(self.column(at, memory, steps, task).reshape(table.memory.shape))
+        places, nothing = columns.places_of(kind), to_device(np.zeros(1, np.uint64))
+        table = Table(places.rows, 1, dtype, kind.threads)
+        table.memory.copy_to_device(self.column(places, memory, steps, task).reshape(table.memory.shape))
         mask = np.ones(1, dtype) if steps is None or steps.mask is None else steps.mask
         orders = samples.Orders(self.orders(task, stretch), nothing, Table(1, 1, np.uint64, kind.threads).T, nothing)
         limits = np.array([plane_numbers.NEVER, np.inf, -np.inf, plane_numbers.NEVER, np.inf], dtype)
@@ -166,7 +166,7 @@ class StochasticTrainer(_Trainer):
             return 0, True
         for row, there in zip(found, recorded, strict=True):
             row[:] = there.copy_to_host()[:, 0]
-        return self.take_back(table.memory.copy_to_host().reshape(-1), at, memory)
+        return self.take_back(table.memory.copy_to_host().reshape(-1), places, memory)
 
     def kind(self, task: Task, steps: Steps | None) -> columns.Kind:
         """What the kernel is compiled for."""
@@ -196,15 +196,15 @@ class StochasticTrainer(_Trainer):
         c = c.reshape(len(c), 1) if threads == 1 else c.reshape(1, len(c)).T  # a table of one column
         return samples.Data(X, Y, c, to_device(np.zeros((1, 1), np.uint64)), len(D.X))
 
-    def column(self, at: columns.Places, memory: Memory, steps: Steps | None, task: Task) -> np.ndarray:
+    def column(self, places: columns.Places, memory: Memory, steps: Steps | None, task: Task) -> np.ndarray:
         """The column of a table that stands for this memory."""
-        n, scalars = at.n, memory.scalars
-        column = np.zeros(at.rows, self.dtype)
+        n, scalars = places.n, memory.scalars
+        column = np.zeros(places.rows, self.dtype)
         column[:n] = memory.p
-        if at.slots > at.best:
-            column[at.best : at.best + n] = memory.best
-        column[at.slots : at.gradient] = memory.slots.reshape(-1)[: at.gradient - at.slots]
-        planes = column[at.planes :]
+        if places.slots > places.best:
+            column[places.best : places.best + n] = memory.best
+        column[places.slots : places.gradient] = memory.slots.reshape(-1)[: places.gradient - places.slots]
+        planes = column[places.planes :]
         if steps is not None:
             planes[:5] = steps.constants
         planes[plane_numbers.LAM], planes[plane_numbers.REST] = lambda_of(steps)
@@ -216,14 +216,14 @@ class StochasticTrainer(_Trainer):
             planes[plane] = scalars[scalar]
         return column
 
-    def take_back(self, column: np.ndarray, at: columns.Places, memory: Memory) -> tuple[int, bool]:
+    def take_back(self, column: np.ndarray, places: columns.Places, memory: Memory) -> tuple[int, bool]:
         """The state after a call. Writes memory; returns what ``launch`` does."""
-        planes = column[at.planes :]
+        planes = column[places.planes :]
         finite = planes[plane_numbers.REASON] != plane_numbers.DIVERGED
-        memory.p[:] = column[: at.n]
-        if at.slots > at.best:
-            memory.best[:] = column[at.best : at.best + at.n]
-        memory.slots.reshape(-1)[: at.gradient - at.slots] = column[at.slots : at.gradient]
+        memory.p[:] = column[: places.n]
+        if places.slots > places.best:
+            memory.best[:] = column[places.best : places.best + places.n]
+        memory.slots.reshape(-1)[: places.gradient - places.slots] = column[places.slots : places.gradient]
         for plane, scalar in _CARRIED:
             memory.scalars[scalar] = planes[plane]
         return int(planes[plane_numbers.ENDED]), bool(finite)
