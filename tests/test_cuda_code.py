@@ -86,8 +86,15 @@ def arrays(dtype, *kinds):
     return tuple(found)
 
 
+def record(kind, *fields):
+    """The type of a record, given those of its fields: a letter for an integer, or types."""
+    from numba import types
+
+    return types.NamedTuple([types.int64 if field == "i" else field for field in fields], kind)
+
+
 def many_kind(sizes, rule, dtype, **more):
-    from bpjit.kernels.cuda import many
+    from bpjit.kernels.cuda import columns
 
     settings = {
         "loss": 0,
@@ -101,19 +108,24 @@ def many_kind(sizes, rule, dtype, **more):
         "weighted": (False, False),
         "rowed": (False, False),
         "own": False,
-        "threads": many.team_size(sizes),
+        "threads": columns.team_size(sizes),
     }
     activations = ("sigmoid",) * (len(sizes) - 2) + (("softmax",) if sizes[-1] > 1 else ("sigmoid",))
-    return many.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
+    return columns.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
 
 
 def many_signature(kind):
-    from numba import types
+    from bpjit.kernels.cuda import calls, epochs, samples
 
     t = "C" if kind.threads == 1 else "F"
-    kinds = f"f{t}2 fC1 fC2 fC2 f{t}2 u{t}2 fC2 fC2 f{t}2 u{t}2 uC2 uC1 u{t}2 uC1 fC2 fC1 fC2 fC2".split()
-    integers = [types.UniTuple(types.int64, length) for length in (5, 2, 2)]
-    return (*arrays(kind.dtype, *kinds), *integers)
+
+    def of(*kinds):
+        return arrays(kind.dtype, *kinds)
+
+    D = record(samples.Data, *of("fC2", "fC2", f"f{t}2", f"u{t}2"), "i")
+    orders = record(samples.Orders, *of("uC2", "uC1", f"u{t}2", "uC1"))
+    call = record(epochs.Call, record(calls.Stretch, *"iiii"), *of("fC2"), *"iii", *of("fC1"))
+    return (*of(f"f{t}2", "fC1"), D, D, orders, call, record(calls.Recorded, *of("fC2", "fC2")))
 
 
 EVERYTHING = {
@@ -152,10 +164,10 @@ MANY = [
     [(*kind, GENERATIONS[1]) for kind in MANY] + [(*kind, GENERATIONS[0]) for kind in MANY[1::3]],
 )
 def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation, tmp_path):
-    from bpjit.kernels.cuda import many
+    from bpjit.kernels.cuda import columns, many
 
     kind = many_kind(sizes, rule, dtype, **more)
-    threads = many.launch_for(1, kind.threads).threads
+    threads = columns.launch_for(1, kind.threads).threads
     code = Code(many.train_kernel(kind), many_signature(kind), generation, threads, tmp_path)
     assert dtype == "float64" or ".f64" not in code.ptx
     assert not code.calls  # all is inlined
@@ -167,15 +179,12 @@ def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation,
 
 @pytest.mark.parametrize("sizes", [(2, 2, 1), (64, 32, 10)])
 def test_kernels_that_predict(sizes, tmp_path):
-    from numba import types
-
-    from bpjit.kernels.cuda import many
+    from bpjit.kernels.cuda import columns, many
 
     kind = many_kind(sizes, None, "float32")
-    t = "C" if kind.threads == 1 else "F"
-    before = arrays("float32", f"f{t}2", "fC2", "fC2", f"f{t}2", f"u{t}2")
-    signature = (*before, types.int64, *arrays("float32", "fC1", "fC1", "fC3"))
-    threads = many.launch_for(1, kind.threads).threads
+    table, _, D, *_ = many_signature(kind)
+    signature = (table, D, *arrays("float32", "fC1", "fC1", "fC3"))
+    threads = columns.launch_for(1, kind.threads).threads
     code = Code(many.visit_kernel(kind), signature, (9, 0), threads, tmp_path)
     assert ".f64" not in code.ptx
     assert code.spilled == 0
@@ -197,31 +206,29 @@ BATCHES = [
 def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_path):
     from numba import types
 
-    from bpjit.kernels.cuda import batch
+    from bpjit.kernels.cuda import batch, calls, stages
 
     activations = ("sigmoid",) * (len(sizes) - 2) + ("softmax",)
     kind = batch.Kind(sizes, activations, 3, dtype, rule, rule == "rprop", False, wide, shares)
-    vectors, matrix, order = ("fC1",) * 4, "fC2", ("uC2", "uC1")
-    sets = (matrix, matrix, "fC1") * 2
-    room = ("fC3", *(matrix,) * 4, "fC1", matrix)
-    kinds = *vectors[:2], matrix, *vectors[:3], *sets, *order, "fC1", *room, *vectors[:3]
-    integers = [types.UniTuple(types.int64, length) for length in (5, 2, 2)]
-    threads = batch.THREADS
-    train = batch.train_kernel(kind)
-    code = Code(train, (*arrays(dtype, *kinds), *integers), generation, threads, tmp_path)
+    vector, matrix, numbers, orders, order = arrays(dtype, "fC1", "fC2", "fC3", "uC2", "uC1")
+    state = record(stages.State, vector, vector, matrix, vector, vector)
+    D = record(batch.Data, matrix, matrix, vector, orders, "i")
+    room = record(stages.Room, numbers, *(matrix,) * 4, vector, matrix)
+    call = record(batch.Call, record(calls.Stretch, *"iiii"), vector, *"ii")
+    signature = (state, vector, vector, D, D, room, call, record(calls.Recorded, vector, vector))
+    threads = stages.THREADS
+    code = Code(batch.train_kernel(kind), signature, generation, threads, tmp_path)
     assert dtype == "float64" or ".f64" not in code.ptx
     assert all("cudaCG" in name for name in code.calls)  # the meeting of all blocks
     assert code.registers * threads <= REGISTERS
     assert code.spilled <= 2048  # what 25 arrays are described by, read again between the loops
-    integer = types.int64
-    p, X, Y, c, order = arrays(dtype, "fC1", "fC2", "fC2", "fC1", "uC1")
-    products, z, b, slope, g, E, y_hat = arrays(dtype, *room)
-    stages = (
-        (p, X, order, integer, integer, products),
-        (p, X, Y, c, order, integer, integer, products, z, b, slope, g, E, y_hat, types.boolean),
-        (p, X, p, X, order, integer, integer, b, g, y_hat, types.boolean),
+    chunk = record(stages.Chunk, matrix, matrix, vector, order, *"ii")
+    signatures = (
+        (vector, chunk, room),
+        (vector, chunk, room, types.boolean, matrix),
+        (vector, chunk, room, types.boolean),
     )
-    for kernel, signature in zip(batch.stage_kernels(kind), stages, strict=True):
+    for kernel, signature in zip(batch.stage_kernels(kind), signatures, strict=True):
         code = Code(kernel, signature, generation, threads, tmp_path)
         assert dtype == "float64" or ".f64" not in code.ptx
         assert code.spilled == 0
@@ -231,16 +238,15 @@ def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_pa
 
 def test_products_read_four_numbers_at_once(tmp_path):
     """The inner loop of batches: 16 sums from 2 reads of shared memory."""
-    from numba import types
-
-    from bpjit.kernels.cuda import batch
+    from bpjit.kernels.cuda import batch, stages
 
     kind = batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", "sgd", False, False, 4, False)
     kernel = batch.stage_kernels(kind)[0]
-    p, X, order, products = arrays("float32", "fC1", "fC2", "uC1", "fC3")
-    signature = (p, X, order, types.int64, types.int64, products)
-    ptx = Code(kernel, signature, (9, 0), batch.THREADS, tmp_path).ptx
+    vector, matrix, numbers, order = arrays("float32", "fC1", "fC2", "fC3", "uC1")
+    chunk = record(stages.Chunk, matrix, matrix, vector, order, *"ii")
+    room = record(stages.Room, numbers, *(matrix,) * 4, vector, matrix)
+    ptx = Code(kernel, (vector, chunk, room), (9, 0), stages.THREADS, tmp_path).ptx
     fused = len(re.findall(r"fma\.rn\.ftz\.f32", ptx))
-    assert fused >= 16 * batch.DEEP
+    assert fused >= 16 * stages.DEEP
     assert len(re.findall(r"ld\.shared\.v4\.f32", ptx)) == fused // 8
     assert np.dtype(kind.dtype).itemsize == 4

@@ -14,7 +14,7 @@ from .one import batches, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work
 from .readable import driver
-from .state import Memory, Samples, Steps
+from .state import Memory, Samples, Steps, Wishes
 
 READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
 WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
@@ -91,34 +91,31 @@ def evaluate(
     p: np.ndarray,
     D: Samples,
     loss: int,
-    *,
-    errors: bool = False,
-    y_hat: np.ndarray | None = None,
-    gradient: np.ndarray | None = None,
+    wishes: Wishes,
     between: Callable[[], None] | None = None,
 ) -> Any:
-    """Run all samples through a network with parameters p. Writes what is given of y_hat, [shape: (m, l)], and gradient
-    −Σ c_k ∂E_k/∂p, [shape: (n,)]; returns Σ c_k E_k if ``errors``, and NaN if y_hat is wanted for inputs that are not
-    finite. ``between`` is called between kernel calls of a few ms, and may raise."""
+    """Run all samples through a network with parameters p. Writes what is given of ``wishes``; returns Σ c_k E_k if
+    that is wanted, and NaN if outputs are wanted for inputs that are not finite. ``between`` is called between kernel
+    calls of a few ms, and may raise."""
     if not isinstance(D.X, np.ndarray):
-        from .cuda import one
+        from .cuda import evaluating
 
-        return one.evaluate(sizes, activations, p, D, loss, errors=errors, y_hat=y_hat, gradient=gradient)
+        return evaluating.evaluate(sizes, activations, p, D, loss, wishes)
+    if READABLE:
+        with np.errstate(all="ignore"):  # compiled code does not heed it
+            return driver.evaluate(sizes, activations, p, D, loss, wishes)
+    errors, y_hat, gradient = wishes
     m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)
-    wishes = errors, gradient is not None, y_hat, total
-    if READABLE:
-        with np.errstate(all="ignore"):  # compiled code does not heed it
-            driver.evaluate(sizes, activations, p, D, loss, *wishes[:3], total, gradient)
-        return total[0]
     work = batches.make_block_work(sizes, activations, dtype, max(1, m))
     work.P[work.place] = p
     size = max(1, CALL // len(p) // CHUNK) * CHUNK
     for first in range(0, max(1, m), size):
         if first and between is not None:
             between()
-        batches.evaluate(work, D, first, min(first + size, m), loss, *wishes)
+        last = min(first + size, m)
+        batches.evaluate(work, D, first, last, loss, errors, gradient is not None, y_hat, total)
     if gradient is not None:
         gradient[:] = work.G[work.place]
     return total[0]

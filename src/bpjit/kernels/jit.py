@@ -146,6 +146,15 @@ def arguments_of(function: Callable[..., Any]) -> str:
     return ", ".join(function.__code__.co_varnames[: function.__code__.co_argcount])
 
 
+def call_body(context: Any, builder: Any, body: Any, signature: Any, first: Any, rest: Any) -> None:
+    """In an intrinsic: ``body(first, *rest)``, typed by ``signature``. ``first`` and ``rest``, which is a tuple, are
+    values with their types."""
+    values, came = rest
+    given = [first, *((builder.extract_value(values, i), kind) for i, kind in enumerate(came.types))]
+    arguments = [context.cast(builder, *it, wanted) for it, wanted in zip(given, signature.args, strict=True)]
+    context.get_function(body, signature)(builder, arguments)
+
+
 def switch(name: str, functions: Sequence[Callable[..., Any]], doc: str) -> Callable[..., Any]:
     """One function that kernels call with a code before the arguments, and that calls ``functions[code]``; the last
     stands for all codes beyond. All take the same arguments."""

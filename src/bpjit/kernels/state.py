@@ -68,6 +68,14 @@ class Samples(NamedTuple):
     numbers: np.ndarray  # uint64 number of each sample in the caller's data: it decides its place in an epoch
 
 
+class Wishes(NamedTuple):
+    """What is wanted of samples that pass through a network."""
+
+    errors: bool = False  # Σ c_k E_k, returned
+    y_hat: np.ndarray | None = None  # their outputs, written here, [shape: (m, l)]
+    gradient: np.ndarray | None = None  # −Σ c_k ∂E_k/∂p, written here, [shape: (n,)]
+
+
 class Order(NamedTuple):
     """Work space for the order of an epoch."""
 

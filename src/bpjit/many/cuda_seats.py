@@ -8,8 +8,12 @@ import numpy as np
 
 from ..kernels import plane_numbers
 from ..kernels.cuda import door, many
+from ..kernels.cuda.calls import Recorded, Stretch
+from ..kernels.cuda.columns import Kind, launch_for, places_of, team_size
 from ..kernels.cuda.door import to_device
-from ..kernels.cuda.many import Kind
+from ..kernels.cuda.epochs import Call
+from ..kernels.cuda.samples import Data as DataOnDevice
+from ..kernels.cuda.samples import Orders
 from ..kernels.cuda.table import Table, at_once, by_column
 from ..kernels.layout import LOSS_CODES
 from ..maths import random_streams
@@ -33,7 +37,7 @@ class CudaManySession(ManySession):
     @staticmethod
     def portions(group: Group, threads: int) -> list[np.ndarray]:
         kind = kind_of(group)
-        row = many.places_of(kind).rows * 3 * group.net.dtype.itemsize
+        row = places_of(kind).rows * 3 * group.net.dtype.itemsize
         tables = sum(table is not None for data in (group.D, group.V) for table in (data.c, data.row))
         row += group.D.m * 8 * (tables + int(kind.own))
         most = at_once(row)
@@ -43,7 +47,7 @@ class CudaManySession(ManySession):
 
     def _seat(self, rows: dict[str, np.ndarray]) -> None:
         self.kernel_kind = kind = kind_of(self.group)
-        places = many.places_of(kind)
+        places = places_of(kind)
         self.threads, self.width = kind.threads, 1
         self.firsts = {
             "P": 0,
@@ -53,14 +57,14 @@ class CudaManySession(ManySession):
             "G": places.gradient,
             "sums": places.sums,
             "undo": places.undo,
-            "least": places.undo + (1 + self.group.rules[0].slots) * self.n + 3,
+            "least": places.least,
             "ring": places.ring,
             "planes": places.planes,
         }
         self.state = Table(places.rows, len(self.members), self.dtype, self.threads)
         nothing_collected = np.zeros((len(self.members), places.undo - places.gradient))
         for name, array in ({"G": nothing_collected} | rows).items():
-            self.state.put(self.firsts[name], array)
+            self.state.write_rows(self.firsts[name], array)
         mask = self.group.trainable.astype(self.dtype) if kind.masked else np.ones(1, self.dtype)
         self._mask = to_device(mask)
         self._every = np.arange(len(self.members))
@@ -74,17 +78,17 @@ class CudaManySession(ManySession):
         c = nothing if data.c is None else data.c[self.members].T
         row = nowhere if data.row is None else data.row[self.members].T.astype(np.uint64)
         X, Y = to_device(data.X), to_device(data.Y)
-        return many.Data(X, Y, by_column(c, self.threads), by_column(row, self.threads)), data.m
+        return DataOnDevice(X, Y, by_column(c, self.threads), by_column(row, self.threads), data.m)
 
     def _orders(self, count: int) -> Any:
         m, own = self.group.D.m, self.kernel_kind.own
         keys = random_streams.base(self.group.seeds, random_streams.ORDER) if own else np.zeros(1, np.uint64)
         shared = self._shared_orders(count) if self.shuffled and not own else np.arange(m)[None]
-        if own and hasattr(self, "orders") and self.orders[2].shape == (m, len(self.members)):
+        if own and hasattr(self, "orders") and self.orders.table.shape == (m, len(self.members)):
             return self.orders  # its keys and its room are the same
         room = (m, len(self.members)) if own else (1, 1)
         table = Table(*room, np.uint64, self.threads).T
-        return (
+        return Orders(
             to_device(shared.astype(np.uint64)),
             to_device(self._by_lane(keys, np.uint64)),
             table,
@@ -92,19 +96,19 @@ class CudaManySession(ManySession):
         )
 
     def _get(self, plane: int) -> np.ndarray:
-        return self.state.get(self.firsts["planes"] + plane, 1, self._every)[:, 0]
+        return self.state.read_rows(self.firsts["planes"] + plane, 1, self._every)[:, 0]
 
     def _set(self, state: Any, plane: int, values: np.ndarray) -> None:
-        state.put(self.firsts["planes"] + plane, np.asarray(values)[:, None])
+        state.write_rows(self.firsts["planes"] + plane, np.asarray(values)[:, None])
 
     def _vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
-        return state.get(self.firsts[name], self.n, slots)
+        return state.read_rows(self.firsts[name], self.n, slots)
 
     def _least(self, slots: np.ndarray) -> np.ndarray:
         return self._vectors(self.state, "least", slots)
 
     def _put(self, state: Any, name: str, rows: np.ndarray) -> None:
-        state.put(self.firsts[name], rows)
+        state.write_rows(self.firsts[name], rows)
 
     def _copy(self, state: Any) -> Any:
         return state.copy()
@@ -120,7 +124,7 @@ class CudaManySession(ManySession):
 
     def _close_gaps(self) -> None:
         stay = np.flatnonzero(self.alive)
-        state = self.state.of(stay)
+        state = self.state.only(stay)
         self._sit_down(self.members[stay], {})
         self.state = state
 
@@ -138,17 +142,16 @@ class CudaManySession(ManySession):
         watch: plane_numbers.Watch | None = None,
         record: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        (D, m), (V, m_of_V) = self.data
+        D, V = self.data
         shape = (count if record else 0, len(self.members))
-        errors, validation_errors = (to_device(np.full(shape, np.nan, self.dtype)) for _ in range(2))
-        sizes = m, m_of_V, (watch or self.watch).every, self.size, self.block
-        epochs, stretch = (self.epoch, count), stretch or (0, m)
-        launch = many.launch_for(len(self.members), self.threads)
+        recorded = Recorded(*(to_device(np.full(shape, np.nan, self.dtype)) for _ in range(2)))
+        where, every = Stretch(self.epoch, count, *(stretch or (0, D.m))), (watch or self.watch).every
+        call = Call(where, self._there(etas), self.size, self.block, every, self._limits_there)
         kind = self.kernel_kind
         kernel = many.train_kernel(kind._replace(stalls=False, window=0) if watch else kind)
-        arrays = self._mask, *D, *V, *self.orders, self._there(etas), self._limits_there, errors, validation_errors
-        door.run(kernel, launch, state.T, *arrays, sizes, epochs, stretch)
-        return errors.copy_to_host().T, validation_errors.copy_to_host().T
+        launch = launch_for(len(self.members), self.threads)
+        door.run(kernel, launch, state.T, self._mask, D, V, self.orders, call, recorded)
+        return recorded.errors.copy_to_host().T, recorded.validation_errors.copy_to_host().T
 
     def _there(self, etas: np.ndarray) -> Any:
         """Rates on the device; constant ones stay there."""
@@ -159,13 +162,13 @@ class CudaManySession(ManySession):
         return self._constant_there[1]
 
     def _measure(self, state: Any, rows: Any, count: int) -> np.ndarray:
-        (data, m), kind, place = rows, self.kernel_kind, int(rows is not self.data[0])
+        kind, place = self.kernel_kind, int(rows is not self.data[0])
         weighted, rowed = kind.weighted[place], kind.rowed[place]
         kind = kind._replace(weighted=(weighted, weighted), rowed=(rowed, rowed))
-        counts = self.state.pick(self.firsts["planes"] + count, 1, self._every)[0]
+        counts = self.state.pick_rows(self.firsts["planes"] + count, 1, self._every)[0]
         errors, y_hat = door.empty((len(self.members),), self.dtype), door.empty((0, 1, 1), self.dtype)
-        launch = many.launch_for(len(self.members), self.threads)
-        door.run(many.visit_kernel(kind), launch, state.T, *data, m, counts, errors, y_hat)
+        launch = launch_for(len(self.members), self.threads)
+        door.run(many.visit_kernel(kind), launch, state.T, rows, counts, errors, y_hat)
         return errors.copy_to_host()
 
 
@@ -191,5 +194,5 @@ def kind_of(group: Group) -> Kind:
         weighted=(sets[0].c is not None, sets[1].c is not None),
         rowed=(sets[0].row is not None, sets[1].row is not None),
         own=group.own_orders and group.shuffle and group.size is not None,
-        threads=many.team_size(net.sizes),
+        threads=team_size(net.sizes),
     )

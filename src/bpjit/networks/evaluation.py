@@ -14,7 +14,7 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
 from ..kernels.layout import LOSS_CODES
 from ..kernels.readable import batch
-from ..kernels.state import Samples
+from ..kernels.state import Samples, Wishes
 from ..maths import formulas
 from .architecture import class_numbers
 from .machines import need_cuda
@@ -173,7 +173,7 @@ def measure(
     net: Network, vector: np.ndarray, D: Samples, loss: str, between: Callable[[], None] | None = None
 ) -> float:
     """E of a network with these parameters. ``between`` is called every few milliseconds, and may raise."""
-    total = drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], errors=True, between=between)
+    total = drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], Wishes(errors=True), between)
     return float(total / net.dtype.type(max(1, len(D.X))))
 
 
@@ -196,7 +196,7 @@ def gradient_of(
 ) -> np.ndarray:
     """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
     descent = np.empty(len(vector), net.dtype)
-    drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], gradient=descent, between=between)
+    drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], Wishes(gradient=descent), between)
     dtype = net.dtype.type
     return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
 

@@ -18,7 +18,7 @@ from ..common.files import damaged, read, write
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.layout import Units, lay_out, number_of_parameters
-from ..kernels.state import Samples
+from ..kernels.state import Samples, Wishes
 from .architecture import as_activations, as_sizes, class_numbers, views
 from .initial import initial_parameters
 from .machines import as_target, need_cuda
@@ -258,7 +258,7 @@ class Network:
         X, single = self._as_inputs(X, finite=self._scale is not None)
         y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
         D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
-        if drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat) != 0:
+        if drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, Wishes(y_hat=y_hat)) != 0:
             self._scaled_inputs("X", X)  # says which input it is
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
@@ -273,7 +273,7 @@ class Network:
             return self.predict(X)
         y_hat = np.empty((len(inputs), self._sizes[-1]), self.dtype)
         D = drivers.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))
-        drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, y_hat=y_hat)
+        drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, Wishes(y_hat=y_hat))
         if self._scale is not None:
             y_hat = self._scale.unscale_targets(y_hat)
         return y_hat[0] if single else y_hat
@@ -281,7 +281,7 @@ class Network:
     def _predict_there(self, X: Any) -> Any:
         """Outputs on the GPU for samples that lie there."""
         need_cuda()
-        from ..kernels.cuda import door, one
+        from ..kernels.cuda import door, evaluating
 
         X = door.to_device(X)
         if self._scale is not None or X.dtype != self.dtype or len(X.shape) != 2 or X.shape[1] != self._sizes[0]:
@@ -289,7 +289,7 @@ class Network:
                 f"X: expected an array on the GPU of dtype {self.dtype} and shape (m, {self._sizes[0]}), and a network "
                 f"without a scale; got {X.dtype} and {tuple(X.shape)}"
             )
-        return one.predict_there(self._sizes, self._activations, self._vector, X)
+        return evaluating.predict_there(self._sizes, self._activations, self._vector, X)
 
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.

@@ -15,7 +15,7 @@ from ..kernels import drivers
 from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import predict_packs
 from ..kernels.layout import number_of_parameters
-from ..kernels.state import Samples
+from ..kernels.state import Samples, Wishes
 from .architecture import as_sizes, class_numbers, views
 from .initial import initial_parameters
 from .machines import as_target
@@ -250,7 +250,9 @@ class Networks:
             for network, vector in enumerate(self._parameters):
                 part = rows[network * m : (network + 1) * m] if own else rows
                 D = Samples(part, y_hat[network], y_hat[network, 0], np.empty(0, np.uint64))
-                drivers.evaluate(self._first.sizes, self._first._activations, vector, D, 0, y_hat=y_hat[network])
+                drivers.evaluate(
+                    self._first.sizes, self._first._activations, vector, D, 0, Wishes(y_hat=y_hat[network])
+                )
         else:
             self._predict_in_lanes(rows, own, y_hat)
         if self._first.scale is not None:

@@ -7,49 +7,52 @@ For every chunk of a batch (a batch, unless it is large):
 3. the gradient of every parameter, in tiles, summed over the samples;
 4. the update, in the same breath where one block has a parameter's whole gradient, else after another meeting.
 
-All sums are split in ways that depend on the sizes and the device alone, so bits do not depend on chance. A training
-is one launch, which needs all blocks to be there at once; prediction, errors and gradients launch stage after stage.
-Index letters: k sample, i input, h unit below, j unit here, s share of a sum.
+A training is one launch, which needs all blocks to be there at once; prediction, errors and gradients launch stage
+after stage. The stages stand in ``cuda.stages``.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...maths import formulas
 from ...maths.formulas import like
 from ...settings.rules import RULES
 from ..jit import formula
-from ..layout import SOFTMAX, number_of_parameters
+from ..layout import number_of_parameters
 from ..state import BEST, ERROR, LAST_OBJECTIVE, SCALARS, SHARED1, SHARED2, TOTAL
-from ..sums import kahan
-from ..switches import activate
-from .door import ALIGNED, BACKWARDS, FORWARDS, SIMULATED, WARP, cuda, each_layer, kernel, unrolled, wait
-from .lines import (
-    Layer,
-    Net,
-    Steps,
-    Team,
-    backward,
-    barrier,
-    forward,
-    lay_out,
-    output_terms,
-    prepared,
-    softmax,
-    step_parameter,
+from . import door
+from .calls import Recorded, Stretch
+from .door import ALIGNED, FORWARDS, WARP, cuda, each_layer, empty, kernel, pasted
+from .lines import RuleOnDevice, lay_out, objective, prepared, sum_of_squares, vanishing
+from .stages import (
+    DEEP,
+    SIDE,
+    THREADS,
+    Chunk,
+    Network,
+    Part,
+    Room,
+    State,
+    Tile,
+    Update,
+    Work,
+    add_errors,
+    first_products,
+    gradients,
+    samples,
+    sum_of_block,
+    updates,
 )
 
-SIDE = 2 if SIMULATED else 16  # threads along each side of a tile
-THREADS = SIDE * SIDE
-DEEP = 2 if SIMULATED else 16  # terms of the sums brought in at a time
-ALL_BROUGHT = (0,) * DEEP
+CHUNK = 1 << 13  # samples whose units are kept at once
 
-# Places in the scalars: those of Memory, then these.
-VALIDATION_TOTAL, VALIDATION_CARRY, BROKEN, SQUARES = range(SCALARS, SCALARS + 4)
+# Places in the scalars: those of Memory, then these. The carry of the validation total is found at the place after it.
+VALIDATION_TOTAL, _, BROKEN, SQUARES = range(SCALARS, SCALARS + 4)
 SCALARS = SCALARS + 4
 
 
@@ -67,442 +70,230 @@ class Kind(NamedTuple):
     shared_sums: bool  # whether several blocks share the sums of a gradient
 
 
-class Part(NamedTuple):
-    """A layer, and how many tiles of gradients stand before its own."""
-
-    layer: Layer
-    before: int
-
-
-class Room(NamedTuple):
-    """Work space on the device, for a chunk of samples."""
-
-    products: Any  # shares of the first layer's, [shape: (shares, chunk, q)]
-    z: Any  # of each unit but the inputs, [shape: (chunk, units)], and so are the next three
-    b: Any
-    slope: Any
-    g: Any
-    E: Any  # c_k E_k, [shape: (chunk,)]
-    G: Any  # shares of the gradient, [shape: (shares, n)]
-
-
-class Chunk(NamedTuple):
-    """Some samples of a set, in some order."""
+class Data(NamedTuple):
+    """A set of samples as kernels see it."""
 
     X: Any
     Y: Any
     c: Any
-    order: Any  # row of the table of orders
-    first: int
-    count: int
+    orders: Any  # of the epochs, [shape: (epochs, m)], or (1, m) where they are the same
+    m: int
 
 
-def parts_of(kind: Kind) -> tuple[tuple[Part, ...], tuple[Layer, ...]]:
-    """All layers with their tiles, and those above the first as warps see them: units count from the first hidden."""
+class Call(NamedTuple):
+    """What a call is told beside the data."""
+
+    stretch: Stretch
+    etas: Any  # η of each epoch
+    size: int  # samples in a batch
+    every: int  # epochs from one validation to the next
+
+
+class Split(NamedTuple):
+    """How work is shared out among the blocks: a matter of the sizes and the device."""
+
+    blocks: int
+    wide: int  # results of a thread along each side of a tile
+    products: int  # shares of each sum of the first layer
+    gradients: int  # shares of each sum over the samples
+
+
+def split_of(sizes: Sequence[int], most: int) -> Split:
+    """For chunks of so many samples."""
+    blocks, d, q = door.multiprocessors(), sizes[0], sizes[1]
+    wide = 4 if most >= 1024 else 2
+    side = SIDE * wide
+    forward = -(-most // side) * -(-q // side)
+    back = sum(-(-fan_in // side) * -(-fan_out // side) for fan_in, fan_out in itertools.pairwise(sizes))
+    products = max(1, min(blocks // forward, d // (2 * DEEP)))
+    shares = max(1, min(blocks // back, most // 256))
+    if door.SIMULATED:
+        blocks = 1  # which has no barrier for more
+    return Split(blocks, wide, products, shares)
+
+
+def make_room(sizes: Sequence[int], split: Split, most: int, dtype: Any) -> Room:
+    """Work space for chunks of so many samples."""
+    units, n = sum(sizes[1:]), number_of_parameters(sizes)
+    z, b, slope, g = (empty((most, units), dtype) for _ in range(4))
+    products, G = empty((split.products, most, sizes[1]), dtype), empty((split.gradients, n), dtype)
+    return Room(products, z, b, slope, g, empty((most,), dtype), G)
+
+
+def network_of(kind: Kind) -> Network:
+    """All layers with their tiles, and those above the first as warps see them."""
     side = SIDE * kind.wide
     parts, before, d = [], 0, kind.sizes[0]
     for layer in lay_out(kind.sizes, kind.activations, WARP):
         shifted = layer._replace(below=layer.below - d, here=layer.here - d)
         parts.append(Part(shifted, before))
         before += -(-layer.fan_in // side) * -(-layer.fan_out // side)
-    return tuple(parts), tuple(part.layer for part in parts[1:])
+    upper = tuple(part.layer for part in parts[1:])
+    return Network(tuple(parts), upper, kind.loss, number_of_parameters(kind.sizes))
 
 
-def tiles_of(kind: Kind) -> int:
-    """Tiles of gradients of all layers."""
-    side = SIDE * kind.wide
-    return sum(-(-q // side) * -(-l // side) for q, l in zip(kind.sizes[:-1], kind.sizes[1:], strict=True))
+def working(kind: Kind) -> Any:
+    """What a kernel calls to set a thread to work."""
+    wide, dtype = kind.wide, np.dtype(kind.dtype).type
+    brought, by_warp, results = (DEEP, SIDE * wide + 4), (THREADS // WARP, WARP), wide * wide + wide
+
+    @pasted
+    def work_in(room: Room) -> Work:
+        A = cuda.shared.array(brought, dtype, alignment=ALIGNED)
+        B = cuda.shared.array(brought, dtype, alignment=ALIGNED)
+        scratch = cuda.shared.array(by_warp, dtype)
+        sums = cuda.shared.array(THREADS, dtype)
+        tile = Tile(cuda.local.array(results, dtype), A, B, wide)
+        return Work(cuda.threadIdx.x, cuda.blockIdx.x, cuda.gridDim.x, room, tile, scratch, sums)
+
+    return work_in
 
 
-@formula
-def place_in_tile(tid: int) -> int:
-    """The row of a thread; written so that the compiler sees it is not negative."""
-    return (tid // SIDE) & (SIDE - 1)
-
-
-@formula
-def add_products(acc: Any, A: Any, B: Any, wide: int, ty: int, tx: int) -> None:
-    """Σ over what was brought in, for the results of this thread. Adds to acc."""
-    unrolled(ALL_BROUGHT, add_product, (acc, A, B, wide, ty, tx))
-
-
-@formula
-def add_product(deep: int, acc: Any, A: Any, B: Any, wide: int, ty: int, tx: int) -> None:
-    for r in range(wide):
-        a = A[deep, ty * wide + r]
-        for s in range(wide):
-            acc[r * wide + s] += a * B[deep, tx * wide + s]
+# --- Training.
 
 
 @formula
-def first_products(layer: Layer, at: Any, chunk: Chunk, room: Room, acc: Any, A: Any, B: Any, wide: int) -> None:
-    """Stage 1: Σ_i v_ih x_i of the first layer, each sum in shares. Writes products."""
-    side, d, q, tid = SIDE * wide, layer.fan_in, layer.fan_out, cuda.threadIdx.x
-    ty, tx, zero = place_in_tile(tid), tid & (SIDE - 1), like(at[0], 0)
-    shares, across = room.products.shape[0], (q + side - 1) // side
-    down = (chunk.count + side - 1) // side
-    for task in range(cuda.blockIdx.x, shares * down * across, cuda.gridDim.x):
-        share, k0, j0 = task // (down * across), task // across % down * side, task % across * side
-        low, high = share * d // shares, (share + 1) * d // shares
-        for r in range(wide * wide):
-            acc[r] = zero
-        for i0 in range(low, high, DEEP):
-            for item in range(tid, DEEP * side, THREADS):
-                deep, k = item % DEEP, item // DEEP
-                x = zero
-                if i0 + deep < high and k0 + k < chunk.count:
-                    x = chunk.X[chunk.order[chunk.first + k0 + k], i0 + deep]
-                A[deep, k] = x
-            for item in range(tid, DEEP * side, THREADS):
-                deep, j = item // side, item % side
-                v = zero
-                if i0 + deep < high and j0 + j < q:
-                    v = at[layer.weights + (i0 + deep) * q + j0 + j]
-                B[deep, j] = v
-            wait()
-            add_products(acc, A, B, wide, ty, tx)
-            wait()
-        for r in range(wide):
-            k = k0 + ty * wide + r
-            for s in range(wide):
-                j = j0 + tx * wide + s
-                if k < chunk.count and j < q:
-                    room.products[share, k, j] = acc[r * wide + s]
+def sum_errors(net: Network, at: Any, chunk: Chunk, work: Work, grid: Any, scalars: Any, place: int) -> None:
+    """Stages 1 and 2 for a chunk, to train, or, for a total at another place, to validate. Writes room and scalars."""
+    first_products(net.parts[0].layer, at, chunk, work)
+    grid.sync()
+    samples(net, at, chunk, work, place == TOTAL, chunk.X[:0])
+    grid.sync()
+    add_errors(scalars, place, chunk, work)
 
 
-@formula
-def samples(
-    layers: Any, upper: Any, loss: int, at: Any, chunk: Chunk, room: Room, scratch: Any, learn: bool, y_hat: Any
-) -> None:
-    """Stage 2: each sample from the first layer's products to its outputs, g_j and e_h. Writes room, or y_hat where
-    that has rows."""
-    warp, team = cuda.threadIdx.x // WARP, Team(cuda.threadIdx.x % WARP, WARP)
-    warps, layer = THREADS // WARP, layers[0].layer
-    for k in range(cuda.blockIdx.x * warps + warp, chunk.count, cuda.gridDim.x * warps):
-        z, b, slope, g = room.z[k], room.b[k], room.slope[k], room.g[k]
-        net = Net(at, at, at, z, b, slope, g, scratch[warp])
-        row = chunk.order[chunk.first + k]
-        for j in range(team.rank, layer.fan_out, team.size):
-            z_j = -at[layer.thresholds + j]
-            for share in range(room.products.shape[0]):
-                z_j += room.products[share, k, j]
-            z[j] = z_j
-            if layer.activation != SOFTMAX:
-                b[j], slope[j] = activate(layer.activation, z_j)
-        barrier(team)
-        if layer.activation == SOFTMAX:
-            softmax(layer, net, team)
-        each_layer(upper, FORWARDS, forward, (net, team))
-        top = layers[-1].layer
-        if y_hat.shape[0] > 0:
-            for j in range(team.rank, top.fan_out, team.size):
-                y_hat[chunk.first + k, j] = b[top.here + j]
+def batching(kind: Kind) -> Any:
+    """What a network of this kind does with a batch."""
+    net, compares, penalty = network_of(kind), RULES[kind.rule].compares, kind.penalty
+    apart = kind.shared_sums or compares  # whether the update is a stage of its own
+
+    @formula
+    def learn_batch(
+        rule: RuleOnDevice, state: State, batch: Chunk, work: Work, grid: Any, eta: Any, before: Any
+    ) -> Any:
+        """All stages. ``before`` are what all parameters share and the last objective, returned as they then are.
+        Writes state and room."""
+        first, second, last = before
+        scalars, most, end, zero = state.scalars, work.room.E.shape[0], batch.first + batch.count, like(eta, 0)
+        share, shared = like(eta, 1) / like(eta, batch.count), (first, second)
+        if not compares:
+            shared = prepared(rule, shared, last, zero)
+        for k in range(batch.first, end, most):
+            chunk = Chunk(batch.X, batch.Y, batch.c, batch.order, k, min(most, end - k))
+            sum_errors(net, state.at, chunk, work, grid, scalars, TOTAL)
+            complete = k + most >= end
+            update = Update(share, eta, shared, not apart and complete, k == batch.first)
+            each_layer(net.parts, FORWARDS, gradients, (rule, state, chunk, work, net.n, update))
+            if compares and penalty and complete and work.block == 0:
+                squares = sum_of_block(sum_of_squares(state.p, work.thread, net.n, THREADS), work)
+                if work.thread == 0:
+                    scalars[SQUARES] = squares
+            grid.sync()
+        if apart:
+            if compares:
+                now = objective(rule, scalars[TOTAL] * share, scalars[SQUARES])
+                shared, last = prepared(rule, shared, last, now), now
+            updates(rule, state, work, net.n, Update(share, eta, shared, True, True))
+            grid.sync()
+        return shared[0], shared[1], last
+
+    return learn_batch
+
+
+def ending(kind: Kind) -> Any:
+    """What a network of this kind does at the end of an epoch."""
+    net = network_of(kind)
+
+    @formula
+    def after_epoch(
+        state: State, D: Data, V: Data, work: Work, grid: Any, call: Call, e: int, recorded: Recorded
+    ) -> bool:
+        """Validate, and record the errors of epoch e of this call; returns whether error and parameters are finite.
+        Writes state, room and recorded."""
+        p, scalars, zero, one = state.p, state.scalars, like(state.p[0], 0), like(state.p[0], 1)
+        start, step = work.block * THREADS + work.thread, work.blocks * THREADS
+        validates = V.m > 0 and (call.stretch.epoch + e + 1) % call.every == 0
+        if vanishing(p, start, net.n, step) != zero:
+            scalars[BROKEN] = one
+        total, most = zero, work.room.E.shape[0]
+        if validates:
+            for k in range(0, V.m, most):
+                chunk = Chunk(V.X, V.Y, V.c, V.orders[0], k, min(most, V.m - k))
+                sum_errors(net, p, chunk, work, grid, scalars, VALIDATION_TOTAL)
+                grid.sync()
+            total = scalars[VALIDATION_TOTAL] / like(one, V.m)
         else:
-            E_k = output_terms(top, loss, net, team, chunk.Y, row, chunk.c[row])
-            if team.rank == 0:
-                room.E[k] = E_k
-            if learn:
-                each_layer(upper, BACKWARDS, hidden_terms, (net, team))
-        barrier(team)
+            grid.sync()
+        error = scalars[TOTAL] / like(one, D.m)
+        if error * zero != zero or scalars[BROKEN] > zero:
+            if start == 0:
+                scalars[BROKEN] = like(one, e + 1)  # the epoch at fault, counted from 1
+            return False
+        if start == 0:
+            scalars[ERROR] = recorded.errors[e] = error
+        if validates:
+            better = total < scalars[BEST]
+            grid.sync()
+            if better:
+                for i in range(start, net.n, step):
+                    state.best[i] = p[i]
+            if start == 0:
+                recorded.validation_errors[e] = total
+                if better:
+                    scalars[BEST] = total
+            grid.sync()
+        return True
 
-
-@formula
-def hidden_terms(layer: Layer, net: Net, team: Team) -> None:
-    """e_h of the units below. Writes g."""
-    backward(layer, net, team, False, False, net.at[0])
-
-
-@formula
-def gradients(
-    part: Part, steps: Steps, p: Any, at: Any, S: Any, chunk: Chunk, room: Room, tile: Any, update: Any
-) -> None:
-    """Stage 3: the gradient of a layer's parameters, in tiles, each sum over the samples in shares; where a block has
-    all of it, the update too. Writes G, or p, at and S."""
-    layer, (acc, A, B, wide), n = part.layer, tile, update[0]
-    side, q, l, tid = SIDE * wide, layer.fan_in, layer.fan_out, cuda.threadIdx.x
-    ty, tx, zero, blocks = place_in_tile(tid), tid & (SIDE - 1), like(at[0], 0), cuda.gridDim.x
-    shares, across, down = room.G.shape[0], (l + side - 1) // side, (q + side - 1) // side
-    bottom = layer.level == 0
-    start = (cuda.blockIdx.x + blocks - part.before * shares % blocks) % blocks
-    for task in range(start, shares * down * across, blocks):
-        share, h0, j0 = task // (down * across), task // across % down * side, task % across * side
-        low, high = share * chunk.count // shares, (share + 1) * chunk.count // shares
-        thresholds = h0 == 0 and ty == 0
-        for r in range(wide * wide + wide):
-            acc[r] = zero
-        for k0 in range(low, high, DEEP):
-            for item in range(tid, DEEP * side, THREADS):
-                deep, h = item // side, item % side
-                k, b, g = k0 + deep, zero, zero
-                if k < high:
-                    if h0 + h < q:
-                        if bottom:
-                            b = chunk.X[chunk.order[chunk.first + k], h0 + h]
-                        else:
-                            b = room.b[k, layer.below + h0 + h]
-                    if j0 + h < l:
-                        g = room.g[k, layer.here + j0 + h]
-                A[deep, h], B[deep, h] = b, g
-            wait()
-            add_products(acc, A, B, wide, ty, tx)
-            if thresholds:
-                for deep in range(DEEP):
-                    for s in range(wide):
-                        acc[wide * wide + s] -= B[deep, tx * wide + s]
-            wait()
-        for s in range(wide):
-            j = j0 + tx * wide + s
-            if j < l:
-                for r in range(wide):
-                    h = h0 + ty * wide + r
-                    if h < q:
-                        i = layer.weights + h * l + j
-                        finish(steps, p, at, S, room.G, share, n, i, acc[r * wide + s], update)
-                if thresholds:
-                    i = layer.thresholds + j
-                    finish(steps, p, at, S, room.G, share, n, i, acc[wide * wide + s], update)
-
-
-@formula
-def finish(steps: Steps, p: Any, at: Any, S: Any, G: Any, share: int, n: int, i: int, total: Any, update: Any) -> None:
-    """What becomes of a share of a gradient over a chunk: kept for later, or an update. Writes G, or p, at and S."""
-    _, share_of_all, eta, pair, fused, fresh = update
-    if not fresh:
-        total += G[share, i]
-    if fused:
-        step_parameter(steps, p, at, S, 0, 0, n, i, total * share_of_all, eta, pair)
-    else:
-        G[share, i] = total
-
-
-@formula
-def updates(steps: Steps, p: Any, at: Any, S: Any, G: Any, n: int, share: Any, eta: Any, pair: Any) -> None:
-    """Stage 4: the update, from all shares of the gradient. Writes p, at and S."""
-    for i in range(cuda.grid(1), n, cuda.gridsize(1)):
-        descent = like(share, 0)
-        for part in range(G.shape[0]):
-            descent += G[part, i]
-        step_parameter(steps, p, at, S, 0, 0, n, i, descent * share, eta, pair)
-
-
-@formula
-def sum_of_block(total: Any, room: Any) -> Any:
-    """The sum of a number of each thread of a block, to each of them. Writes room."""
-    tid, half = cuda.threadIdx.x, THREADS // 2
-    room[tid] = total
-    wait()
-    while half > 0:
-        if tid < half:
-            room[tid] += room[tid + half]
-        wait()
-        half //= 2
-    total = room[0]
-    wait()
-    return total
-
-
-@formula
-def add_errors(scalars: Any, place: int, E: Any, count: int, room: Any, fresh: bool) -> None:
-    """Add the errors of a chunk to those of its epoch, by block 0. Writes scalars."""
-    if cuda.blockIdx.x == 0:
-        total = like(E[0], 0)
-        for k in range(cuda.threadIdx.x, count, THREADS):
-            total += E[k]
-        total = sum_of_block(total, room)
-        if cuda.threadIdx.x == 0:
-            before, carry = scalars[place], scalars[place + 1]
-            if fresh:
-                before = carry = like(total, 0)
-            scalars[place], scalars[place + 1] = kahan(before, carry, total)
-
-
-def flags_of(kind: Kind) -> tuple[Any, ...]:
-    """What the kernels of this kind have as constants."""
-    layers, upper = parts_of(kind)
-    return layers, upper, number_of_parameters(kind.sizes), np.dtype(kind.dtype).type, RULES[kind.rule]
+    return after_epoch
 
 
 @functools.cache
 def train_kernel(kind: Kind) -> Any:
     """The kernel that trains a network, many epochs in one launch."""
-    layers, upper, n, dtype, rule = flags_of(kind)
-    loss, wide, code, slots, penalty, masked = kind.loss, kind.wide, rule.code, rule.slots, kind.penalty, kind.masked
-    side, compares = SIDE * wide, rule.compares
-    apart = kind.shared_sums or compares  # whether the update is a stage of its own
-    brought, by_warp, results = (DEEP, side + 4), (THREADS // WARP, WARP), wide * wide + wide
+    work_in, learn_batch, after_epoch = working(kind), batching(kind), ending(kind)
+    code, slots, penalty, masked = RULES[kind.rule].code, RULES[kind.rule].slots, kind.penalty, kind.masked
 
     def train(
-        p: Any,
-        at: Any,
-        S: Any,
-        best: Any,
-        mask: Any,
-        constants: Any,
-        X: Any,
-        Y: Any,
-        c: Any,
-        VX: Any,
-        VY: Any,
-        Vc: Any,
-        orders: Any,
-        V_order: Any,
-        etas: Any,
-        products: Any,
-        z: Any,
-        b: Any,
-        slope: Any,
-        g: Any,
-        E: Any,
-        G: Any,
-        scalars: Any,
-        errors: Any,
-        validation_errors: Any,
-        sizes: Any,
-        epochs: Any,
-        stretch: Any,
+        state: State, constants: Any, mask: Any, D: Data, V: Data, room: Room, call: Call, recorded: Recorded
     ) -> None:
-        A = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        B = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        scratch = cuda.shared.array(by_warp, dtype)
-        sums = cuda.shared.array(THREADS, dtype)
-        acc = cuda.local.array(results, dtype)
-        grid, tile = cuda.cg.this_grid(), (acc, A, B, wide)
-        room, nothing = Room(products, z, b, slope, g, E, G), X[:0]
-        m, m_of_V, size, most, every = sizes
-        lam, rest = constants[5], constants[6]
-        steps = Steps(False, code, slots, penalty, masked, mask, constants, lam, rest)
-        zero, one = like(lam, 0), like(lam, 1)
-        first, second = scalars[SHARED1], scalars[SHARED2]
-        last, start, step = scalars[LAST_OBJECTIVE], cuda.grid(1), cuda.gridsize(1)
+        work, grid, scalars, stretch = work_in(room), cuda.cg.this_grid(), state.scalars, call.stretch
+        rule = RuleOnDevice(False, code, slots, penalty, masked, mask, constants, constants[5], constants[6])
+        memory = scalars[SHARED1], scalars[SHARED2], scalars[LAST_OBJECTIVE]
         grid.sync()
-        for e in range(epochs[1]):
-            order, eta = orders[min(e, orders.shape[0] - 1)], etas[e]
-            begin = stretch[0] if e == 0 else 0
-            end = stretch[1] if e == epochs[1] - 1 else m
-            for batch in range(begin, end, size):
-                until = min(batch + size, m)
-                share, pair = one / like(one, until - batch), (zero, zero)
-                if not compares:
-                    first, second = prepared(steps, first, second, last, zero)
-                    pair = first, second
-                for k in range(batch, until, most):
-                    chunk = Chunk(X, Y, c, order, k, min(most, until - k))
-                    first_products(layers[0].layer, at, chunk, room, acc, A, B, wide)
-                    grid.sync()
-                    samples(layers, upper, loss, at, chunk, room, scratch, True, nothing)
-                    grid.sync()
-                    add_errors(scalars, TOTAL, E, chunk.count, sums, k == 0)
-                    update = n, share, eta, pair, not apart and k + most >= until, k == batch
-                    each_layer(layers, FORWARDS, gradients, (steps, p, at, S, chunk, room, tile, update))
-                    if compares and penalty and k + most >= until and cuda.blockIdx.x == 0:
-                        squares = zero
-                        for i in range(cuda.threadIdx.x, n, THREADS):
-                            squares += p[i] * p[i]
-                        squares = sum_of_block(squares, sums)
-                        if cuda.threadIdx.x == 0:
-                            scalars[SQUARES] = squares
-                    grid.sync()
-                if apart:
-                    if compares:
-                        now = scalars[TOTAL] * share
-                        if penalty:
-                            now = formulas.regularised_objective(now, scalars[SQUARES], lam, rest)
-                        first, second = prepared(steps, first, second, last, now)
-                        pair, last = (first, second), now
-                    updates(steps, p, at, S, G, n, share, eta, pair)
-                    grid.sync()
-            if end == m:
-                broken = zero
-                for i in range(start, n, step):
-                    broken += p[i] * zero
-                if broken != zero:
-                    scalars[BROKEN] = one
-                total = zero
-                if m_of_V > 0 and (epochs[0] + e + 1) % every == 0:
-                    for k in range(0, m_of_V, most):
-                        chunk = Chunk(VX, VY, Vc, V_order, k, min(most, m_of_V - k))
-                        first_products(layers[0].layer, p, chunk, room, acc, A, B, wide)
-                        grid.sync()
-                        samples(layers, upper, loss, p, chunk, room, scratch, False, nothing)
-                        grid.sync()
-                        add_errors(scalars, VALIDATION_TOTAL, E, chunk.count, sums, k == 0)
-                        grid.sync()
-                    total = scalars[VALIDATION_TOTAL] / like(one, m_of_V)
-                else:
-                    grid.sync()
-                error = scalars[TOTAL] / like(one, m)
-                if error * zero != zero or scalars[BROKEN] > zero:
-                    if start == 0:
-                        scalars[BROKEN] = like(one, e + 1)  # the epoch at fault, counted from 1
-                    break
-                if start == 0:
-                    scalars[ERROR] = errors[e] = error
-                if m_of_V > 0 and (epochs[0] + e + 1) % every == 0:
-                    better = total < scalars[BEST]
-                    grid.sync()
-                    if better:
-                        for i in range(start, n, step):
-                            best[i] = p[i]
-                    if start == 0:
-                        validation_errors[e] = total
-                        if better:
-                            scalars[BEST] = total
-                    grid.sync()
-        if start == 0:
-            scalars[SHARED1], scalars[SHARED2] = first, second
-            scalars[LAST_OBJECTIVE] = last
+        for e in range(stretch.epochs):
+            order, eta = D.orders[min(e, D.orders.shape[0] - 1)], call.etas[e]
+            begin = stretch.begin if e == 0 else 0
+            end = stretch.end if e == stretch.epochs - 1 else D.m
+            for first in range(begin, end, call.size):
+                batch = Chunk(D.X, D.Y, D.c, order, first, min(call.size, D.m - first))
+                memory = learn_batch(rule, state, batch, work, grid, eta, memory)
+            if end == D.m and not after_epoch(state, D, V, work, grid, call, e, recorded):
+                break
+        if work.block == 0 and work.thread == 0:
+            scalars[SHARED1], scalars[SHARED2], scalars[LAST_OBJECTIVE] = memory
 
     return kernel(train, f"train_batches_{'_'.join(map(str, kind.sizes))}", THREADS)
+
+
+# --- Prediction, errors and gradients.
 
 
 @functools.cache
 def stage_kernels(kind: Kind) -> tuple[Any, Any, Any]:
     """The first three stages, a kernel each: for prediction, errors and gradients."""
-    layers, upper, n, dtype, _ = flags_of(kind)
-    loss, wide = kind.loss, kind.wide
-    brought, by_warp, results = (DEEP, SIDE * wide + 4), (THREADS // WARP, WARP), wide * wide + wide
-    name = "_".join(map(str, kind.sizes))
+    net, work_in, name = network_of(kind), working(kind), "_".join(map(str, kind.sizes))
 
-    def products_of(p: Any, X: Any, order: Any, first: int, count: int, products: Any) -> None:
-        A = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        B = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        acc = cuda.local.array(results, dtype)
-        chunk = Chunk(X, X, p, order, first, count)
-        room = Room(products, X, X, X, X, p, X)
-        first_products(layers[0].layer, p, chunk, room, acc, A, B, wide)
+    def products_of(p: Any, chunk: Chunk, room: Room) -> None:
+        first_products(net.parts[0].layer, p, chunk, work_in(room))
 
-    def samples_of(
-        p: Any,
-        X: Any,
-        Y: Any,
-        c: Any,
-        order: Any,
-        first: int,
-        count: int,
-        products: Any,
-        z: Any,
-        b: Any,
-        slope: Any,
-        g: Any,
-        E: Any,
-        y_hat: Any,
-        learn: bool,
-    ) -> None:
-        scratch = cuda.shared.array(by_warp, dtype)
-        chunk, room = Chunk(X, Y, c, order, first, count), Room(products, z, b, slope, g, E, z)
-        samples(layers, upper, loss, p, chunk, room, scratch, learn, y_hat)
+    def samples_of(p: Any, chunk: Chunk, room: Room, learn: bool, y_hat: Any) -> None:
+        samples(net, p, chunk, work_in(room), learn, y_hat)
 
-    def gradients_of(
-        p: Any, S: Any, mask: Any, X: Any, order: Any, first: int, count: int, b: Any, g: Any, G: Any, fresh: bool
-    ) -> None:
-        A = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        B = cuda.shared.array(brought, dtype, alignment=ALIGNED)
-        acc = cuda.local.array(results, dtype)
+    def gradients_of(p: Any, chunk: Chunk, room: Room, fresh: bool) -> None:
         zero = like(p[0], 0)
-        steps = Steps(False, 0, 0, False, False, mask, mask, zero, zero)
-        chunk, room = Chunk(X, X, p, order, first, count), Room(X, b, b, b, g, p, G)
-        update = n, zero, zero, (zero, zero), False, fresh
-        each_layer(layers, FORWARDS, gradients, (steps, p, p, S, chunk, room, (acc, A, B, wide), update))
+        rule, state = RuleOnDevice(False, 0, 0, False, False, p, p, zero, zero), State(p, p, room.z, p, p)
+        update = Update(zero, zero, (zero, zero), False, fresh)
+        each_layer(net.parts, FORWARDS, gradients, (rule, state, chunk, work_in(room), net.n, update))
 
     made = (("products", products_of), ("samples", samples_of), ("gradients", gradients_of))
     products, samples_, gradients_ = (kernel(function, f"{stage}_{name}", THREADS) for stage, function in made)

@@ -54,6 +54,12 @@ def kernel(function: Callable[..., Any], name: str, threads: int) -> Any:
     return cuda.jit(function, fastmath=True, launch_bounds=threads)  # so that their registers suffice
 
 
+def pasted(function: Callable[..., Any]) -> Any:
+    """Let a kernel call ``function`` as if its lines stood there, so that local arrays made by it are the kernel's. The
+    simulator wants both in one file."""
+    return function if SIMULATED else cuda.jit(function, device=True, inline="always")
+
+
 class Launch(NamedTuple):
     """How many blocks of how many threads."""
 
@@ -259,11 +265,8 @@ else:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             numbers = range(len(signatures))
             for number in reversed(numbers) if len(backwards.types) else numbers:
-                wanted = signatures[number]
-                call = context.get_function(body, wanted)
-                given = [(builder.extract_value(values[0], number), layers.types[number])]
-                given += [(builder.extract_value(values[3], i), came) for i, came in enumerate(arguments.types)]
-                call(builder, [context.cast(builder, *it, kind) for it, kind in zip(given, wanted.args, strict=True)])
+                layer = builder.extract_value(values[0], number), layers.types[number]
+                jit.call_body(context, builder, body, signatures[number], layer, (values[3], arguments))
             return context.get_dummy_value()
 
         return types.void(layers, backwards, body, arguments), generate
@@ -274,13 +277,9 @@ else:
         wanted = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            call = context.get_function(body, wanted)
-            given = [
-                context.cast(builder, builder.extract_value(values[2], i), came, kind)
-                for i, (came, kind) in enumerate(zip(arguments.types, wanted.args[1:], strict=True))
-            ]
-            for k in range(len(count.types)):
-                call(builder, [context.get_constant(types.intp, k), *given])
+            for number in range(len(count.types)):
+                k = context.get_constant(types.intp, number), types.intp
+                jit.call_body(context, builder, body, wanted, k, (values[2], arguments))
             return context.get_dummy_value()
 
         return types.void(count, body, arguments), generate

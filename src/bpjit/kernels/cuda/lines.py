@@ -15,7 +15,7 @@ from ...maths.formulas import like
 from ..jit import formula
 from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX, places_of_layers
 from ..switches import LOOK_AHEAD, activate, ahead, prepare, rule_step, terms_of
-from .door import BACKWARDS, FORWARDS, WARP, each_layer, wait, wait_for_warp
+from .door import WARP, wait, wait_for_warp
 
 FEWEST = 4  # units below that are worth a thread of their own
 
@@ -54,7 +54,7 @@ class Net(NamedTuple):
     scratch: Any  # a number for each thread
 
 
-class Steps(NamedTuple):
+class RuleOnDevice(NamedTuple):
     """How gradients become updates; constants to the compiler but for the arrays."""
 
     standard: bool  # gradient and update are one
@@ -198,7 +198,7 @@ def change_weight(net: Net, standard: bool, i: int, g: Any, b: Any, eta: Any) ->
 
 
 @formula
-def take(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
+def load_sample(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
     """x into the first units. Writes b."""
     for i in range(team.rank, layers[0].fan_in, team.size):
         net.b[i] = X[row, i]
@@ -206,87 +206,99 @@ def take(layers: Any, net: Net, team: Team, X: Any, row: int) -> None:
 
 
 @formula
-def learn(layers: Any, loss: int, net: Net, team: Team, standard: bool, Y: Any, row: int, c: Any, eta: Any) -> Any:
-    """The lines of the book for the sample that ``take`` took. Writes p, or G; returns c E_k."""
-    each_layer(layers, FORWARDS, forward, (net, team))
-    E_k = output_terms(layers[-1], loss, net, team, Y, row, c)
-    each_layer(layers, BACKWARDS, backward, (net, team, standard, True, eta))
-    barrier(team)
-    return E_k
+def vanishing(p: Any, first: int, n: int, step: int) -> Any:
+    """Σ 0 w of every ``step``-th parameter: 0 where all are finite, else NaN."""
+    total = like(p[0], 0)
+    for i in range(first, n, step):
+        total += p[i] * like(total, 0)
+    return total
+
+
+@formula
+def objective(rule: RuleOnDevice, error: Any, squares: Any) -> Any:
+    """The book's objective, where E is ``error`` and Σ w² ``squares``."""
+    return formulas.regularised_objective(error, squares, rule.lam, rule.rest) if rule.penalty else error
 
 
 # --- Updates by rule.
 
 
 @formula
-def sum_of_squares(p: Any, n: int) -> Any:
-    """Σ w², in each thread."""
+def sum_of_squares(p: Any, first: int, n: int, step: int) -> Any:
+    """Σ w² of every ``step``-th parameter."""
     total = like(p[0], 0)
-    for i in range(n):
+    for i in range(first, n, step):
         total += p[i] * p[i]
     return total
 
 
 @formula
-def prepared(steps: Steps, first: Any, second: Any, last: Any, now: Any) -> Any:
-    """What all parameters share, anew for an update: as ``switches.prepare_rule``, from what they shared before and
-    the last objectives."""
-    rose = formulas.select(now > last, like(first, 1), like(first, 0))
-    return prepare(steps.rule, (first, second), steps.constants, rose)
+def prepared(rule: RuleOnDevice, shared: Any, last: Any, now: Any) -> Any:
+    """What all parameters share, anew for an update: as ``switches.prepare_rule``, from what they shared before and the
+    last objectives."""
+    rose = formulas.select(now > last, like(now, 1), like(now, 0))
+    return prepare(rule.rule, shared, rule.constants, rose)
+
+
+class Slots(NamedTuple):
+    """Where the rule's state of a network stands: in a column of a table."""
+
+    T: Any
+    t: int  # the column
+    first: int  # row of the first parameter's first number; the second numbers come n rows below, and so on
+    n: int
 
 
 @formula
-def state_of(steps: Steps, T: Any, t: int, slots: int, n: int, i: int, zero: Any) -> Any:
-    """The rule's state of parameter i, from row ``slots`` of T, and zeros beyond."""
-    if steps.slots == 1:
-        return T[slots + i, t], zero, zero
-    if steps.slots == 2:
-        return T[slots + i, t], T[slots + n + i, t], zero
-    if steps.slots == 3:
-        return T[slots + i, t], T[slots + n + i, t], T[slots + n + n + i, t]
+def state_of(rule: RuleOnDevice, slots: Slots, i: int, zero: Any) -> Any:
+    """The rule's state of parameter i, and zeros beyond."""
+    T, t, at, n = slots.T, slots.t, slots.first + i, slots.n
+    if rule.slots == 1:
+        return T[at, t], zero, zero
+    if rule.slots == 2:
+        return T[at, t], T[at + n, t], zero
+    if rule.slots == 3:
+        return T[at, t], T[at + n, t], T[at + n + n, t]
     return zero, zero, zero
 
 
 @formula
 def step_parameter(
-    steps: Steps, p: Any, at: Any, T: Any, t: int, slots: int, n: int, i: int, direction: Any, eta: Any, shared: Any
+    rule: RuleOnDevice, p: Any, at: Any, slots: Slots, i: int, direction: Any, eta: Any, shared: Any
 ) -> None:
-    """One step of the rule for parameter i, if it is trained. Writes p, at, and the rule's state from row ``slots`` of
-    T."""
-    zero = like(eta, 0)
-    if steps.masked and steps.mask[i] <= zero:
+    """One step of the rule for parameter i, if it is trained. Writes p, at, and the rule's state."""
+    zero, T, t, row, n = like(eta, 0), slots.T, slots.t, slots.first + i, slots.n
+    if rule.masked and rule.mask[i] <= zero:
         return
-    state = state_of(steps, T, t, slots, n, i, zero)
     g = direction
-    if steps.penalty:
-        g = formulas.regularised_descent(direction, at[i], steps.lam, steps.rest)
-    p[i], state = rule_step(steps.rule, p[i], g, state, eta, steps.constants, shared)
-    if steps.slots > 0:
-        T[slots + i, t] = state[0]
-    if steps.slots > 1:
-        T[slots + n + i, t] = state[1]
-    if steps.slots > 2:
-        T[slots + n + n + i, t] = state[2]
-    if steps.rule in LOOK_AHEAD:
-        at[i] = ahead(steps.rule, p[i], state, steps.constants)
+    if rule.penalty:
+        g = formulas.regularised_descent(direction, at[i], rule.lam, rule.rest)
+    p[i], state = rule_step(rule.rule, p[i], g, state_of(rule, slots, i, zero), eta, rule.constants, shared)
+    if rule.slots > 0:
+        T[row, t] = state[0]
+    if rule.slots > 1:
+        T[row + n, t] = state[1]
+    if rule.slots > 2:
+        T[row + n + n, t] = state[2]
+    if rule.rule in LOOK_AHEAD:
+        at[i] = ahead(rule.rule, p[i], state, rule.constants)
 
 
 @formula
-def update_by_rule(
-    steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int, share: Any, eta: Any, shared: Any
-) -> None:
-    """One step of the rule along the gradients collected times ``share``. Writes p, at, T, and G, which starts anew."""
-    for i in range(team.rank, n, team.size):
-        step_parameter(steps, net.p, net.at, T, t, slots, n, i, net.G[i] * share, eta, shared)
+def update_by_rule(rule: RuleOnDevice, net: Net, team: Team, slots: Slots, share: Any, eta: Any, shared: Any) -> None:
+    """One step of the rule along the gradients collected times ``share``. Writes p, at, the rule's state, and G, which
+    starts anew."""
+    for i in range(team.rank, slots.n, team.size):
+        step_parameter(rule, net.p, net.at, slots, i, net.G[i] * share, eta, shared)
         net.G[i] = like(eta, 0)
     barrier(team)
 
 
 @formula
-def look_ahead(steps: Steps, net: Net, team: Team, T: Any, t: int, slots: int, n: int) -> None:
+def look_ahead(rule: RuleOnDevice, net: Net, team: Team, slots: Slots) -> None:
     """Where a rule that looks ahead takes its gradient. Writes at."""
-    if steps.rule in LOOK_AHEAD:
-        for i in range(team.rank, n, team.size):
-            state = state_of(steps, T, t, slots, n, i, like(net.p[0], 0))
-            net.at[i] = ahead(steps.rule, net.p[i], state, steps.constants)
+    if rule.rule in LOOK_AHEAD:
+        for i in range(team.rank, slots.n, team.size):
+            state = state_of(rule, slots, i, like(net.p[0], 0))
+            net.at[i] = ahead(rule.rule, net.p[i], state, rule.constants)
         barrier(team)

@@ -40,15 +40,15 @@ def pick_kernel() -> Any:
 
 
 @functools.cache
-def put_kernel() -> Any:
+def write_kernel() -> Any:
     """The kernel that writes rows of a table."""
 
-    def put(T: Any, first: int, rows: Any) -> None:
+    def write(T: Any, first: int, rows: Any) -> None:
         count = rows.shape[1]
         for item in range(cuda.grid(1), rows.shape[0] * count, cuda.gridsize(1)):
             T[first + item // count, item % count] = rows[item // count, item % count]
 
-    return kernel(put, "put", BESIDE)
+    return kernel(write, "write", BESIDE)
 
 
 class Table:
@@ -65,27 +65,27 @@ class Table:
         copied.memory.copy_to_device(self.memory)
         return copied
 
-    def of(self, columns: np.ndarray) -> Table:
+    def only(self, columns: np.ndarray) -> Table:
         """Some columns."""
         chosen = Table(self.T.shape[0], len(columns), self.T.dtype, self.threads)
         run(pick_kernel(), _wide(chosen.memory.size), self.T, 0, to_device(columns.astype(np.int64)), chosen.T)
         return chosen
 
-    def pick(self, first: int, count: int, columns: np.ndarray) -> Any:
+    def pick_rows(self, first: int, count: int, columns: np.ndarray) -> Any:
         """Rows from ``first`` on of some columns, on the device, [shape: (count, columns)]."""
         picked = empty((count, len(columns)), self.T.dtype)
         if picked.size:
             run(pick_kernel(), _wide(picked.size), self.T, first, to_device(columns.astype(np.int64)), picked)
         return picked
 
-    def get(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
+    def read_rows(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
         """The same, a row for each column, [shape: (columns, count)]."""
-        return np.ascontiguousarray(self.pick(first, count, columns).copy_to_host().T)
+        return np.ascontiguousarray(self.pick_rows(first, count, columns).copy_to_host().T)
 
-    def put(self, first: int, rows: np.ndarray) -> None:
+    def write_rows(self, first: int, rows: np.ndarray) -> None:
         """Write rows from ``first`` on, given a row for each column, [shape: (columns, count)]."""
         if rows.size:
-            run(put_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
+            run(write_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
 
 
 def _wide(count: int) -> Launch:

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from ..jit import by_type, unless_none
+from ..jit import by_type, call_body, unless_none
 from ..layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
 from ..orders import Orders
 from ..plane_numbers import Watch
@@ -311,21 +311,18 @@ UNROLLED = 4  # units
 def each_unit(typing_context: Any, shape: Any, count: Any, body: Any, arguments: Any) -> Any:
     """``body(h, *arguments)`` for each unit h of the first layer of weights: a loop, or, where a type says how many
     there are and they are few, one after another, so that the compiler knows every place and can use registers."""
-    signature_of_body = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
+    wanted = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        call = context.get_function(body, signature_of_body)
-        rest = [
-            context.cast(builder, builder.extract_value(values[3], i), came, wanted)
-            for i, (came, wanted) in enumerate(zip(arguments.types, signature_of_body.args[1:], strict=True))
-        ]
+        rest = values[3], arguments
         known = 0 if isinstance(shape, types.NoneType) else len(shape.types[1])
         if 0 < known <= UNROLLED:
-            for h in range(known):
-                call(builder, (context.get_constant(types.intp, h), *rest))
+            for number in range(known):
+                h = context.get_constant(types.intp, number), types.intp
+                call_body(context, builder, body, wanted, h, rest)
         else:
             with cgutils.for_range(builder, values[1]) as loop:
-                call(builder, (loop.index, *rest))
+                call_body(context, builder, body, wanted, (loop.index, types.intp), rest)
         return context.get_dummy_value()
 
     return types.void(shape, types.intp, body, arguments), generate

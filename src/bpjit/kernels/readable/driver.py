@@ -10,7 +10,7 @@ import numpy as np
 from ..epochs import anywhere, make_train_block, nothing
 from ..jit import formula
 from ..layout import Units, lay_out
-from ..state import UPDATES, Memory, Order, Samples, Task
+from ..state import UPDATES, Memory, Order, Samples, Task, Wishes
 from ..sums import add_error
 from . import batch
 from .batch import add_gradient, batch_bp
@@ -54,29 +54,22 @@ train_block = make_train_block("plain", nothing, anywhere, advance)
 
 
 def evaluate(
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    p: np.ndarray,
-    D: Samples,
-    loss: int,
-    errors: bool,
-    gradients: bool,
-    y_hat: np.ndarray,
-    total: np.ndarray,
-    gradient: np.ndarray | None,
-) -> None:
-    """As ``one.batches.evaluate``, in plain Python: for use without the JIT."""
-    layers, u = lay_out(sizes, activations), Units.of(sizes, p.dtype)
+    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: int, wishes: Wishes
+) -> Any:
+    """As ``drivers.evaluate``, in plain Python: for use without the JIT."""
+    layers, u, total = lay_out(sizes, activations), Units.of(sizes, p.dtype), np.zeros(2, p.dtype)
+    errors, y_hat, gradient = wishes
     last = layers[-1]
     if gradient is not None:
         gradient[:] = 0.0
     for k in range(len(D.X)):
         outputs(layers, p, D.X[k], u)
-        if len(y_hat) > 0:
+        if y_hat is not None:
             total[0] += np.sum(D.X[k] * 0)
             y_hat[k] = u.b[int(last.here) : int(last.here + last.fan_out)]
-        if errors or gradients:
+        if errors or gradient is not None:
             add_error(total, D.c[k] * output_terms(layers, loss, D.Y[k], u))
         if gradient is not None:
             hidden_terms(layers, p, u)
             add_gradient(layers, D.c[k], u, gradient)
+    return total[0]
