@@ -20,6 +20,7 @@ from test_many import XOR, data
 
 COUNT = 2 * packs.width("float64") + 3
 NETS = bpjit.Networks.random((2, 3, 1), COUNT, seed=1)
+SINGLE = bpjit.Networks.random((2, 3, 1), 3, seed=1, dtype="float32")
 LARGE = [bpjit.Network.random((2, 400, 1), seed=seed) for seed in range(3)]
 WEIGHTS = np.random.default_rng(0).integers(0, 3, (COUNT, 4)) + np.eye(4)[np.arange(COUNT) % 4]
 WEIGHTS[WEIGHTS.all(axis=1), 0] = 0.0
@@ -96,7 +97,7 @@ def test_another_process_trains_a_portion_and_keeps_its_limits():
     assert np.array_equal(ended.parameters, portions[0].start)
 
 
-@pytest.mark.parametrize("nets", [NETS, LARGE[:1]], ids=["lanes", "alone"])
+@pytest.mark.parametrize("nets", [NETS, LARGE[:1], SINGLE], ids=["lanes", "alone", "float32"])
 def test_limits_end_a_portion_with_what_it_has_learnt(nets):
     (group,) = Given(nets, *XOR, stop=10**9).groups()
     ways = {
@@ -106,6 +107,7 @@ def test_limits_end_a_portion_with_what_it_has_learnt(nets):
     }
     for why, limits in ways.items():
         results = run(group, "cpu", limits())
+        assert results.errors.dtype == results.validation_errors.dtype == np.float64
         assert set(results.stopped_by) == {why}
         assert np.isfinite(results.errors).all()
         assert (results.epochs > 0).all()

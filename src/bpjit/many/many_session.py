@@ -150,9 +150,9 @@ class ManySession:
         group, seats, results, every = self.group, self.seats, self.results, np.arange(len(self.group))
         vectors = results.parameters
         seats.sit(every, {"P": vectors, "final": vectors, "planes": planes_of(group, every)})
-        results.errors = seats.measure(seats.state)
+        results.errors[:] = seats.measure(seats.state)
         if group.V.m > 0:
-            results.validation_errors = seats.measure(seats.state, validation=True)
+            results.validation_errors[:] = seats.measure(seats.state, validation=True)
         results.history, results.validation_history = (
             [np.concatenate([np.empty(0), *pieces]) for pieces in history]
             for history in (self.history, self.validation_history)
