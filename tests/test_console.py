@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bpjit.common.console import ctrl_c, share_ctrl_c
+from bpjit.common.console import ctrl_c
 
 
 class Timeout(Exception):
@@ -128,16 +128,14 @@ def test_other_threads_note_nothing_of_their_own():
     thread = threading.Thread(target=look)
     thread.start()
     thread.join()
-    with ctrl_c() as mine, share_ctrl_c(mine):
+    with ctrl_c():
         signal.raise_signal(signal.SIGINT)
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
-        with ctrl_c() as again:
-            assert again is mine
     assert not found[0][0].is_set()
     assert found[0][1] is signal.default_int_handler
-    assert not found[1][0].is_set()  # which only threads of the same work share
+    assert not found[1][0].is_set()
 
 
 def test_an_embedded_python_whose_first_thread_is_not_that_of_threading():

@@ -8,20 +8,14 @@ from bpjit import EarlyStopping, MaxEpochs, NoImprovement, TimeLimit
 from bpjit.kernels import plane_numbers
 from bpjit.kernels.lanes import packs
 from bpjit.kernels.orders import shared_orders
-from bpjit.many.fits import gather as _gather
+from bpjit.many.fits import gather
 from bpjit.many.given import Given
-from bpjit.many.many_session import ManySession, Results
+from bpjit.many.groups import Results
+from bpjit.many.lane_seats import LaneSeats
+from bpjit.many.many_session import ManySession
+from bpjit.settings.stopping import Limits
+from test_endings import Set
 from test_many import XOR, check, data
-
-NAMES = "eta", "loss", "lam", "stop", "max_epochs", "target_error", "validation"
-NOTHING = dict.fromkeys((*NAMES, "sample_weight", "class_weight", "trainable")) | {
-    "updates": "stochastic",
-    "rule": "sgd",
-    "train_thresholds": True,
-    "shuffle": True,
-    "seed": 0,
-    "history": False,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +26,13 @@ def by_value(monkeypatch):
 
 def groups_of(nets, X, Y, **settings):
     """What train_many would train."""
-    return Given(nets, X, Y, **(NOTHING | settings)).groups()
+    return Given(nets, X, Y, **settings).groups()
 
 
-def bench_of(nets, X, Y, **settings):
-    """Networks of one group at their start, and the place for what becomes of them."""
+def session_of(nets, X, Y, **settings):
+    """Networks of one group at their start."""
     (group,) = groups_of(nets, X, Y, **settings)
-    results = Results(group)
-    return ManySession(group, np.arange(len(group)), results), results
+    return ManySession(LaneSeats(group))
 
 
 # --- Samples.
@@ -121,10 +114,10 @@ def test_patience_beyond_what_float32_counts(dtype, every):
     last = np.array([5, 6, 77])
     nets = bpjit.Networks.random((2, 2, 1), 3, dtype=dtype)
     stop = [EarlyStopping(patience, every=every), MaxEpochs(1 << 40)]
-    bench, results = bench_of(nets, *XOR, stop=stop, validation=XOR, eta=1e-9)
-    bench.epoch, results.best_epochs[:] = begun, last
-    bench._set(bench.state, plane_numbers.BEST, np.zeros(3))
-    bench.run(lambda: None, lambda stopped: None)
+    session = session_of(nets, *XOR, stop=stop, validation=XOR, eta=1e-9)
+    session.epoch, session.results.best_epochs[:] = begun, last
+    session.seats.set(session.seats.state, plane_numbers.BEST, np.zeros(3))
+    results = session.run(Limits())
     assert list(results.stopped_by) == ["EarlyStopping"] * 3
     assert results.epochs.tolist() == (-(-(last + patience) // every) * every).tolist()
     assert results.best_epochs.tolist() == last.tolist()
@@ -135,10 +128,10 @@ def test_epochs_without_improvement_beyond_what_float32_counts(dtype):
     begun, patience = 1 << 25, (1 << 25) + 700
     last = np.array([5, 6, 77])
     nets = bpjit.Networks.random((2, 2, 1), 3, dtype=dtype)
-    bench, results = bench_of(nets, *XOR, stop=[NoImprovement(patience), MaxEpochs(1 << 40)])
-    bench.epoch, results.least_epochs[:] = begun, last
-    bench._set(bench.state, plane_numbers.LEAST, np.zeros(3))
-    bench.run(lambda: None, lambda stopped: None)
+    session = session_of(nets, *XOR, stop=[NoImprovement(patience), MaxEpochs(1 << 40)])
+    session.epoch, session.least_epochs[:] = begun, last
+    session.seats.set(session.seats.state, plane_numbers.LEAST, np.zeros(3))
+    results = session.run(Limits())
     assert list(results.stopped_by) == ["NoImprovement"] * 3
     assert results.epochs.tolist() == (last + patience).tolist()
 
@@ -146,9 +139,9 @@ def test_epochs_without_improvement_beyond_what_float32_counts(dtype):
 def test_an_improvement_is_noted_at_its_epoch_however_late():
     nets = bpjit.Networks.random((2, 2, 1), 3, dtype="float32")
     stop = [EarlyStopping(10), MaxEpochs((1 << 26) + 50)]
-    bench, results = bench_of(nets, *XOR, stop=stop, validation=XOR, eta=0.5, updates="accumulated")
-    bench.epoch = 1 << 26  # from here on the error falls in each epoch
-    bench.run(lambda: None, lambda stopped: None)
+    session = session_of(nets, *XOR, stop=stop, validation=XOR, eta=0.5, updates="accumulated")
+    session.epoch = 1 << 26  # from here on the error falls in each epoch
+    results = session.run(Limits())
     assert results.epochs.tolist() == results.best_epochs.tolist() == [(1 << 26) + 50] * 3
 
 
@@ -228,12 +221,11 @@ def test_updates_are_counted_within_an_epoch(weighted, seed):
         (np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2),
     )
     weights = np.random.default_rng(1).integers(0, 2, (3, 40)).astype(float) if weighted else None
-    bench, results = bench_of(nets, X, Y, sample_weight=weights, seed=seed, eta=0.5)
-    asked = iter([None] * 12 + ["interrupted"] * 5)
-    bench._seconds_of_epoch = 1e3  # so each sample is a call
-    bench.run(lambda: next(asked), lambda stopped: None)
+    session = session_of(nets, X, Y, sample_weight=weights, seed=seed, eta=0.5)
+    session._seconds_of_epoch = 1e3  # so each sample is a call
+    results = session.run(Limits(interrupted=Set(12)))
     for i in range(3):
-        key = bench_of(nets, X, Y, seed=seed)[0]._shared_orders(1, i)[0]
+        key = session.group.orders(0, 1, i)[0]
         visited = [k for k in key[:12] if not weighted or weights[i, k]]
         assert results.updates[i] == len(visited) > 0
         learner = bpjit.OnlineLearner(nets[i], eta=0.5)
@@ -262,9 +254,10 @@ def test_large_networks_that_had_not_begun_are_measured():
 
 
 def test_no_reason_is_cut_however_long_its_name():
-    bench, results = bench_of(bpjit.Networks.random((2, 2, 1), 2), *XOR, stop=1)
+    (group,) = groups_of(bpjit.Networks.random((2, 2, 1), 2), *XOR, stop=1)
+    results = Results.before(group)
     results.stopped_by[:] = "MaxEpochs", "AReasonWithAVeryLongName"
-    fits = _gather([bench.group], [results], 2, 0.0, 0.0, "cpu")
+    fits = gather([group], [results], 2, 0.0, 0.0, "cpu")
     assert fits.stopped_by.tolist() == ["MaxEpochs", "AReasonWithAVeryLongName"]
     assert fits.stopped_by.dtype.kind == "U"
 

@@ -13,7 +13,6 @@ import bpjit
 import cases
 import cuda_cases
 from bpjit.many.given import Given
-from test_counting import NOTHING
 
 PARTS = 6
 HERE = Path(__file__).parent
@@ -69,12 +68,12 @@ def test_simulated_kernels_do_what_those_of_the_cpu_do(part, tmp_path):
 @needs_numba_cuda
 def test_conditions_that_choose_another_kernel_make_another_kind():
     """Or it would be compiled in the middle of a training, where a TimeLimit runs."""
-    from bpjit.many.cuda_seats import CudaManySession
+    from bpjit.many.cuda_seats import CudaSeats
 
     def kind(**settings):
         nets = [bpjit.Network.random((2, 2, 1))] * 2
-        (group,) = Given(nets, [[0, 0], [1, 1]], [0, 1], **(NOTHING | settings)).groups()
-        return CudaManySession.kind_of(group)
+        (group,) = Given(nets, [[0, 0], [1, 1]], [0, 1], **settings).groups()
+        return CudaSeats.kind_of(group)
 
     validation = [[0, 0]], [0]
     kinds = [

@@ -9,7 +9,7 @@ import pytest
 
 import bpjit
 from bpjit.kernels.lanes import packs
-from bpjit.many import many_session
+from bpjit.many import lane_seats, many_session
 from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
 PAIRS = covering_array()
@@ -307,7 +307,7 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     whole = bpjit.train_many(nets, *XOR, eta=eta, threads=1, **settings)
     assert len(set(whole.epochs)) > 20
     shuffled = np.random.default_rng(0).permutation(300)
-    monkeypatch.setattr(many_session, "AT_ONCE", 1)
+    monkeypatch.setattr(lane_seats, "AT_ONCE", 1)
     monkeypatch.setattr(many_session, "SHORT_CALL_SECONDS", 0.0)
     monkeypatch.setattr(many_session, "CALL_SECONDS", 1e-5)
     mixed = bpjit.train_many(nets[shuffled], *XOR, eta=eta[shuffled], threads=3, **settings)

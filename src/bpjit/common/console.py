@@ -7,33 +7,20 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
 
 
-class Pressed(Protocol):
-    """An event, or what can tell as it does whether all must end."""
-
-    def is_set(self) -> bool: ...
-
-
-_shared: ContextVar[Pressed | None] = ContextVar("ctrl_c", default=None)
-
-
-def ctrl_c() -> contextlib.AbstractContextManager[Pressed]:
+def ctrl_c() -> contextlib.AbstractContextManager[threading.Event]:
     """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual.
 
     Nothing is noted where Ctrl-C means something else to the program, and in threads that see no signals.
     """
-    shared = _shared.get()
     handler = signal.getsignal(signal.SIGINT)
-    if shared is None and isinstance(handler, _Note) and handler.thread == threading.get_ident():
-        shared = handler.pressed  # of the training that called back
-    if shared is not None or handler is not signal.default_int_handler:
-        return contextlib.nullcontext(shared or threading.Event())
-    return _Note()
+    if isinstance(handler, _Note) and handler.thread == threading.get_ident():
+        return contextlib.nullcontext(handler.pressed)  # of the training that called back
+    return _Note() if handler is signal.default_int_handler else contextlib.nullcontext(threading.Event())
 
 
 class _Note:
@@ -99,13 +86,3 @@ def progress_bar(wanted: bool | None, total: int | None, unit: str = "epoch") ->
 
 def _show_nothing(done: int, error: float | None = None) -> None:
     pass
-
-
-@contextlib.contextmanager
-def share_ctrl_c(pressed: Pressed) -> Iterator[None]:
-    """Let all that runs in this thread meanwhile look at ``pressed`` for Ctrl-C: the main thread alone sees signals."""
-    token = _shared.set(pressed)
-    try:
-        yield
-    finally:
-        _shared.reset(token)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..maths.formulas import like
-from .jit import formula, kernel
+from .jit import formula, inline, kernel
 from .orders import epoch_order
 from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
 
@@ -62,6 +62,22 @@ def all_finite(p: np.ndarray) -> bool:
     for w in p:
         total += w * like(w, 0)
     return total == like(total, 0)
+
+
+@inline
+def end_of_epoch(task: Task, memory: Memory, P: np.ndarray, place: np.ndarray, validated: bool) -> Any:
+    """Close an epoch that is complete, keeping the network of the smallest validation error. Writes memory, returns
+    the validation error or NaN."""
+    counters, scalars = memory.counters, memory.scalars
+    validation_error = like(scalars[0], np.nan)
+    if validated:
+        validation_error = mean_error(scalars, len(task.V.X))
+        if validation_error < scalars[BEST]:
+            scalars[BEST], counters[BEST_EPOCH] = validation_error, counters[EPOCH] + 1
+            copy(place, memory.best, P, False)
+    counters[EPOCH] += 1
+    counters[POSITION] = 0
+    return validation_error
 
 
 @formula
@@ -144,14 +160,8 @@ def make_train_block(
                     scalars[ERROR] = mean_error(scalars, m)
                     finite = np.isfinite(scalars[ERROR]) and all_finite(work.P)
             if finite and position == (end if validated else m):
-                errors[t], validation_errors[t] = scalars[ERROR], like(eta, np.nan)
-                if validated:
-                    validation_errors[t] = mean_error(scalars, len(task.V.X))
-                    if validation_errors[t] < scalars[BEST]:
-                        scalars[BEST], counters[BEST_EPOCH] = validation_errors[t], counters[EPOCH] + 1
-                        copy(work.place, memory.best, work.P, False)
-                counters[EPOCH] += 1
-                counters[POSITION] = 0
+                errors[t] = scalars[ERROR]
+                validation_errors[t] = end_of_epoch(task, memory, work.P, work.place, validated)
                 t += 1
         finish(steps, work)
         exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)

@@ -9,10 +9,18 @@ import numpy as np
 
 from ..settings.rules import SETTINGS
 
-# What belongs to each network of a pack, a vector each. First what stays, the rule's settings before all.
+# First what stays: the rule's settings; λ and 1 − λ; the error to reach; how many samples the network sees in an
+# epoch, and in a validation; by what an adaptive η grows and shrinks, and the rise of the objective that it tolerates.
 LAM, REST, TARGET, PRESENT, VALIDATING, GROW, SHRINK, TOLERANCE = range(SETTINGS, SETTINGS + 8)
+# 1 while it trains, then 0; epochs left to it; why it stopped, and after how many epochs; the sum of E_k in the epoch
+# begun, and what rounding took from it; samples in the block begun of a batch, and blocks of the batch before; what
+# rules remember from update to update: what all parameters share, and the objective, which is infinite at first.
 ALIVE, LEFT, REASON, ENDED, TOTAL, CARRY, IN_BLOCK, BLOCKS, SHARED1, SHARED2, LAST_OBJECTIVE = range(13, 24)
+# The smallest validation error, infinite at first; when it came, and until when patience waits for a smaller one; the
+# same three for the errors of epochs; of the epochs since the last validation the sum of errors, what rounding took
+# from it, and the smallest, which is infinite after each validation.
 BEST, BEST_AT, BEST_UNTIL, LEAST, LEAST_AT, LEAST_UNTIL, STRIP_SUM, STRIP_CARRY, STRIP_LEAST = range(24, 33)
+# Where η adapts: that of the next epoch, and the least objective after an epoch.
 RATE, OBJECTIVE = range(33, 35)
 PLANES = 35
 

@@ -11,8 +11,7 @@ import numpy as np
 from ..maths import formulas
 from ..networks.network import Network
 from ..networks.networks import Networks, same_kind
-from .groups import Group
-from .many_session import Results, by_member
+from .groups import Group, Results, by_member
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +97,21 @@ _ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_
 
 
 def gather(
-    groups: Sequence[Group], results: Sequence[Results], count: int, seconds: float, compile_seconds: float, target: str
+    portions: Sequence[Group],
+    results: Sequence[Results],
+    count: int,
+    seconds: float,
+    compile_seconds: float,
+    target: str,
 ) -> Fits:
-    """The results of all groups in the order of the networks."""
+    """The results of all portions in the order of the networks."""
     columns: dict[str, np.ndarray] = {}
+    first = portions[0]
     nets: Any = [None] * count
     lists: Any = {"errors": [None] * count, "validation_errors": [None] * count}
-    alike = all(same_kind(group.net, groups[0].net) for group in groups)
-    vectors = np.empty((count, len(groups[0].net.parameters)), groups[0].net.dtype) if alike else None
-    for group, result in zip(groups, results, strict=True):
+    alike = all(same_kind(group.net, first.net) for group in portions)
+    vectors = np.empty((count, len(first.net.parameters)), first.net.dtype) if alike else None
+    for group, result in zip(portions, results, strict=True):
         members, every = group.members, np.arange(len(group))
         lam = by_member(group.lam, every)
         squares = np.square(result.parameters, dtype=np.float64).sum(axis=1)
@@ -131,14 +136,14 @@ def gather(
                 nets[member] = group.net.with_parameters(vector)
         if group.history:
             for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
-                for member, pieces in zip(members, history, strict=True):
-                    lists[name][member] = np.concatenate([np.empty(0), *pieces])
+                for member, errors in zip(members, history, strict=True):
+                    lists[name][member] = errors
     columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
     return Fits(
-        networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
+        networks=nets if vectors is None else Networks._like(first.net, vectors),
         **columns,
-        errors=lists["errors"] if groups[0].history else None,
-        validation_errors=lists["validation_errors"] if groups[0].history else None,
+        errors=lists["errors"] if first.history else None,
+        validation_errors=lists["validation_errors"] if first.history else None,
         order=np.arange(count),
         seconds=seconds,
         compile_seconds=compile_seconds,

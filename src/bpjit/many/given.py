@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ from ..settings.stopping import (
     as_conditions,
 )
 from ..training.setting import as_batch_size, as_trainable, check_numbers
-from .groups import Data, Group, of, some
+from .groups import OF_EACH, Data, Group, one_of, those_of
 
 KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
 
@@ -63,7 +64,7 @@ def concerning(index: int) -> Iterator[None]:
         raise type(error)(f"network {index}: {error}") from None
 
 
-def each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> list[Any]:
+def one_or_each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> list[Any]:
     """One converted value for all networks, or a list with one for each."""
     if not isinstance(value, (list, tuple, np.ndarray)) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return [convert(value)]
@@ -79,7 +80,7 @@ def each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> li
 
 def each_number(name: str, value: Any, count: int, low: float, high: float = np.inf) -> np.ndarray | None:
     """Many numbers in one array, if that is what came and they are between low and high, ends excluded; else None: then
-    ``each`` says what is wrong, or takes them one by one."""
+    ``one_or_each`` says what is wrong, or takes them one by one."""
     if type(value) is not np.ndarray or value.shape != (count,) or value.dtype.kind not in "iuf":
         return None
     numbers = value.astype(np.float64)
@@ -95,22 +96,22 @@ class Given:
         X: Any,
         Y: Any,
         *,
-        eta: Any,
-        updates: Any,
-        loss: Any,
-        rule: Any,
-        lam: Any,
-        stop: Any,
-        max_epochs: Any,
-        target_error: Any,
-        validation: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        trainable: Any,
-        train_thresholds: bool,
-        shuffle: bool,
-        seed: Any,
-        history: bool,
+        eta: Any = None,
+        updates: Any = "stochastic",
+        loss: Any = None,
+        rule: Any = "sgd",
+        lam: Any = None,
+        stop: Any = None,
+        max_epochs: Any = None,
+        target_error: Any = None,
+        validation: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        trainable: Any = None,
+        train_thresholds: bool = True,
+        shuffle: bool = True,
+        seed: Any = 0,
+        history: bool = False,
     ) -> None:
         for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
             refuse_masked(name, value, "numbers")
@@ -119,16 +120,16 @@ class Given:
         self.X, self.Y, self.loss, self.updates = X, Y, loss, updates
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
-        self.rules = each("rule", rule, count, as_rule)
+        self.rules = one_or_each("rule", rule, count, as_rule)
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
-        self.lam = np.array(each("lam", lam, count, lambda value: as_lam(value)[0])) if lams is None else lams
+        self.lam = np.array(one_or_each("lam", lam, count, lambda value: as_lam(value)[0])) if lams is None else lams
         penalised = np.broadcast_to(self.lam < 1.0, count if max(len(self.etas), len(self.lam)) > 1 else 1)
         for index in np.flatnonzero(penalised).tolist():
-            if of(self.rules, index).default_eta is not None:
+            if one_of(self.rules, index).default_eta is not None:
                 with concerning(index):
-                    check_penalty(float(of(self.etas, index)), 1.0 - float(of(self.lam, index)))
-        self.seeds = np.array(each("seed", seed, count, lambda value: as_seed("seed", value)), np.uint64)
+                    check_penalty(float(one_of(self.etas, index)), 1.0 - float(one_of(self.lam, index)))
+        self.seeds = np.array(one_or_each("seed", seed, count, lambda value: as_seed("seed", value)), np.uint64)
         if (self.seeds == self.seeds[0]).all():
             self.seeds = self.seeds[:1]
         self._conditions(stop, max_epochs, target_error)
@@ -145,12 +146,12 @@ class Given:
         numbers = each_number("eta", eta, count, 0.0)
         if numbers is not None and all(rule.default_eta is not None for rule in self.rules):
             return numbers, []
-        values = each("eta", eta, count, lambda value: value)
+        values = one_or_each("eta", eta, count, lambda value: value)
         schedules = []
         for index in range(max(len(values), len(self.rules))):
-            rule = of(self.rules, index)
+            rule = one_of(self.rules, index)
             with concerning(index) if len(values) > 1 else contextlib.nullcontext():
-                schedules.append(as_schedule(of(values, index), rule.default_eta, rule.name))
+                schedules.append(as_schedule(one_of(values, index), rule.default_eta, rule.name))
         constant = all(type(schedule) is Constant for schedule in schedules)
         return np.array([schedule.eta for schedule in schedules]), [] if constant else schedules
 
@@ -174,13 +175,15 @@ class Given:
         most = [item.epochs for item in conditions if isinstance(item, MaxEpochs)]
         targets = [item.error for item in conditions if isinstance(item, TargetError)]
         self.epochs = np.array([min(most, default=MOST)])
-        self.targets = np.array([max(targets, default=-np.inf)])
+        self.target_errors = np.array([max(targets, default=-np.inf)])
         if max_epochs is not None:
-            self.epochs = np.array(each("max_epochs", max_epochs, count, lambda v: as_integer("max_epochs", v, low=1)))
+            self.epochs = np.array(
+                one_or_each("max_epochs", max_epochs, count, lambda v: as_integer("max_epochs", v, low=1))
+            )
             conditions = [*conditions, MaxEpochs(1)]  # for its name
         if target_error is not None:
             as_target = lambda value: as_real("target_error", value, low=0)  # noqa: E731
-            self.targets = np.array(each("target_error", target_error, count, as_target))
+            self.target_errors = np.array(one_or_each("target_error", target_error, count, as_target))
             conditions = [*conditions, TargetError(0.0)]
         self.conditions = conditions
         for item in conditions:
@@ -212,46 +215,39 @@ class Given:
         groups = []
         for members, net, parameters in self.kinds:
             self._check_numbers(net.dtype, members)
-            loss, local = as_loss(self.loss, net), np.arange(len(members))
+            loss = as_loss(self.loss, net)
             mask = as_trainable(self.trainable, net, self.train_thresholds)
             D = self._data(net, members, self.X, self.Y, self.sample_weight, loss, ("X", "Y", "sample_weight"))
             V = Data(D.X[:0], D.Y[:0], None, None, D.numbers[:0])
             if self.validation is not None:
                 names = "validation X", "validation Y", "validation mask"
                 V = self._data(net, members, *self.validation, loss, names)
-            for part in self._alike(members):
-                mine = members[part]
-                sizes = [as_batch_size(self.updates, rule) for rule in some(self.rules, mine)[:1]]
-                groups.append(
-                    Group(
-                        net,
-                        parameters if len(part) == len(local) else parameters[part],
-                        mine,
-                        _part(D, part),
-                        _part(V, part),
-                        loss,
-                        sizes[0],
-                        self.shuffle,
-                        mask,
-                        some(self.rules, mine),
-                        some(self.etas, mine),
-                        some(self.schedules, mine) if self.schedules else [],
-                        some(self.lam, mine),
-                        some(self.seeds, mine),
-                        some(self.targets, mine),
-                        some(self.epochs, mine),
-                        self.conditions,
-                        self.history,
-                    )
-                )
+            settings: dict[str, Any] = {name: those_of(getattr(self, name), members) for name in OF_EACH}
+            whole = Group(
+                net=net,
+                start=parameters,
+                members=members,
+                D=D,
+                V=V,
+                loss=loss,
+                size=None,
+                shuffle=self.shuffle,
+                trainable=mask,
+                conditions=[item for item in self.conditions if not isinstance(item, (TimeLimit, StopEvent))],
+                history=self.history,
+                **settings,
+            )
+            for places in self._alike(members):
+                part = whole if len(places) == len(members) else whole.part(places)
+                groups.append(replace(part, size=as_batch_size(self.updates, part.rules[0])))
         return groups
 
     def _check_numbers(self, dtype: np.dtype, members: np.ndarray) -> None:
         """Refuse settings that the dtype of these networks cannot hold, naming the network where it has its own."""
         check_numbers(dtype, conditions=self.conditions)
-        numbers: list[tuple[str, Any]] = [("eta", self.etas), ("lam", self.lam), ("target_error", self.targets)]
+        numbers: list[tuple[str, Any]] = [("eta", self.etas), ("lam", self.lam), ("target_error", self.target_errors)]
         for name, values in numbers:
-            mine = some(values, members)
+            mine = those_of(values, members)
             for place in np.flatnonzero(beyond(mine, dtype))[:1].tolist():
                 with concerning(int(members[place])) if len(values) > 1 else contextlib.nullcontext():
                     check_held(name, float(mine[place]), dtype)
@@ -272,9 +268,9 @@ class Given:
             return [np.arange(len(members))]
         keys = [
             (
-                type(of(self.rules, member)),
-                bool(self.schedules) and isinstance(of(self.schedules, member), AdaptiveRate),
-                bool(of(self.lam, member) < 1.0),
+                type(one_of(self.rules, member)),
+                bool(self.schedules) and isinstance(one_of(self.schedules, member), AdaptiveRate),
+                bool(one_of(self.lam, member) < 1.0),
             )
             for member in members
         ]
@@ -355,14 +351,6 @@ def _own_data(
         starts[:, None] + np.minimum(np.arange(m), lengths[:, None] - 1),
         np.arange(m, dtype=np.uint64),
     )
-
-
-def _part(data: Data, part: np.ndarray) -> Data:
-    """The data of some networks."""
-    if data.c is None and data.row is None:
-        return data
-    c, row = (None if array is None else array[part] for array in (data.c, data.row))
-    return Data(data.X, data.Y, c, row, data.numbers)
 
 
 def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:

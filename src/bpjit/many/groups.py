@@ -1,14 +1,20 @@
-"""Groups: networks that one kernel can train together, and their data."""
+"""Groups: networks that one kernel can train together, and their data; what became of them.
+
+A portion is a group too: some networks of a larger one, seen through views. Groups and results are plain data, that any
+process can be given and give back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..common.arguments import MOST
+from ..kernels.orders import shared_orders
+from ..maths import random_streams
 from ..networks.network import Network
 from ..settings.rules import Rule
 from ..settings.schedules import AdaptiveRate, Schedule
@@ -41,10 +47,13 @@ class Data:
         c, row = (None if array is None else array[:, :0] for array in (self.c, self.row))
         return Data(self.X, self.Y, c, row, self.numbers[:0])
 
-    def of(self, member: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Inputs, targets and weights of one network."""
-        rows = slice(0, self.m) if self.row is None else self.row[member]
-        return self.X[rows], self.Y[rows], None if self.c is None else self.c[member]
+    def part(self, part: slice | np.ndarray) -> Data:
+        """Those of some networks."""
+        c, row = (None if array is None else array[part] for array in (self.c, self.row))
+        return Data(self.X, self.Y, c, row, self.numbers)
+
+
+OF_EACH = "rules", "etas", "schedules", "lam", "seeds", "target_errors", "epochs"  # one for all, or one for each
 
 
 @dataclass(frozen=True)
@@ -65,34 +74,59 @@ class Group:
     schedules: Sequence[Schedule]  # or nothing, where rates are constant; all adaptive, or none
     lam: np.ndarray
     seeds: np.ndarray  # uint64, of orders
-    targets: np.ndarray
+    target_errors: np.ndarray
     epochs: np.ndarray  # at most
-    conditions: Sequence[Condition]  # as given: where several fire at one epoch, the first is named
+    conditions: Sequence[Condition]  # but for ``Limits``; where several fire at one epoch, the first is named
     history: bool
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def part(self, part: slice | np.ndarray) -> Group:
+        """Some of these networks; a slice gives views."""
+        settings: dict[str, Any] = {name: those_of(getattr(self, name), part) for name in OF_EACH}
+        start, members = self.start[part], self.members[part]
+        return replace(self, start=start, members=members, D=self.D.part(part), V=self.V.part(part), **settings)
+
+    @property
+    def batch(self) -> int:
+        """Samples in a batch; the last of an epoch may have fewer."""
+        return self.D.m if self.size is None else min(self.size, self.D.m)
 
     @property
     def adaptive(self) -> bool:
         return len(self.schedules) > 0 and isinstance(self.schedules[0], AdaptiveRate)
 
     @property
-    def kind(self) -> tuple[Any, ...]:
-        """What decides which machine code trains the group."""
-        net, sets = self.net, (self.D, self.V)
-        tables = [table is None for data in sets for table in (data.c, data.row)]
-        settings = self.loss, self.rules[0].code, self.size == 1, bool(self.lam[0] < 1.0), bool(self.trainable.all())
-        return (net.sizes, net._activations, net.dtype, *settings, *tables, self.own_orders, self.adaptive)
+    def masked(self) -> bool:
+        return not self.trainable.all()
+
+    @property
+    def penalised(self) -> bool:
+        return bool(self.lam[0] < 1.0)  # all have a λ, or none has
+
+    @property
+    def standard(self) -> bool:
+        """Whether it is standard BP: gradient and update are one."""
+        return self.size == 1 and self.rules[0].code == 0 and not self.masked and not self.penalised
 
     @property
     def foreseen(self) -> bool:
         """Whether it is known when each network stops, unless it diverges."""
-        return not (self.early or self.window or np.isfinite(self.targets).any())
+        return not (self.early or self.window or np.isfinite(self.target_errors).any())
+
+    @property
+    def shuffled(self) -> bool:
+        return self.shuffle and self.size is not None
 
     @property
     def own_orders(self) -> bool:
         return len(self.seeds) > 1
+
+    def orders(self, epoch: int, count: int, member: int = 0) -> np.ndarray:
+        """Orders of ``count`` epochs of a network, or of all that share them, [shape: (count, m)]."""
+        key = random_streams.base(one_of(self.seeds, member), random_streams.ORDER)[0]
+        return shared_orders(key, epoch, count, self.D.numbers)
 
     @property
     def validates(self) -> bool:
@@ -130,13 +164,50 @@ class Group:
         return next((item for item in self.conditions if isinstance(item, NoImprovement)), None)
 
 
-def some(values: Any, members: np.ndarray) -> Any:
-    """Those of some networks, where there may be one for all."""
-    if len(values) == 1:
+@dataclass
+class Results:
+    """What became of the networks of a group, a row for each."""
+
+    parameters: np.ndarray  # [shape: (networks, n)]
+    epochs: np.ndarray
+    updates: np.ndarray
+    best_epochs: np.ndarray  # 0: no validation was the best
+    stopped_by: np.ndarray  # of str objects
+    errors: np.ndarray
+    validation_errors: np.ndarray
+    history: list[np.ndarray]  # E of each epoch of each network; of none, if nobody asked
+    validation_history: list[np.ndarray]
+
+    @staticmethod
+    def before(group: Group) -> Results:
+        """Those of networks that have not trained yet."""
+        n = len(group)
+        return Results(
+            parameters=group.start.copy(),
+            epochs=np.zeros(n, np.int64),
+            updates=np.zeros(n, np.int64),
+            best_epochs=np.zeros(n, np.int64),
+            stopped_by=np.full(n, "", object),
+            errors=np.full(n, np.nan),
+            validation_errors=np.full(n, np.nan),
+            history=[],
+            validation_history=[],
+        )
+
+
+def by_member(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """One number for each of these networks, where there may be one for all."""
+    return values[members] if len(values) > 1 else np.full(len(members), values[0])
+
+
+def those_of(values: Any, part: Any) -> Any:
+    """Those of some networks, a slice or numbers, where there may be one for all, or none."""
+    if len(values) <= 1:
         return values
-    return values[members] if isinstance(values, np.ndarray) else [values[member] for member in members]
+    whole = isinstance(values, np.ndarray) or isinstance(part, slice)
+    return values[part] if whole else [values[member] for member in part]
 
 
-def of(values: Any, member: int) -> Any:
+def one_of(values: Any, member: int) -> Any:
     """That of one network, where there may be one for all."""
     return values[member if len(values) > 1 else 0]

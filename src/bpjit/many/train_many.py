@@ -1,7 +1,7 @@
 """train_many(): thousands of networks in one call, each with its own settings and its own share of the data.
 
-The arguments become ``Group``s of networks that one kernel can train; threads take a few hundred networks of a group
-at a time through all their epochs (``many_session``). Networks too large for lanes train one by one, as by ``train``.
+The arguments become ``Group``s of networks that one kernel can train; threads take them in ``portions`` of a few
+hundred through all their epochs. Networks too large for lanes train one by one, as by ``train``.
 """
 
 from __future__ import annotations
@@ -15,24 +15,17 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_flag, quiet
-from ..common.console import Pressed, ctrl_c, progress_bar, share_ctrl_c
+from ..common.console import ctrl_c, progress_bar
 from ..kernels.lanes import packs
-from ..kernels.state import Samples
-from ..networks.evaluation import measure
 from ..networks.machines import as_target, target_of_data
 from ..networks.network import Network
 from ..networks.networks import Networks
-from ..settings.schedules import Constant
-from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError, TimeLimit
+from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
-from ..training.fit import Fit
-from ..training.loop import Problem, Watched, run_training
-from ..training.setting import Setting
-from .fits import Fits
-from .fits import gather as _gather
+from .fits import Fits, gather
 from .given import Given
-from .groups import Data, Group, of
-from .many_session import ManySession, Results
+from .groups import Group
+from .portions import compile_for, portions_of, run
 
 
 @quiet
@@ -104,7 +97,7 @@ def train_many(
 
     Notes
     -----
-    Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes.py``): ``train`` and ``train_many`` agree
+    Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes``): ``train`` and ``train_many`` agree
     to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
     Networks of more than about a thousand parameters train one by one.
 
@@ -146,20 +139,7 @@ def train_many(
         history=as_flag("history", history),
     )
     as_flag("best_first", best_first)
-    wanted = as_threads(threads)
-    groups = given.groups()
-    target = as_target(target, sum(work_of(group) for group in groups))
-    results = [Results(group) for group in groups]
-    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
-        bench = bench_on(target)
-        compile_seconds = sum(_compile(group, bench) for group in groups if bench.serves(group))
-        limits = Limits(given.conditions, time.perf_counter())
-        work = _Work(1 if target == "cuda" else wanted, interrupted, limits, show, bench)
-        for group, result in zip(groups, results, strict=True):
-            work.add(group, result)
-        work.run(must=threads is not None)
-    seconds = time.perf_counter() - started - compile_seconds
-    fits = _gather(groups, results, given.count, seconds, compile_seconds, target)
+    fits = _train(given, target, as_threads(threads), threads is not None, progress, started)
     return fits.best_first() if best_first else fits
 
 
@@ -169,39 +149,9 @@ def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any
     X, Y = np.zeros((1, net.sizes[0])), np.full((1, net.sizes[-1]), 1.0 / net.sizes[-1])
     if net.scale is not None:
         X, Y = net.scale.arrays["input_offset"][None], net.scale.unscale_targets(Y)
-    given = Given(
-        nets,
-        X,
-        Y,
-        eta=None,
-        updates=updates,
-        loss=None,
-        rule=rule,
-        lam=lam,
-        stop=None,
-        max_epochs=[1] * len(nets),
-        target_error=None,
-        validation=None,
-        sample_weight=None,
-        class_weight=None,
-        trainable=trainable,
-        train_thresholds=train_thresholds,
-        shuffle=True,
-        seed=0,
-        history=False,
-    )
-    for group in given.groups():
-        if ManySession.serves(group):
-            _compile(group, ManySession)
-
-
-def bench_on(target: str) -> type[ManySession]:
-    """The bench for a target."""
-    if target == "cuda":
-        from .cuda_seats import CudaManySession
-
-        return CudaManySession
-    return ManySession
+    kinds = {"updates": updates, "rule": rule, "lam": lam, "trainable": trainable, "train_thresholds": train_thresholds}
+    for group in Given(nets, X, Y, max_epochs=[1] * len(nets), **kinds).groups():
+        compile_for(group, "cpu")
 
 
 def work_of(group: Group) -> float:
@@ -210,124 +160,51 @@ def work_of(group: Group) -> float:
     return 3.0 * float(most) * group.D.m * len(group.net.parameters)
 
 
-def _compile(group: Group, bench: type[ManySession]) -> float:
-    """Make sure the machine code for a group is there; returns the seconds it took."""
-    started = time.perf_counter()
-    wide, kind = packs.width(group.net.dtype, packs.NARROW) + 1, bench.kind_of(group)
-    counts = [wide] if len(group) >= wide else []
-    if len(group) < wide or not group.foreseen or len(group.epochs) > 1:  # few may be left
-        counts.append(1)
-    for count in counts:
-        if (kind, count) not in _compiled:
-            bench(group, np.arange(count), Results(group)).compile()
-            _compiled.add((kind, count))
-    return time.perf_counter() - started
-
-
-_compiled: set[Any] = set()  # kinds of groups, and of how many networks
+def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
+    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
+    groups = given.groups()
+    target = as_target(target, sum(work_of(group) for group in groups))
+    threads = 1 if target == "cuda" else threads
+    portions = [portion for group in groups for portion in portions_of(group, target, threads)]
+    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
+        compile_seconds = sum(compile_for(portion, target) for portion in portions)
+        work = _Work(portions, target, given.conditions, show, interrupted)
+        work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
+    seconds = time.perf_counter() - started - compile_seconds
+    return gather(portions, work.results, given.count, seconds, compile_seconds, target)
 
 
 class _Work:
-    """What threads do: some networks of a group each, until all are done."""
+    """Portions on their way through several threads; what each becomes."""
 
     def __init__(
         self,
-        threads: int,
-        interrupted: Pressed,
-        limits: Limits,
+        portions: list[Group],
+        target: str,
+        conditions: Sequence[Condition],
         show: Callable[..., None],
-        bench: type[ManySession],
+        interrupted: threading.Event,
     ) -> None:
-        self.bench = bench
-        self.threads, self.interrupted, self.limits, self.show = threads, interrupted, limits, show
-        self.share, self.jobs, self.leader = Share(), list[Callable[[], None]](), threading.current_thread()
+        self.portions, self.target, self.show, self.interrupted = portions, target, show, interrupted
+        self.limits = Limits.of(conditions, time.perf_counter(), self)
+        self.results: list[Any] = [None] * len(portions)
+        self.share, self.leader = Share(), threading.current_thread()
         self.done, self.lock = 0, threading.Lock()
 
     def is_set(self) -> bool:
-        """Whether all that trains here must end soon: an event for ``train``, too."""
+        """Whether all that trains here must end soon."""
         return self.interrupted.is_set() or self.share.over
 
-    def reason_to_end(self) -> str | None:
-        """Why networks that have not stopped should."""
-        return "interrupted" if self.is_set() else self.limits.reached()
+    def do(self, number: int) -> None:
+        """Train a portion."""
+        self.results[number] = run(self.portions[number], self.target, self.limits, self.report)
 
     def report(self, stopped: int) -> None:
         """So many networks more are done."""
         with self.lock:
             self.done += stopped
         if threading.current_thread() is self.leader:
-            self.show(self.done)
+            self.look()
 
-    def add(self, group: Group, results: Results) -> None:
-        """Have a group trained."""
-        if self.bench.serves(group):
-            for members in self.bench.portions(group, self.threads):
-                self.jobs.append(partial(self._train_some, group, members, results))
-        else:
-            for member in range(len(group)):
-                self.jobs.append(partial(self._train_alone, group, member, results))
-
-    def run(self, must: bool) -> None:
-        """Do all that was added; with so many threads if they ``must``, else with those that can be had."""
-        self.share.run(self.jobs, self.threads, must, lambda: self.show(self.done))
-
-    @quiet
-    def _train_some(self, group: Group, members: np.ndarray, results: Results) -> None:
-        """Train some networks of a group at once."""
-        self.bench(group, members, results).run(self.reason_to_end, self.report)
-
-    @quiet
-    def _train_alone(self, group: Group, member: int, results: Results) -> None:
-        """Train a network too large for lanes."""
-        reason = self.reason_to_end()
-        if reason is None:
-            with share_ctrl_c(self):
-                results.keep(member, train_one(group, member, self.limits.deadline - time.perf_counter()))
-        else:
-            results.stopped_by[member] = reason
-            results.errors[member] = error_of(group, group.D, member, results)
-        if group.V.m > 0:
-            results.validation_errors[member] = error_of(group, group.V, member, results)
-        if reason is None:
-            self.report(1)
-
-
-def samples_of(group: Group, data: Data, member: int) -> Samples:
-    """The data of one network, without the samples that are absent."""
-    X, Y, c = data.of(member)
-    if c is None:
-        return Samples(X, Y, np.ones(len(X), group.net.dtype), data.numbers)
-    there = c > 0
-    return Samples(X[there], Y[there], c[there], data.numbers[there])
-
-
-def error_of(group: Group, data: Data, member: int, results: Results) -> float:
-    """E of a network as it is returned, on its own data."""
-    return measure(group.net, results.parameters[member], samples_of(group, data, member), group.loss)
-
-
-def train_one(group: Group, member: int, seconds: float) -> Fit:
-    """Train one network of a group; ``seconds`` are left."""
-    conditions: list[Condition] = []
-    for item in group.conditions:
-        if isinstance(item, MaxEpochs):
-            item = MaxEpochs(int(of(group.epochs, member)))
-        elif isinstance(item, TargetError):
-            item = TargetError(float(of(group.targets, member)))
-        elif isinstance(item, TimeLimit):
-            item = TimeLimit(max(1e-6, seconds))
-        conditions.append(item)
-    lam = float(of(group.lam, member))
-    setting = Setting(
-        group.loss,
-        of(group.rules, member),
-        of(group.schedules, member) if group.schedules else Constant(float(of(group.etas, member))),
-        group.size,
-        (lam, 1.0 - lam),
-        group.trainable,
-        shuffle=group.shuffle,
-        seed=int(of(group.seeds, member)),
-    )
-    net = group.net.with_parameters(group.start[member])
-    D, V = (samples_of(group, data, member) for data in (group.D, group.V))
-    return run_training(Problem(net, D, V, setting, conditions, group.D.m), Watched(None if group.history else 2))
+    def look(self) -> None:
+        self.show(self.done)

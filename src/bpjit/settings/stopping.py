@@ -223,17 +223,29 @@ class StopEvent(Condition):
             raise TypeError(f"StopEvent: expected a threading.Event, got {describe(self.event)}")
 
 
+@dataclass
 class Limits:
-    """What ends a training whatever its errors: every TimeLimit and StopEvent, from ``started`` on."""
+    """What ends a training whatever its errors: Ctrl-C, every TimeLimit and StopEvent.
 
-    def __init__(self, conditions: Sequence[Condition], started: float) -> None:
+    Plain data, if the events are: so that a training in another process can have it.
+    """
+
+    deadline: float = np.inf  # on ``time.perf_counter``, a clock that all processes of a machine share
+    events: Sequence[Any] = ()  # each has ``is_set``
+    interrupted: Any = None  # another such event, or None: Ctrl-C was pressed
+    was_set: bool = False  # an event may be cleared again
+
+    @staticmethod
+    def of(conditions: Sequence[Condition], started: float, interrupted: Any = None) -> Limits:
+        """Those among the conditions of a training, from ``started`` on."""
         seconds = [item.seconds for item in conditions if isinstance(item, TimeLimit)]
-        self.deadline = started + min(seconds, default=np.inf)
-        self.events = [item.event for item in conditions if isinstance(item, StopEvent)]
-        self.was_set = False  # an event may be cleared again
+        events = [item.event for item in conditions if isinstance(item, StopEvent)]
+        return Limits(started + min(seconds, default=np.inf), events, interrupted)
 
     def reached(self) -> str | None:
-        """The name of the condition that ends the training now."""
+        """Why the training ends now: the name of a condition, or "interrupted"."""
+        if self.interrupted is not None and self.interrupted.is_set():
+            return "interrupted"
         self.was_set = self.was_set or any(event.is_set() for event in self.events)
         if self.was_set:
             return "StopEvent"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.console import Pressed, ctrl_c, progress_bar
+from ..common.console import ctrl_c, progress_bar
 from ..kernels.state import BEST_EPOCH, Samples
 from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
@@ -54,9 +54,11 @@ def run_training(
     threads: int = 1,
     resume: Any = None,
     started: float | None = None,
+    limits: Limits | None = None,
 ) -> Fit:
-    """Train until a condition fires, on so many threads; ``started`` is when the caller did, on
-    ``time.perf_counter``."""
+    """Train until a condition fires, on so many threads. ``started`` is when the caller did, on ``time.perf_counter``;
+    ``limits`` are those of the caller, who has also others to end, instead of those among the conditions: compiling is
+    not counted."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
@@ -72,10 +74,13 @@ def run_training(
         origin = origin_of(resume, origin)
     with ctrl_c() as interrupted:
         compile_seconds = session.compile()
-        prepared = time.perf_counter()
+        if limits is None:
+            limits = Limits.of(conditions, time.perf_counter(), interrupted)
+        else:
+            limits = replace(limits, deadline=limits.deadline + compile_seconds)
         with progress_bar(watched.progress, most_epochs(conditions)) as show:
-            stopped_by, error = _Loop(session, conditions, watched, show, interrupted, prepared).run()
-    if interrupted.is_set():  # also where something else ended it at that moment: a loop of trainings must end
+            stopped_by, error = _Loop(session, conditions, watched, show, limits).run()
+    if limits.interrupted is not None and limits.interrupted.is_set():  # also where something else ended it just then
         stopped_by = "interrupted"
     best, vector, returned = returned_network(session, bool(early), stopped_by)
     if vector is not session.memory.p:
@@ -137,12 +142,10 @@ class _Loop:
         conditions: list[Condition],
         watched: Watched,
         show: Callable[[int, float], None],
-        interrupted: Pressed,
-        started: float,
+        limits: Limits,
     ) -> None:
         self.session, self.conditions, self.callback, self.show = session, conditions, watched.callback, show
-        self.interrupted = interrupted
-        self.limits = Limits(conditions, started)
+        self.over = limits.reached  # why there is no time for anything more
         self.start = session.epoch
         session.cautious = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
@@ -171,12 +174,6 @@ class _Loop:
             if reason is not None:
                 error = session.error() if session.finite else np.nan
                 return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])
-
-    def over(self) -> str | None:
-        """Why there is no time for anything more."""
-        if self.interrupted.is_set():
-            return "interrupted"
-        return self.limits.reached()
 
     def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
         """Go back to the last epoch after which the error of the network was finite; or, where there is no time for

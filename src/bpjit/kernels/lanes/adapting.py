@@ -50,25 +50,25 @@ def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
 by_type(rate_of, lambda undo, *rest: _scheduled if isinstance(undo, types.NoneType) else _adapted)
 
 
-def adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+def adapt(undo: Any, least: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
     """Exercise 5.6, as ``Session._adapt``: take back the epoch where the objective rose too far, and change the rate.
 
-    ``error`` is E of each network as it stands. Writes P, S, planes."""
+    ``error`` is E of each network as it stands. Writes P, S, least, planes."""
 
 
-def _not_adapted(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+def _not_adapted(undo: Any, least: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
     pass
 
 
-def _adapt(undo: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
-    now, least, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
-    risen, better, kept = formulas.rose_too_far(now, least, at(planes, TOLERANCE)), now < least, n + slots * n + 3
+def _adapt(undo: Any, least: Any, P: Any, S: Any, n: int, slots: int, planes: Any, error: Any) -> None:
+    now, before, rate = objective(planes, error, P, n), at(planes, OBJECTIVE), at(planes, RATE)
+    risen, better = formulas.rose_too_far(now, before, at(planes, TOLERANCE)), now < before
     changed = select(better, rate * at(planes, GROW), rate)
     write(planes, RATE, select(risen, rate * at(planes, SHRINK), changed))
-    write(planes, OBJECTIVE, select(better, now, least))
+    write(planes, OBJECTIVE, select(better, now, before))
     if any_lane(better):
         for p in range(n):
-            write(undo, kept + p, select(better, at(P, p), at(undo, kept + p)))
+            write(least, p, select(better, at(P, p), at(least, p)))
     if any_lane(risen):
         for p in range(n):
             write(P, p, select(risen, at(undo, p), at(P, p)))

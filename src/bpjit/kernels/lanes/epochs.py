@@ -43,6 +43,7 @@ from ..plane_numbers import (
     VALIDATING,
     WINDOW_PATIENCE,
     WINDOW_TOLERANCE,
+    Watch,
 )
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..simd.across import any_lane
@@ -53,6 +54,7 @@ from .adapting import adapt, is_adaptive, rate_of, remember
 from .lines import Net, back_and_change, output_terms, outputs, present
 from .packs import (
     Call,
+    Pack,
     Packs,
     Room,
     Rows,
@@ -63,6 +65,7 @@ from .packs import (
     lanes_in,
     layer_at,
     loss_of,
+    pack_at,
     room_for_parameters,
     room_for_units,
     row,
@@ -77,18 +80,17 @@ from .updates import Batch, ahead_of, end_of_batch, mask_of, prepare_rule, steps
 def units_of(work: Room) -> Any:
     """Pointers to what belongs to units: z, b, slope, g."""
     return (
-        vectors_at(work.z, 0, work.wide),
-        vectors_at(work.b, 0, work.wide),
-        vectors_at(work.slope, 0, work.wide),
-        vectors_at(work.g, 0, work.wide),
+        vectors_at(work.z, 0, work.registers_type),
+        vectors_at(work.b, 0, work.registers_type),
+        vectors_at(work.slope, 0, work.registers_type),
+        vectors_at(work.g, 0, work.registers_type),
     )
 
 
 @formula
 def mean_error(task: Task, rows: Rows, pack: int, P: Any, planes: Any, count: int, work: Room) -> Any:
     """E of each network of a pack; ``count`` is the plane with its number of samples. Writes z, b, slope, g."""
-    shape, layers = task.shape, task.layers
-    top, d, loss = layer_at(shape, layers, depth_of(shape, layers) - 1), inputs_of(task), loss_of(shape, task.loss)
+    shape, layers, top, d, loss = task.shape, task.layers, top_of(task), inputs_of(task), loss_of(task.shape, task.loss)
     z, b, slope, g = units_of(work)
     net = Net(P, P, P, None, 0, planes, None, z, b, slope, g)
     total = carry = like(at(planes, count), 0)
@@ -98,6 +100,19 @@ def mean_error(task: Task, rows: Rows, pack: int, P: Any, planes: Any, count: in
         E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k, P))
         total, carry = add_error(total, carry, E_k)
     return total / at(planes, count)
+
+
+@inline
+def top_of(task: Task) -> Any:
+    """The layer of the outputs."""
+    return layer_at(task.shape, task.layers, depth_of(task.shape, task.layers) - 1)
+
+
+@inline
+def parameters_of(task: Task) -> Any:
+    """n."""
+    top = top_of(task)
+    return top.thresholds + top.fan_out
 
 
 @inline
@@ -143,77 +158,79 @@ def since_when(planes: Any, place: int, until: int, better: Any, now: Any, patie
 
 
 @formula
+def keep_best(pack: Pack, n: int, watch: Watch, validated: Any, counts: Any, now: Any) -> Any:
+    """What comes after a validation: the best parameters yet of the networks that it ``counts`` for, and the flag of
+    EarlyStopping; ``now`` as for ``since_when``. Writes best, planes."""
+    planes, zero = pack.planes, like(validated, 0)
+    best = at(planes, BEST)
+    better = counts & (validated < best)
+    if any_lane(better):
+        for p in range(n):
+            write(pack.best, p, select(better, at(pack.P, p), at(pack.best, p)))
+    best = select(better, validated, best)
+    write(planes, BEST, best)
+    until = since_when(planes, BEST_AT, BEST_UNTIL, better, now, watch.limits[PATIENCE])
+    loss_now = formulas.generalization_loss(validated, best)
+    mean = at(planes, STRIP_SUM) / like(validated, watch.every)
+    progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
+    over = now >= until
+    over = over | (loss_now > like(validated, watch.limits[GENERALIZATION_LOSS]))
+    over = over | (progress < like(validated, watch.limits[PROGRESS]))
+    write(planes, STRIP_SUM, zero)
+    write(planes, STRIP_CARRY, zero)
+    write(planes, STRIP_LEAST, like(validated, np.inf))
+    return select(over, like(validated, EARLY_STOPPING), zero)
+
+
+@formula
+def stands_still(pack: Pack, watch: Watch, epoch: int, error: Any, alive: Any, now: Any) -> Any:
+    """The flag of NoImprovement after an epoch; ``now`` as for ``since_when``. Writes ring, planes."""
+    planes, zero, flag = pack.planes, like(error, 0), like(error, NO_IMPROVEMENT)
+    least = at(planes, LEAST)
+    falls = alive & (error < least)
+    least = select(falls, error, least)
+    write(planes, LEAST, least)
+    flags = zero
+    if watch.stalls:
+        until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now, watch.limits[WINDOW_PATIENCE])
+        flags = select(now >= until, flag, zero)
+    else:
+        then = at(pack.ring, epoch % watch.window)
+        if epoch >= watch.window:
+            flags = select(then - least <= like(error, watch.limits[WINDOW_TOLERANCE]), flag, zero)
+        write(pack.ring, epoch % watch.window, least)
+    return flags
+
+
+@formula
 def end_of_epoch(
-    task: Task,
-    packs: Packs,
-    pack: int,
-    n: int,
-    epoch: int,
-    done: int,
-    error: Any,
-    finite: Any,
-    work: Room,
-    validation_errors: Any,
+    task: Task, pack: Pack, work: Room, epoch: int, done: int, error: Any, finite: Any, validation_errors: Any
 ) -> None:
     """What comes after an epoch for some networks: an adaptive rate, validation, the end. ``done`` epochs of this call
-    are complete, this one included. Writes packs."""
-    D, V, watch = task.D, task.V, task.watch
-    planes, P, S = row(packs.planes, pack, work.wide), row(packs.P, pack, work.wide), row(packs.S, pack, work.wide)
+    are complete, this one included. Writes the pack, and validation errors."""
+    D, V, watch, P, planes, n = task.D, task.V, task.watch, pack.P, pack.planes, parameters_of(task)
     zero, one = like(error, 0), like(error, 1)
     alive, now_done = at(planes, ALIVE) > zero, like(error, done)
-    if is_adaptive(packs.undo):
-        now = mean_error(task, D, pack, P, planes, PRESENT, work)
-        slots = packs.S.shape[1] // packs.P.shape[1]
-        adapt(row(packs.undo, pack, work.wide), P, S, n, slots, planes, now)
+    if is_adaptive(pack.undo):
+        now = mean_error(task, D, pack.number, P, planes, PRESENT, work)
+        adapt(pack.undo, pack.least, P, pack.S, n, pack.slots, planes, now)
     flags = select(at(planes, LEFT) <= zero, like(error, MAX_EPOCHS), zero)
     if V.m > 0 and (epoch + 1) % watch.every == 0:
-        validated = mean_error(task, V, pack, P, planes, VALIDATING, work)
+        validated = mean_error(task, V, pack.number, P, planes, VALIDATING, work)
         if validation_errors.shape[1] > 0:
-            write(row(validation_errors, pack, work.wide), done - 1, validated)
-        best = at(planes, BEST)
-        better = alive & finite & (validated < best)
-        if any_lane(better):
-            kept = row(packs.best, pack, work.wide)
-            for p in range(n):
-                write(kept, p, select(better, at(P, p), at(kept, p)))
-        best = select(better, validated, best)
-        write(planes, BEST, best)
-        until = since_when(planes, BEST_AT, BEST_UNTIL, better, now_done, watch.limits[PATIENCE])
-        loss_now = formulas.generalization_loss(validated, best)
-        mean = at(planes, STRIP_SUM) / like(error, watch.every)
-        progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
-        over = now_done >= until
-        over = over | (loss_now > like(error, watch.limits[GENERALIZATION_LOSS]))
-        over = over | (progress < like(error, watch.limits[PROGRESS]))
-        flags += select(over, like(error, EARLY_STOPPING), zero)
-        write(planes, STRIP_SUM, zero)
-        write(planes, STRIP_CARRY, zero)
-        write(planes, STRIP_LEAST, like(error, np.inf))
+            write(row(validation_errors, pack.number, work.registers_type), done - 1, validated)
+        flags += keep_best(pack, n, watch, validated, alive & finite, now_done)
     target = at(planes, TARGET)
     if any_lane(alive & finite & (error <= target)):
-        now = mean_error(task, D, pack, P, planes, PRESENT, work)
+        now = mean_error(task, D, pack.number, P, planes, PRESENT, work)
         flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
     if watch.stalls or watch.window > 0:
-        least = at(planes, LEAST)
-        falls = alive & (error < least)
-        least = select(falls, error, least)
-        write(planes, LEAST, least)
-        if watch.stalls:
-            until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now_done, watch.limits[WINDOW_PATIENCE])
-            flags += select(now_done >= until, like(error, NO_IMPROVEMENT), zero)
-        else:
-            ring = row(packs.ring, pack, work.wide)
-            then = at(ring, epoch % watch.window)
-            if epoch >= watch.window:
-                still = then - least <= like(error, watch.limits[WINDOW_TOLERANCE])
-                flags += select(still, like(error, NO_IMPROVEMENT), zero)
-            write(ring, epoch % watch.window, least)
+        flags += stands_still(pack, watch, epoch, error, alive, now_done)
     flags = select(finite, flags, like(error, DIVERGED))
     stopped = alive & (flags > zero)
     if any_lane(stopped):
-        final = row(packs.final, pack, work.wide)
         for p in range(n):
-            write(final, p, select(stopped, at(P, p), at(final, p)))
+            write(pack.final, p, select(stopped, at(P, p), at(pack.final, p)))
         write(planes, REASON, select(stopped, flags, at(planes, REASON)))
         write(planes, ENDED, select(stopped, select(finite, now_done, now_done - one), at(planes, ENDED)))
         write(planes, ALIVE, select(stopped, zero, at(planes, ALIVE)))
@@ -234,40 +251,47 @@ by_type(
 
 
 @inline
-def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> None:
+def note_error(task: Task, pack: Pack, work: Room, errors: np.ndarray, e: int, error: Any) -> None:
+    """Record the error of an epoch, and add it to those since the last validation. Writes errors, planes."""
+    planes = pack.planes
+    if errors.shape[1] > 0:
+        write(row(errors, pack.number, work.registers_type), e, error)
+    if task.V.m > 0:
+        strip, rounded = add_error(at(planes, STRIP_SUM), at(planes, STRIP_CARRY), error)
+        write(planes, STRIP_SUM, strip)
+        write(planes, STRIP_CARRY, rounded)
+        least = at(planes, STRIP_LEAST)
+        write(planes, STRIP_LEAST, select(error < least, error, least))
+
+
+@inline
+def batch_of(task: Task, sums: Any) -> Batch:
+    """How long a batch is."""
+    blocks = (task.size - 1) // task.block
+    return Batch(sums, task.D.m, task.size, task.block, blocks, task.size - blocks * task.block)
+
+
+@inline
+def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) -> None:
     """Train the networks of a pack until all have stopped or the epochs are over. Writes packs, and what ``call`` has
     room for."""
     shape, layers, D, V, watch, kind = task.shape, task.layers, task.D, task.V, task.watch, task.kind
-    orders, errors, m, loss = call.orders, call.errors, D.m, loss_of(shape, task.loss)
-    bottom, top = layer_at(shape, layers, 0), layer_at(shape, layers, depth_of(shape, layers) - 1)
-    n, d, l = top.thresholds + top.fan_out, bottom.fan_in, top.fan_out
-    planes, P_home, G_home, S = (
-        row(packs.planes, pack, work.wide),
-        row(packs.P, pack, work.wide),
-        row(packs.G, pack, work.wide),
-        row(packs.S, pack, work.wide),
-    )
-    undo, slots = row(packs.undo, pack, work.wide), packs.S.shape[1] // packs.P.shape[1]
-    P, G = room_for_parameters(P_home, shape), room_for_parameters(G_home, shape)
-    A_room = vectors_at(work.A, 0, work.wide)
+    orders, m, loss = call.orders, D.m, loss_of(shape, task.loss)
+    pack = pack_at(packs, number, work.registers_type)
+    top, n, d, planes, S = top_of(task), parameters_of(task), inputs_of(task), pack.planes, pack.S
+    P, G = room_for_parameters(pack.P, shape), room_for_parameters(pack.G, shape)
+    A_room = vectors_at(work.A, 0, work.registers_type)
     z, b, slope, g = units_of(work)
-    z, b, slope, g = (
-        room_for_units(z, shape),
-        room_for_units(b, shape),
-        room_for_units(slope, shape),
-        room_for_units(g, shape),
-    )
-    copy_in(shape, P_home, P)
-    copy_in(shape, G_home, G)
+    z, b = room_for_units(z, shape), room_for_units(b, shape)
+    slope, g = room_for_units(slope, shape), room_for_units(g, shape)
+    copy_in(shape, pack.P, P)
+    copy_in(shape, pack.G, G)
     ahead_of(kind, A_room, P, S, planes, n)
     A = where_gradients_are_taken(kind, A_room, P)
     total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
     left, target = at(planes, LEFT), at(planes, TARGET)
-    mask, count = mask_of(task.mask, work.wide), call.epochs[1]
-    steps = steps_of(kind, planes, mask, task.penalty)
-    blocks = (task.size - 1) // task.block
-    rest, sums = task.size - blocks * task.block, row(packs.sums, pack, work.wide)
-    batch = Batch(sums, m, task.size, task.block, blocks, rest)
+    mask, count = mask_of(task.mask, work.registers_type), call.epochs[1]
+    steps, batch = steps_of(kind, planes, mask, task.penalty), batch_of(task, pack.sums)
     own = own_numbers(orders.keys, orders)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
@@ -275,13 +299,13 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
         epoch = call.epochs[0] + e
         first, last = call.stretch[0] if e == 0 else 0, call.stretch[1] if e == count - 1 else m
         if first == 0:
-            remember(undo, P, S, n, slots, planes)
-        own_orders(orders.keys, orders, pack, epoch, m)
-        eta = rate_of(undo, planes, call.etas, e, pack)
+            remember(pack.undo, P, S, n, pack.slots, planes)
+        own_orders(orders.keys, orders, number, epoch, m)
+        eta = rate_of(pack.undo, planes, call.etas, e, number)
         for t in range(first, last):
             k = number_at(own, orders.shared, e, t)
-            x, y = sample_at(D, pack, own, t, k, work, d, l)
-            c = weight_at(D.c, pack, own, t, k, P)
+            x, y = sample_at(D, number, own, t, k, work, d, top.fan_out)
+            c = weight_at(D.c, number, own, t, k, P)
             net = Net(P, A, S, mask, n, planes, present(c), z, b, slope, g)
             outputs(net, shape, layers, A, x)
             E_k = output_terms(net, top, loss, y, c)
@@ -294,29 +318,21 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
             total = carry = zero
             finite = error * zero == zero
             left -= like(zero, 1)
-            if errors.shape[1] > 0:
-                write(row(errors, pack, work.wide), e, error)
-            if V.m > 0:
-                strip, rounded = add_error(at(planes, STRIP_SUM), at(planes, STRIP_CARRY), error)
-                write(planes, STRIP_SUM, strip)
-                write(planes, STRIP_CARRY, rounded)
-                least = at(planes, STRIP_LEAST)
-                write(planes, STRIP_LEAST, select(error < least, error, least))
+            note_error(task, pack, work, call.errors, e, error)
             usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
-            special = (
-                is_adaptive(undo) or watch.stalls or watch.window > 0 or (V.m > 0 and (epoch + 1) % watch.every == 0)
-            )
+            validates = V.m > 0 and (epoch + 1) % watch.every == 0
+            special = is_adaptive(pack.undo) or watch.stalls or watch.window > 0 or validates
             if special or any_lane(~usual):
-                copy_in(shape, P, P_home)
+                copy_in(shape, P, pack.P)
                 write(planes, LEFT, left)
-                end_of_epoch(task, packs, pack, n, epoch, e + 1, error, finite, work, call.validation_errors)
-                copy_in(shape, P_home, P)
-                if is_adaptive(undo):
+                end_of_epoch(task, pack, work, epoch, e + 1, error, finite, call.validation_errors)
+                copy_in(shape, pack.P, P)
+                if is_adaptive(pack.undo):
                     ahead_of(kind, A_room, P, S, planes, n)
     write(planes, TOTAL, total)
     write(planes, CARRY, carry)
-    copy_in(shape, P, P_home)
-    copy_in(shape, G, G_home)
+    copy_in(shape, P, pack.P)
+    copy_in(shape, G, pack.G)
 
 
 # --- What Python calls.
@@ -325,8 +341,8 @@ def train_pack(task: Task, packs: Packs, pack: int, call: Call, work: Room) -> N
 @kernel
 def train_packs(task: Task, packs: Packs, call: Call, work: Room) -> None:
     """Train all packs. Writes packs, and what ``call`` has room for."""
-    for pack in range(len(packs.P)):
-        train_pack(task, packs, pack, call, work)
+    for number in range(len(packs.P)):
+        train_pack(task, packs, number, call, work)
 
 
 @kernel
@@ -336,8 +352,10 @@ def evaluate_packs(
     """E of each network with parameters P on these samples, ``count`` being the plane with their number. Writes errors,
     [shape: (packs, lanes)]."""
     for pack in range(len(P)):
-        error = mean_error(task, rows, pack, row(P, pack, work.wide), row(planes, pack, work.wide), count, work)
-        write(row(errors, pack, work.wide), 0, error)
+        error = mean_error(
+            task, rows, pack, row(P, pack, work.registers_type), row(planes, pack, work.registers_type), count, work
+        )
+        write(row(errors, pack, work.registers_type), 0, error)
 
 
 @kernel
@@ -347,7 +365,7 @@ def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, wor
     top, d = layer_at(shape, layers, depth - 1), layer_at(shape, layers, 0).fan_in
     z, b, slope, g = units_of(work)
     for pack in range(len(P)):
-        here = row(P, pack, work.wide)
+        here = row(P, pack, work.registers_type)
         lanes = lanes_in(here)
         net = Net(here, here, here, None, 0, here, None, z, b, slope, g)
         for k in range(rows.m):

@@ -18,7 +18,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from ..jit import by_type, call_body, unless_none
+from ..jit import by_type, call_body, inline, unless_none
 from ..layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
 from ..orders import Orders
 from ..plane_numbers import Watch
@@ -115,9 +115,27 @@ class Packs(NamedTuple):
     sums: np.ndarray  # that of the blocks before, and what rounding took; or nothing, where a batch is one block
     final: np.ndarray  # parameters of networks that have stopped
     best: np.ndarray  # parameters of the smallest validation error; or nothing
-    undo: np.ndarray | None  # P, S, 3 planes from before an epoch that an adaptive rate may take back; the best P yet
+    undo: np.ndarray | None  # P, S, 3 planes from before an epoch that an adaptive rate may take back
+    least: np.ndarray | None  # the parameters of the least objective after an epoch that an adaptive rate knows
     ring: np.ndarray  # the smallest error at each of the last ``window`` epochs; or nothing
-    planes: np.ndarray  # [shape: (packs, PLANES · lanes)]
+    planes: np.ndarray  # what ``plane_numbers`` names, a vector each, [shape: (packs, PLANES · lanes)]
+
+
+class Pack(NamedTuple):
+    """One of them: pointers to its vectors, or None."""
+
+    number: int
+    slots: int  # of the rule's state
+    P: Any
+    S: Any
+    G: Any
+    sums: Any
+    final: Any
+    best: Any
+    undo: Any
+    least: Any
+    ring: Any
+    planes: Any
 
 
 class Task(NamedTuple):
@@ -156,7 +174,7 @@ class Room(NamedTuple):
     slope: np.ndarray
     g: np.ndarray
     sample: np.ndarray  # inputs and targets of one sample of each network, [shape: ((d + l) · lanes,)]
-    wide: tuple[int, ...]  # as long as a vector has registers
+    registers_type: tuple[int, ...]  # as long as a vector has registers
 
 
 def make_room(sizes: Sequence[int], dtype: Any, registers: int = REGISTERS) -> Room:
@@ -251,23 +269,23 @@ def _make_room(of_units: bool) -> Callable[..., Any]:
 room_for_parameters, room_for_units = _make_room(False), _make_room(True)
 
 
-def wide_as(dtype: types.Float, wide: Any) -> Simd:
+def vector_type(dtype: types.Float, registers_type: Any) -> Simd:
     """The vectors of this dtype with as many registers as a tuple has entries, or as those behind a pointer have."""
-    if isinstance(wide, types.CPointer):
-        return Simd(dtype, wide.dtype.lanes * wide.dtype.dtype.bitwidth // dtype.bitwidth)
-    return Simd(dtype, len(wide) * VECTOR_BYTES * 8 // dtype.bitwidth)
+    if isinstance(registers_type, types.CPointer):
+        return Simd(dtype, registers_type.dtype.lanes * registers_type.dtype.dtype.bitwidth // dtype.bitwidth)
+    return Simd(dtype, len(registers_type) * VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
 @intrinsic
-def vectors_at(typing_context: Any, array: Any, offset: Any, wide: Any) -> Any:
-    """A pointer to the vectors from element ``offset`` of an array on; ``wide`` as for ``wide_as``."""
-    result = types.CPointer(wide_as(array.dtype, wide))
+def vectors_at(typing_context: Any, array: Any, offset: Any, registers_type: Any) -> Any:
+    """A pointer to the vectors from element ``offset`` of an array on; ``registers_type`` as for ``vector_type``."""
+    result = types.CPointer(vector_type(array.dtype, registers_type))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = cgutils.create_struct_proxy(array)(context, builder, arguments[0]).data
         return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(result))
 
-    return result(array, types.intp, wide), generate
+    return result(array, types.intp, registers_type), generate
 
 
 @intrinsic
@@ -351,6 +369,25 @@ by_type(
 
 
 @unless_none
-def row(array: Any, pack: int, wide: Any) -> Any:
-    """A pointer to the vectors of a pack, or None; ``wide`` as for ``wide_as``."""
-    return vectors_at(array, pack * array.shape[1], wide)
+def row(array: Any, pack: int, registers_type: Any) -> Any:
+    """A pointer to the vectors of a pack, or None; ``registers_type`` as for ``vector_type``."""
+    return vectors_at(array, pack * array.shape[1], registers_type)
+
+
+@inline
+def pack_at(packs: Packs, number: int, registers_type: Any) -> Pack:
+    """One pack."""
+    return Pack(
+        number,
+        packs.S.shape[1] // packs.P.shape[1],
+        row(packs.P, number, registers_type),
+        row(packs.S, number, registers_type),
+        row(packs.G, number, registers_type),
+        row(packs.sums, number, registers_type),
+        row(packs.final, number, registers_type),
+        row(packs.best, number, registers_type),
+        row(packs.undo, number, registers_type),
+        row(packs.least, number, registers_type),
+        row(packs.ring, number, registers_type),
+        row(packs.planes, number, registers_type),
+    )

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from ..jit import by_type, inline
 from ..simd.memory import item, pointer, put
-from .packs import Rows, at, lanes_in, vectors_at, wide_as
+from .packs import Rows, at, lanes_in, vector_type, vectors_at
 
 
 @inline
@@ -51,10 +51,10 @@ def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d:
 
 
 def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
-    inputs = vectors_at(work.sample, 0, work.wide)
+    inputs = vectors_at(work.sample, 0, work.registers_type)
     lanes = lanes_in(inputs)
     gather(rows, pack, k, own, t, work.sample, lanes, d, l)
-    return inputs, vectors_at(work.sample, d * lanes, work.wide)
+    return inputs, vectors_at(work.sample, d * lanes, work.registers_type)
 
 
 def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, work: Any, d: Any, l: Any) -> Any:
@@ -79,22 +79,22 @@ by_type(
 )
 
 
-def weight_at(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
+def weight_at(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
     """Weight of the sample at position t for each network, or None."""
 
 
-def _weight_in_order(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
-    return at(vectors_at(c, (pack * c.shape[1] + k) * c.shape[2], wide), 0)
+def _weight_in_order(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
+    return at(vectors_at(c, (pack * c.shape[1] + k) * c.shape[2], registers_type), 0)
 
 
-def _weight_in_own_order(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
-    return gathered(c, pack * c.shape[1] * c.shape[2], pointer(own, t * c.shape[2]), wide)
+def _weight_in_own_order(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
+    return gathered(c, pack * c.shape[1] * c.shape[2], pointer(own, t * c.shape[2]), registers_type)
 
 
 @intrinsic
-def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, wide: Any) -> Any:
+def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, registers_type: Any) -> Any:
     """c at ``first + number · lanes + lane`` in each lane."""
-    kind = wide_as(c.dtype, wide)
+    kind = vector_type(c.dtype, registers_type)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, first, numbers, _ = arguments
@@ -111,14 +111,14 @@ def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, wide: Any) -
             )
         return result
 
-    return kind(c, types.intp, numbers, wide), generate
+    return kind(c, types.intp, numbers, registers_type), generate
 
 
-def _no_weight(c: Any, pack: int, own: Any, t: int, k: int, wide: Any) -> Any:
+def _no_weight(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
     return None
 
 
-def _choose_weight(c: Any, pack: Any, own: Any, t: Any, k: Any, wide: Any) -> Any:
+def _choose_weight(c: Any, pack: Any, own: Any, t: Any, k: Any, registers_type: Any) -> Any:
     if isinstance(c, types.NoneType):
         return _no_weight
     return _weight_in_order if isinstance(own, types.NoneType) else _weight_in_own_order

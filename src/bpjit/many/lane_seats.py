@@ -1,0 +1,175 @@
+"""Seats in lanes: many networks of a group on the CPU, one in each lane of a vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..kernels import plane_numbers
+from ..kernels.lanes import packs
+from ..kernels.lanes.epochs import evaluate_packs, train_packs
+from ..kernels.lanes.packs import into_lanes, out_of_lanes
+from ..kernels.layout import LOSS_CODES
+from ..kernels.orders import Orders
+from ..kernels.plane_numbers import PRESENT, VALIDATING
+from ..maths import random_streams
+from .groups import Data, Group, by_member
+from .starts import watch_of
+
+AT_ONCE = 64  # packs that a thread takes at a time, at most
+EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
+
+
+class LaneSeats:
+    """Networks of a group in the lanes of packs."""
+
+    def __init__(self, group: Group) -> None:
+        net, self.group = group.net, group
+        self.dtype, self.n = net.dtype, len(net.parameters)
+        activations, loss = (*net.hidden, net.output), LOSS_CODES[group.loss]
+        self.shape, self.layers = packs.shape_of(net.sizes, activations, loss), packs.lay_out(net.sizes, activations)
+        kind = None if group.standard else (0,) * group.rules[0].code
+        self.rule = kind, True if group.penalised else None
+        self.batches = group.batch, plane_numbers.block_of(self.dtype)
+        self.watch = watch_of(group)
+
+    @staticmethod
+    def serves(group: Group) -> bool:
+        """Whether a group trains here: a matter of its architecture alone, or bits would change."""
+        return packs.serves(group.net.sizes)
+
+    @staticmethod
+    def kind_of(group: Group) -> tuple[Any, ...]:
+        """What decides which machine code trains a group."""
+        net, sets = group.net, (group.D, group.V)
+        tables = [table is None for data in sets for table in (data.c, data.row)]
+        settings = group.loss, group.rules[0].code, group.size == 1, group.penalised, group.masked
+        return (net.sizes, net._activations, net.dtype, *settings, *tables, group.own_orders, group.adaptive)
+
+    @staticmethod
+    def portions(group: Group, threads: int) -> list[slice]:
+        """Members of a group to be trained at once, portion after portion, by so many threads."""
+        width, work = packs.width(group.net.dtype), group.D.m * len(group.net.parameters)
+        at_once = max(1, min(AT_ONCE, EPOCH_OF_MANY // (work * width)))
+        most = width * max(1, min(at_once, -(-len(group) // (threads * width))))
+        parts = min(-(-len(group) // most // threads) * threads, -(-len(group) // width))
+        return [slice(part, None, parts) for part in range(parts)]  # long and short ones to all alike
+
+    # --- Who sits where.
+
+    def sit(self, members: np.ndarray, rows: dict[str, np.ndarray]) -> None:
+        group, dtype = self.group, self.dtype
+        self.members, self.registers = members, packs.registers_for(len(members), dtype)
+        in_one = min(self.registers, packs.REGISTERS)
+        self.width, self.room = packs.width(dtype, in_one), packs.make_room(group.net.sizes, dtype, in_one)
+        self.mask = np.repeat(group.trainable.astype(dtype), self.width) if group.masked else None
+        state: Any = {name: into_lanes(array, self.width) for name, array in rows.items()}
+        self.lots = count = len(state["P"])
+        nothing = np.zeros((count, 0), dtype)
+        absent = {"S": nothing, "G": None, "sums": nothing, "best": nothing, "undo": None, "least": None}
+        self.state = packs.Packs(**{**absent, "ring": nothing, **state})
+        gaps = np.arange(count * self.width).reshape(count, self.width) >= len(members)
+        for plane in (PRESENT, VALIDATING):  # by which something is divided
+            self._plane(self.state, plane)[gaps] = 1.0
+        self.D = self._rows(group.D)
+        self.V = self._rows(group.V if group.validates else group.V.nothing())
+        self.orders = self._lay_out_orders()
+
+    def keep(self, stay: np.ndarray) -> None:
+        arrays = {name: array for name, array in self.state._asdict().items() if array is not None and array.size}
+        self.sit(self.members[stay], {name: self.vectors(self.state, name, stay) for name in arrays})
+
+    def fits_better(self, still: int) -> bool:
+        return packs.registers_for(still, self.dtype) < self.registers
+
+    def until_fewer(self, left: np.ndarray) -> int:
+        spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
+        return int(np.sort(left)[spare - 1])
+
+    # --- What belongs to each.
+
+    def _plane(self, state: packs.Packs, plane: int) -> np.ndarray:
+        """A view of what belongs to each network, [shape: (packs, width)]."""
+        return state.planes.reshape(len(state.P), plane_numbers.PLANES, self.width)[:, plane]
+
+    def get(self, plane: int) -> np.ndarray:
+        return self._plane(self.state, plane).reshape(-1)[: len(self.members)]
+
+    def set(self, state: packs.Packs, plane: int, values: np.ndarray) -> None:
+        self._plane(state, plane)[:] = into_lanes(np.asarray(values)[:, None], self.width)
+
+    def vectors(self, state: packs.Packs, name: str, slots: np.ndarray) -> np.ndarray:
+        return out_of_lanes(getattr(state, name), self.width)[slots]
+
+    def put(self, state: packs.Packs, name: str, rows: np.ndarray) -> None:
+        getattr(state, name)[:] = into_lanes(rows, self.width)
+
+    def copy(self, state: packs.Packs) -> packs.Packs:
+        return packs.Packs(*(None if array is None else array.copy() for array in state))  # type: ignore[arg-type]
+
+    def all_finite(self, state: packs.Packs, name: str) -> np.ndarray:
+        array = getattr(state, name)
+        with np.errstate(invalid="ignore"):
+            total = (array * 0).reshape(len(array), self.n, -1).sum(axis=1)
+        return total.reshape(-1)[: len(self.members)] == 0
+
+    # --- Data, orders, rates.
+
+    def _rows(self, data: Data) -> packs.Rows:
+        """Samples as the kernel sees them."""
+        shape = self.lots, data.m, self.width
+        c = None if data.c is None else into_lanes(data.c[self.members], self.width).reshape(shape)
+        row = None if data.row is None else into_lanes(data.row[self.members], self.width).reshape(shape)
+        return packs.Rows(data.X, data.Y, c, row, data.m)
+
+    def _lay_out_orders(self) -> Orders:
+        group, m = self.group, self.group.D.m
+        own, keys = group.shuffled and group.own_orders, None
+        if own:
+            numbers = by_member(random_streams.base(group.seeds, random_streams.ORDER), self.members)
+            keys = into_lanes(numbers[:, None], self.width)
+        table, places = (
+            np.zeros((size if own else 0, self.width), kind) for size, kind in ((m + 1, np.uint64), (m, int))
+        )
+        nothing = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        return Orders(np.arange(m)[None], keys, places, table, *nothing, group.D.numbers)
+
+    def prepare_orders(self, epoch: int, count: int) -> None:
+        if self.group.shuffled and not self.group.own_orders:
+            self.orders = self.orders._replace(shared=self.group.orders(epoch, count))
+
+    def rates(self, etas: np.ndarray) -> np.ndarray:
+        """[shape: (epochs, packs, width)]."""
+        of_each = np.stack([by_member(rates, self.members) for rates in etas], axis=1).astype(self.dtype)
+        shape = self.lots, len(etas), self.width
+        return np.ascontiguousarray(into_lanes(of_each, self.width).reshape(shape).transpose(1, 0, 2))
+
+    # --- Kernels.
+
+    def train(
+        self,
+        state: packs.Packs,
+        etas: np.ndarray,
+        epochs: tuple[int, int],
+        stretch: tuple[int, int] | None = None,
+        record: bool = False,
+        watching: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        room = self.lots, epochs[1] * self.width if record else 0
+        errors, validation_errors = np.empty(room, self.dtype), np.full(room, np.nan, self.dtype)
+        stretch = stretch or (0, self.group.D.m)
+        call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
+        train_packs(self._task(watching), state, call, self.room)
+        return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
+
+    def _task(self, watching: bool = True) -> packs.Task:
+        watch = self.watch if watching else self.watch._replace(every=1 << 62, stalls=False, window=0)
+        data = self.shape, self.layers, self.D, self.V, LOSS_CODES[self.group.loss]
+        return packs.Task(*data, *self.rule, self.mask, *self.batches, watch)
+
+    def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
+        rows, count = (self._rows(self.group.V), VALIDATING) if validation else (self.D, PRESENT)
+        errors = np.empty((self.lots, self.width), self.dtype)
+        evaluate_packs(self._task(), rows, state.P, self.state.planes, count, self.room, errors)
+        return errors.reshape(-1)[: len(self.members)]

@@ -1,0 +1,131 @@
+"""Portions: groups small enough to be trained at once, and the way from one to its results.
+
+Whoever has many networks cuts their groups into portions, has ``run`` called for each, anywhere and in any order, and
+joins the results. A portion, its limits and its results are plain data: they can be pickled, if the events of the
+limits can.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..common.arguments import quiet
+from ..kernels.lanes import packs
+from ..kernels.state import Samples
+from ..networks.evaluation import measure
+from ..settings.schedules import Constant
+from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
+from ..training.fit import Fit
+from ..training.loop import Problem, Watched, run_training
+from ..training.setting import Setting
+from .groups import Data, Group, Results
+from .lane_seats import LaneSeats
+from .many_session import ManySession
+
+if TYPE_CHECKING:
+    from .cuda_seats import CudaSeats
+
+
+def seats_on(target: str) -> type[LaneSeats] | type[CudaSeats]:
+    """Where networks sit on the CPU, or on the GPU."""
+    if target == "cuda":
+        from .cuda_seats import CudaSeats
+
+        return CudaSeats
+    return LaneSeats
+
+
+def portions_of(group: Group, target: str, threads: int) -> list[Group]:
+    """A group in portions for so many threads. Networks too large for lanes are a portion each."""
+    seats = seats_on(target)
+    parts = seats.portions(group, threads) if seats.serves(group) else [slice(i, i + 1) for i in range(len(group))]
+    return [group.part(part) for part in parts]
+
+
+@quiet
+def run(portion: Group, target: str, limits: Limits, report: Callable[[int], None] = lambda stopped: None) -> Results:
+    """Train the networks of a portion to their end; ``report`` hears how many have stopped."""
+    seats = seats_on(target)
+    if seats.serves(portion):
+        return ManySession(seats(portion)).run(limits, report)
+    return train_alone(portion, limits, report)
+
+
+def compile_for(portion: Group, target: str) -> float:
+    """Make sure the machine code for a portion is there; returns the seconds it took."""
+    started, seats = time.perf_counter(), seats_on(target)
+    if seats.serves(portion):
+        wide, kind = packs.width(portion.net.dtype, packs.NARROW) + 1, seats.kind_of(portion)
+        counts = [wide] if len(portion) >= wide else []
+        if len(portion) < wide or not portion.foreseen or len(portion.epochs) > 1:  # few may be left
+            counts.append(1)
+        for count in counts:
+            if (kind, count) not in _compiled:
+                ManySession(seats(portion), np.arange(count)).compile()
+                _compiled.add((kind, count))
+    return time.perf_counter() - started
+
+
+_compiled: set[Any] = set()  # kinds of portions, and of how many networks
+
+
+# --- Networks too large for lanes.
+
+
+def train_alone(portion: Group, limits: Limits, report: Callable[[int], None]) -> Results:
+    """Train the only network of a portion."""
+    results, D, V = Results.before(portion), samples_of(portion, portion.D), samples_of(portion, portion.V)
+    reason, histories = limits.reached(), [np.empty(0)] * 2
+    if reason is None:
+        fit = _train_one(portion, D, V, limits)
+        results.parameters[0], results.errors[0] = fit.network.parameters, fit.error
+        results.epochs[0], results.updates[0], results.best_epochs[0] = fit.epochs, fit.updates, fit.best_epoch or 0
+        results.stopped_by[0], histories = fit.stopped_by, [fit.errors, fit.validation_errors]
+    else:
+        results.stopped_by[0] = reason
+        results.errors[0] = measure(portion.net, results.parameters[0], D, portion.loss)
+    if portion.history:
+        results.history, results.validation_history = ([history.astype(np.float64)] for history in histories)
+    if portion.V.m > 0:
+        results.validation_errors[0] = measure(portion.net, results.parameters[0], V, portion.loss)
+    if reason is None:
+        report(1)
+    return results
+
+
+def samples_of(portion: Group, data: Data) -> Samples:
+    """The data of its only network, without the samples that are absent."""
+    rows = slice(0, data.m) if data.row is None else data.row[0]
+    X, Y = data.X[rows], data.Y[rows]
+    if data.c is None:
+        return Samples(X, Y, np.ones(len(X), portion.net.dtype), data.numbers)
+    there = data.c[0] > 0
+    return Samples(X[there], Y[there], data.c[0][there], data.numbers[there])
+
+
+def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits) -> Fit:
+    conditions: list[Condition] = []
+    for item in portion.conditions:
+        if isinstance(item, MaxEpochs):
+            item = MaxEpochs(int(portion.epochs[0]))
+        elif isinstance(item, TargetError):
+            item = TargetError(float(portion.target_errors[0]))
+        conditions.append(item)
+    lam = float(portion.lam[0])
+    setting = Setting(
+        portion.loss,
+        portion.rules[0],
+        portion.schedules[0] if portion.schedules else Constant(float(portion.etas[0])),
+        portion.size,
+        (lam, 1.0 - lam),
+        portion.trainable,
+        shuffle=portion.shuffle,
+        seed=int(portion.seeds[0]),
+    )
+    net = portion.net.with_parameters(portion.start[0])
+    problem = Problem(net, D, V, setting, conditions, portion.D.m)
+    return run_training(problem, Watched(None if portion.history else 2), limits=limits)

@@ -1,0 +1,92 @@
+"""Where networks start: their state before the first epoch, a row for each, wherever they are to sit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..kernels import plane_numbers
+from ..kernels.plane_numbers import (
+    ALIVE,
+    BEST,
+    GROW,
+    LAM,
+    LAST_OBJECTIVE,
+    LEAST,
+    NEVER,
+    PRESENT,
+    RATE,
+    REST,
+    SHRINK,
+    STRIP_LEAST,
+    TARGET,
+    TOLERANCE,
+    VALIDATING,
+)
+from ..settings.rules import Rule
+from .groups import Group, by_member, one_of
+
+
+def start_of(group: Group, members: np.ndarray) -> dict[str, np.ndarray]:
+    """All that changes, by the names of ``lanes.packs.Packs``; what a group does not need is left out."""
+    start, count, dtype = group.start[members], len(members), group.net.dtype
+    n, slots = start.shape[1], group.rules[0].slots
+    state = {"P": start, "S": slots_of(group, members), "final": start, "planes": planes_of(group, members)}
+    if group.size != 1:
+        state["G"] = np.zeros((count, n), dtype)
+        if group.batch > plane_numbers.block_of(dtype):
+            state["sums"] = np.zeros((count, 2 * n), dtype)
+    if group.validates:
+        state["best"] = start
+    if group.adaptive:
+        state["undo"], state["least"] = np.zeros((count, (1 + slots) * n + 3), dtype), start
+    if group.ring:
+        state["ring"] = np.zeros((count, group.ring), dtype)
+    return state
+
+
+def slots_of(group: Group, members: np.ndarray) -> np.ndarray:
+    """The rule's state, slot after slot."""
+    n, slots = group.start.shape[1], group.rules[0].slots
+    S = np.zeros((len(members), slots * n), group.net.dtype)
+    if type(group.rules[0]).start is not Rule.start:  # all others start with zeros
+        for place, member in enumerate(members):
+            seed = int(one_of(group.seeds, member))
+            S[place] = one_of(group.rules, member).start(n, seed)[:slots].ravel()
+    return S
+
+
+def planes_of(group: Group, members: np.ndarray) -> np.ndarray:
+    """Settings, and where each network stands."""
+    planes = np.zeros((len(members), plane_numbers.PLANES))
+    constants = np.array([(*rule.constants(), 0, 0, 0, 0, 0)[:5] for rule in group.rules])
+    planes[:, :5] = constants[members if len(constants) > 1 else 0]
+    planes[:, LAM] = lam = by_member(group.lam, members)
+    planes[:, REST] = 1.0 - lam
+    planes[:, TARGET] = by_member(group.target_errors, members)
+    planes[:, PRESENT] = group.D.present(members)
+    planes[:, VALIDATING] = np.maximum(1, group.V.present(members))
+    planes[:, [LAST_OBJECTIVE, BEST, STRIP_LEAST, LEAST]] = np.inf
+    planes[:, ALIVE] = 1.0
+    if group.adaptive:
+        settings: Any = [(s.eta, s.grow, s.shrink, s.tolerance) for s in group.schedules]  # type: ignore[attr-defined]
+        rows = np.array(settings)[members if len(settings) > 1 else 0]
+        planes[:, [RATE, GROW, SHRINK, TOLERANCE]] = rows
+    return planes.astype(group.net.dtype)
+
+
+def watch_of(group: Group) -> plane_numbers.Watch:
+    """When networks of a group stop, but for what stands in their planes."""
+    early, limits = group.early, np.full(5, np.inf)
+    limits[plane_numbers.PROGRESS] = -np.inf
+    if early is not None:
+        places = plane_numbers.GENERALIZATION_LOSS, plane_numbers.PROGRESS
+        for place, value in zip(places, (early.generalization_loss, early.progress), strict=True):
+            limits[place] = limits[place] if value is None else value
+    limits[plane_numbers.PATIENCE] = min(group.patience, NEVER)
+    if group.window:
+        limits[plane_numbers.WINDOW_PATIENCE] = min(group.window.patience, NEVER)
+        limits[plane_numbers.WINDOW_TOLERANCE] = group.window.tolerance
+    every = early.every if early else 1
+    return plane_numbers.Watch(every, limits.astype(group.net.dtype), group.stalls, group.ring)
