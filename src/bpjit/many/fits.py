@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..maths import formulas
+from ..networks.architecture import same_kind
 from ..networks.network import Network
-from ..networks.networks import Networks, same_kind
+from ..networks.networks import Networks
 from .groups import Group
 from .many_session import Results, by_member
 
@@ -135,7 +136,7 @@ def gather(
                     lists[name][member] = np.concatenate([np.empty(0), *pieces])
     columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
     return Fits(
-        networks=nets if vectors is None else Networks._like(groups[0].net, vectors),
+        networks=nets if vectors is None else Networks._of(groups[0].net._architecture, vectors),
         **columns,
         errors=lists["errors"] if groups[0].history else None,
         validation_errors=lists["validation_errors"] if groups[0].history else None,

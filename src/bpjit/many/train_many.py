@@ -165,10 +165,10 @@ def train_many(
 
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
     """Make sure the machine code for networks like this one is there."""
-    nets = Networks._like(net, np.tile(net.parameters, (packs.width(net.dtype), 1)))
+    nets = Networks._of(net._architecture, np.tile(net.parameters, (packs.width(net.dtype), 1)))
     X, Y = np.zeros((1, net.sizes[0])), np.full((1, net.sizes[-1]), 1.0 / net.sizes[-1])
     if net.scale is not None:
-        X, Y = net.scale.arrays["input_offset"][None], net.scale.unscale_targets(Y)
+        X, Y = net.scale.arrays["input_offset"][None], net._architecture.unscaled_outputs(Y)
     given = Given(
         nets,
         X,

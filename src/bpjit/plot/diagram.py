@@ -76,11 +76,11 @@ def network(
 
 def _way_of(net: Network, x: Any) -> np.ndarray:
     """The output of every unit for one sample, inputs first."""
-    X, single = net._as_inputs(x)
+    X, single = net._architecture.as_inputs(x)
     if not single and len(X) != 1:
         raise ValueError(f"x: expected one sample of shape ({net.sizes[0]},), got {len(X)}")
     units = Units.of(net.sizes, net.dtype)
-    outputs(net._layers.view(np.recarray), net._vector, X[0], units)
+    outputs(net._architecture.layers.view(np.recarray), net._parameters, X[0], units)
     return units.b
 
 

@@ -64,7 +64,7 @@ def write(
             f"X: expected the data again, got none: the fit does not remember them, for they have more than "
             f"{MOST_BYTES // 10**6} MB, or it was pickled or copied; fit.replay(path, X=X, Y=Y) takes them"
         )
-    net = without_scale(origin.net)
+    net = Network._of(origin.net._architecture.unscaled, origin.net._parameters)
     if len(net.parameters) > MOST_PARAMETERS or sum(net.sizes) > MOST_UNITS:
         raise ValueError(
             f"fit: a page can show networks of up to {MOST_PARAMETERS} parameters and {MOST_UNITS} units, this one has "
@@ -88,11 +88,6 @@ def write(
         "curve": curve(fit),
     }
     write_whole(path, page(header, reel.arrays()).encode())
-
-
-def without_scale(net: Network) -> Network:
-    """The same network in its own units."""
-    return Network(net.sizes, net.parameters, hidden=net.hidden, output=net.output, dtype=net.dtype)
 
 
 def as_names(argument: str, names: Any, count: int) -> list[str] | None:

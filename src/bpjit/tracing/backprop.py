@@ -23,7 +23,7 @@ class Backprop:
 
     def __init__(self, step: Step, setting: Setting) -> None:
         self.step, self.setting, self.net = step, setting, step.before
-        self.layers, self.p = step.before._layers, step.at
+        self.layers, self.p = step.before._architecture.layers, step.at
 
     @property
     def applies(self) -> bool:
@@ -63,7 +63,7 @@ class Backprop:
     # What they are made of.
 
     def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
-        return self.step._rule.apply(gradient, self.p, self.net._vector, eta, n)[1]
+        return self.step._rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
 
     def thresholds_of(self, vector: np.ndarray) -> list[np.ndarray]:
         return [thresholds for _, thresholds in views(vector, self.net.sizes)]
@@ -75,7 +75,7 @@ class Backprop:
 
     def run(self) -> Step | None:
         """The step with this mistake in it; None where it leads beyond all numbers."""
-        step, gradient, u = self.step, np.zeros_like(self.p), self.net._units()
+        step, gradient, u = self.step, np.zeros_like(self.p), self.net._architecture.units()
         samples = []
         for sample in step.samples:
             self.forward(self.p, sample.x, u)
@@ -84,7 +84,7 @@ class Backprop:
             line_by_line.collect(self.layers, u, gradient)
             samples.append(self.record(sample, error, u))
         delta = self.update(gradient)
-        after, errors = self.after(self.net._vector, delta), []
+        after, errors = self.after(self.net._parameters, delta), []
         if not np.isfinite(after).all():
             return None
         for sample in step.samples:

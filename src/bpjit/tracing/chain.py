@@ -92,8 +92,9 @@ def chain_rule(net: Network, x: Any, y: Any) -> ChainRule:
     x = as_array("x", x, np.dtype(np.float64), expected)
     if x.shape != net.sizes[:1]:
         raise ValueError(f"x: expected {expected}, got shape {x.shape}")
-    inputs, _ = net._as_inputs(x)
-    target = net._scaled_targets("y", net._targets("y", np.atleast_2d(y), 1))[0].astype(np.float64)
+    kind = net._architecture
+    inputs, _ = kind.as_inputs(x)
+    target = kind.scaled_targets("y", kind.targets("y", np.atleast_2d(y), 1))[0].astype(np.float64)
     a = inputs[0].astype(np.float64)
     upwards = []
     for W, b, name in zip(net.weights, net.biases, (*net.hidden, net.output), strict=True):

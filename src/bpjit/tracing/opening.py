@@ -75,7 +75,7 @@ def lay_open_at(
 ) -> LaidOpen:
     """As ``lay_open``, for a sample ready for the kernels and a network with these parameters. Adds −∂E_k/∂p to
     ``gradient``."""
-    layers, u = net._layers, net._units()
+    layers, u = net._architecture.layers, net._architecture.units()
     line_by_line.forward(layers, vector, x, u)
     error = line_by_line.errors(layers, LOSS_CODES[loss], y, u)
     line_by_line.backward(layers, vector, u)
@@ -101,7 +101,7 @@ def layer_of(
     net: Network, index: int, vector: np.ndarray, u: Units, sums: np.ndarray, backs: np.ndarray | None
 ) -> Layer:
     """The record of one layer from the arrays of all units."""
-    layer, (weights, thresholds) = net._layers[index], views(vector, net.sizes)[index]
+    layer, (weights, thresholds) = net._architecture.layers[index], views(vector, net.sizes)[index]
     below = slice(int(layer["below"]), int(layer["below"] + layer["fan_in"]))
     here = slice(int(layer["here"]), int(layer["here"] + layer["fan_out"]))
     return Layer(
