@@ -21,6 +21,7 @@ import numpy as np
 from ..common.arguments import as_choice, as_integer, describe
 from ..common.console import progress_bar
 from ..common.files import as_path, write_whole
+from ..common.words import LANGUAGES, PAGE, PICTURES
 from ..kernels.devices import on_host
 from ..kernels.state import POSITION, Samples
 from ..networks.network import Network
@@ -29,7 +30,6 @@ from ..training.origin import MOST_BYTES, Origin
 from ..training.session import Session
 from .reel import Reel, short
 
-LANGUAGES = ("en", "zh")
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
 SCRIPTS = ("words.js", "draw.js", "trace.js", "network.js", "picture.js", "curve.js", "replay.js")
 STRIPS = 500  # of the error curve
@@ -83,6 +83,7 @@ def write(
         **reel.header(),
         "title": title or "",
         "language": language,
+        "chinese": PICTURES | PAGE,
         "inputs": given[0],
         "outputs": given[1],
         "curve": curve(fit),

@@ -19,7 +19,7 @@ function drawNetwork() {
   radius = Math.min(23, 0.4 * (width - left - right) / (data.sizes.length - 1));
   box.replaceChildren();
   box.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  box.setAttribute("aria-label", word("network"));
+  box.setAttribute("aria-label", word("Network"));
   const lines = svg("g", {}, box), circles = svg("g", {}, box);
   units = []; weights = [];
   shown.forEach((layer, index) => layer.forEach((unit, row) => {
