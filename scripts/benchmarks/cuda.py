@@ -28,7 +28,10 @@ import numpy as np
 import bpjit
 from script_tools import run, whole
 
+from .harness import DTYPES, Entry, compare, jax_modules, take_turns
+
 REPEATS = 5
+TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # fused multiply-adds and other functions than the CPU's
 CORES = {"float32": 128, "float64": 64}  # multiply-adds a cycle of a multiprocessor, compute capability 8.0 and 9.0
 CHECKED = 64  # networks that are held against the CPU
 Run = Callable[[], Any]
@@ -142,9 +145,7 @@ def check(problem: Problem) -> None:
             np.concatenate([net.parameters for net in fits.networks])
             for fits in (bpjit.train_many(some, problem.X, problem.Y, target=t, **small) for t in ("cuda", "cpu"))
         )
-    off = np.linalg.norm(found.astype(float) - expected.astype(float)) / np.linalg.norm(expected.astype(float))
-    if off > {"float32": 1e-4, "float64": 1e-11}[problem.dtype]:
-        raise ValueError(f"GPU and CPU differ by {off:.2g}")
+    compare(f"{problem.dtype}: the GPU", [found], [expected], problem.dtype, TOLERANCE[problem.dtype])
 
 
 # --- Peers, on the same GPU.
@@ -213,12 +214,9 @@ def by_jax(problem: Problem) -> Run | None:
     """JAX, networks by vmap, all epochs in one compiled scan."""
     if importlib.util.find_spec("jax") is None:
         return None
-    jax = import_module("jax")
-
-    jax.config.update("jax_enable_x64", problem.dtype == "float64")
+    jax, jnp = jax_modules(problem.dtype, platforms=None)
     if jax.default_backend() != "gpu":
         return None
-    jnp = import_module("jax.numpy")
 
     work = problem.work
     size = problem.batch
@@ -278,11 +276,9 @@ def measure(name: str, work: Workload, dtype: str, options: argparse.Namespace) 
             contenders[label] = train
     for train in contenders.values():
         train()
-    times: dict[str, list[float]] = {label: [] for label in contenders}
-    for _ in range(options.repeats):
-        for label, train in contenders.items():
-            times[label].append(seconds(train))
-    medians = {label: statistics.median(taken) for label, taken in times.items()}
+    calls = {label: lambda _, train=train: train() for label, train in contenders.items()}  # all epochs in one pass
+    entries = [Entry(label, call, 1, problem.visits, attempts=1) for label, call in calls.items()]
+    medians = {label: entry.seconds for label, entry in take_turns(entries, options.repeats, name).items()}
     alone = kernel_seconds(problem)
     share = problem.visits * work.multiply_adds / peak(dtype) / alone
     some = max(1, min(problem.networks, 20_000))
@@ -304,7 +300,7 @@ def script(options: argparse.Namespace) -> int:
     for name in options.workloads or WORKLOADS:
         if name not in WORKLOADS:
             raise ValueError(f"workload: expected one of {', '.join(WORKLOADS)}, got {name}")
-        for dtype in [options.dtype] if options.dtype else ["float32", "float64"]:
+        for dtype in [options.dtype] if options.dtype else DTYPES:
             measure(name, WORKLOADS[name], dtype, options)
     return 0
 
@@ -314,11 +310,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("workloads", nargs="*", help=f"some of {', '.join(WORKLOADS)}; all without")
-    parser.add_argument("--dtype", choices=("float32", "float64"), help="one of them only")
+    parser.add_argument("--dtype", choices=DTYPES, help="one of them only")
     parser.add_argument("--repeats", type=whole, default=REPEATS, help="of which the median is taken")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the networks, or of the epochs of one")
     return run(script, parser, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

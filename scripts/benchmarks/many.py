@@ -11,14 +11,6 @@ set a cross-validation beside scikit-learn's GridSearchCV, and give the rates of
 
 from __future__ import annotations
 
-import os
-
-# Before NumPy is imported: one thread for all others too, and no slower BLAS than the machine has.
-os.environ.pop("OPENBLAS_CORETYPE", None)
-os.environ.pop("OPENBLAS_L2_SIZE", None)
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1"))
-os.environ["JAX_PLATFORMS"] = "cpu"
-
 import argparse
 import importlib.util
 import statistics
@@ -32,9 +24,10 @@ from typing import Any
 import numpy as np
 
 import bpjit
-from script_tools import BadInput, Help, run, table, whole
+from script_tools import BadInput, run, table, whole
 
-TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
+from .harness import DISTURBED, DTYPES, Entry, Run, compare, jax_modules, marked, take_turns
+
 REPEATS = 9
 
 
@@ -55,8 +48,7 @@ WORKLOADS = {
     "many_small": Workload((8, 10, 1), 1024, "stochastic", 0.1, 100),
 }
 Arrays = list[Any]
-Run = Callable[[int], np.ndarray]
-"""So many epochs from the starts; returns all parameters, [shape: (networks, n)]."""
+# A Run here trains for so many epochs from the starts, and returns all parameters, [shape: (networks, n)].
 
 
 def data(work: Workload, dtype: str) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +121,7 @@ def by_numpy(work: Workload, dtype: str) -> Run:
 
 def by_jax(work: Workload, dtype: str, vmap: bool) -> Run:
     """The same formulas compiled, all epochs in one call; or autodiff for one network, turned into all by vmap."""
-    jax = import_module("jax")
-    jax.config.update("jax_enable_x64", dtype == "float64")
-    jnp = import_module("jax.numpy")
+    jax, jnp = jax_modules(dtype)
     nets, (X, Y) = starts(work, dtype), map(jnp.asarray, data(work, dtype))
     d, q, _ = work.sizes
 
@@ -163,35 +153,28 @@ def by_jax(work: Workload, dtype: str, vmap: bool) -> Run:
     return train
 
 
-def seconds(train: Run, epochs: int) -> float:
-    started = time.perf_counter()
-    train(epochs)
-    return time.perf_counter() - started
-
-
-def compare(name: str, work: Workload, dtype: str, options: argparse.Namespace) -> list[str]:
-    """One line of the table."""
-    ours, (X, _) = by_bpjit(work, dtype, options.threads), data(work, dtype)
-    contenders: dict[str, tuple[Run, int]] = {"NumPy": (by_numpy(work, dtype), max(1, work.epochs // 500))}
+def measure(name: str, work: Workload, dtype: str, options: argparse.Namespace) -> dict[str, Entry]:
+    """All contenders, compared with each other and timed in turns."""
+    contenders: dict[str, tuple[Run, int]] = {
+        "bpjit": (by_bpjit(work, dtype, options.threads), work.epochs),
+        "NumPy": (by_numpy(work, dtype), max(1, work.epochs // 500)),
+    }
     if importlib.util.find_spec("jax"):
         contenders["JAX"] = by_jax(work, dtype, vmap=False), work.epochs
         contenders["JAX vmap"] = by_jax(work, dtype, vmap=True), max(1, work.epochs // 10)
-    expected = ours(3)
-    for label, (train, _) in contenders.items():
-        found = train(3)
-        off = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-        if not off <= TOLERANCE[dtype]:
-            raise BadInput(f"{label} does not compute the same on {name}, {dtype}: off by {off:.1e}")
-    per_epoch: dict[str, list[float]] = {label: [] for label in ("bpjit", *contenders)}
-    for _ in range(options.repeats):
-        per_epoch["bpjit"].append(seconds(ours, work.epochs) / work.epochs)
-        for label, (train, epochs) in contenders.items():
-            per_epoch[label].append(seconds(train, epochs) / epochs)
-    middle = {label: statistics.median(times) for label, times in per_epoch.items()}
-    cells = [name, dtype, f"{middle['bpjit'] / (len(X) * work.networks) * 1e9:.2f}"]
-    return cells + [
-        f"{middle[label] / middle['bpjit']:.1f}" if label in middle else "-" for label in ("NumPy", "JAX", "JAX vmap")
-    ]
+    found = {label: train(3) for label, (train, _) in contenders.items()}
+    for label, parameters in found.items():
+        compare(f"{name}, {dtype}: {label}", [found["bpjit"]], [parameters], dtype)
+    visits = len(data(work, dtype)[0]) * work.networks
+    entries = [Entry(label, train, epochs, visits) for label, (train, epochs) in contenders.items()]
+    return take_turns(entries, options.repeats, f"{name} {dtype}")
+
+
+def cells(name: str, dtype: str, entries: dict[str, Entry]) -> list[str]:
+    """One line of the table."""
+    ours, others = entries["bpjit"], (entries.get(label) for label in ("NumPy", "JAX", "JAX vmap"))
+    ratios = ["-" if entry is None else marked(f"{entry.ns / ours.ns:.1f}", entry) for entry in others]
+    return [name, dtype, marked(f"{ours.ns:.2f}", ours), *ratios]
 
 
 def cross_validation(options: argparse.Namespace) -> None:
@@ -201,7 +184,7 @@ def cross_validation(options: argparse.Namespace) -> None:
     X = rng.normal(0, 1.5, (3, 4))[labels] + rng.normal(0, 0.6, (150, 4))
     X = (X - X.mean(0)) / X.std(0)
     lams = list(1.0 - np.logspace(-6, -2, 20))
-    for dtype in ("float32", "float64"):
+    for dtype in DTYPES:
         nets = bpjit.Networks.random((4, 8, 3), 20, "tanh", "softmax", dtype=dtype)
         found = bpjit.cross_validate(
             nets, X, labels, settings={"lam": lams}, eta=0.1, stop=200, threads=options.threads, progress=False
@@ -225,7 +208,7 @@ def cross_validation(options: argparse.Namespace) -> None:
 def bank(options: argparse.Namespace) -> None:
     """5,000 networks 8-10-1, records of random keys in blocks of 1,000."""
     rng = np.random.default_rng(0)
-    for dtype in ("float32", "float64"):
+    for dtype in DTYPES:
         nets = bpjit.Networks.random((8, 10, 1), 5000, dtype=dtype)
         rates = []
         for threads in (1, options.threads):
@@ -251,11 +234,15 @@ def script(options: argparse.Namespace) -> int:
     unknown = [name for name in options.workloads if name not in WORKLOADS]
     if unknown:
         raise BadInput(f"workload: expected some of {', '.join(WORKLOADS)}; got {unknown[0]}")
-    rows = []
-    for name in options.workloads or WORKLOADS:
-        for dtype in [options.dtype] if options.dtype else ("float32", "float64"):
-            rows.append(compare(name, WORKLOADS[name], dtype, options))
+    measured = [
+        (name, dtype, measure(name, WORKLOADS[name], dtype, options))
+        for name in options.workloads or WORKLOADS
+        for dtype in ([options.dtype] if options.dtype else DTYPES)
+    ]
+    rows = [cells(*line) for line in measured]
     print(table(("work", "dtype", "bpjit, ns", "NumPy", "JAX", "JAX vmap"), rows), flush=True)
+    if not all(entry.clean for *_, entries in measured for entry in entries.values()):
+        print(DISTURBED)
     if not options.workloads:
         cross_validation(options)
         bank(options)
@@ -263,14 +250,11 @@ def script(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="benchmark_many.py", description=__doc__, formatter_class=Help)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="benchmark_many.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("workloads", nargs="*", help=f"some of {', '.join(WORKLOADS)}; all, and more, without")
-    parser.add_argument("--dtype", choices=("float32", "float64"), help="one of them only")
+    parser.add_argument("--dtype", choices=DTYPES, help="one of them only")
     parser.add_argument("--threads", type=whole, default=1, help="threads of bpjit")
     parser.add_argument("--repeats", type=whole, default=REPEATS, help="of which the median is taken")
     return run(script, parser, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
