@@ -19,7 +19,7 @@ from ..common.console import Pressed, ctrl_c, progress_bar, share_ctrl_c
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
 from ..networks.evaluation import measure
-from ..networks.machines import as_target, target_of_data
+from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.schedules import Constant
@@ -120,7 +120,7 @@ def train_many(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    as_target(target)
+    as_machine(target)
     target = target_of_data(target, X, Y, validation)
     if progress is not None:
         as_flag("progress", progress)
@@ -148,7 +148,7 @@ def train_many(
     as_flag("best_first", best_first)
     wanted = as_threads(threads)
     groups = given.groups()
-    target = as_target(target, sum(work_of(group) for group in groups))
+    target = as_machine(target, sum(work_of(group) for group in groups))
     results = [Results(group) for group in groups]
     with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
         bench = bench_on(target)

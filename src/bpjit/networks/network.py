@@ -19,7 +19,7 @@ from ..kernels.state import Samples
 from . import storage
 from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers
 from .initial import initial_parameters
-from .machines import as_target, need_cuda
+from .machines import as_machine, need_cuda
 from .scale import Scale
 
 FORMAT, VERSION = "bpjit network", "1"  # of files
@@ -224,7 +224,7 @@ class Network(HasArchitecture):
         if lies_on_gpu(X):
             return self._predict_there(X)
         inputs, single = self._architecture.as_inputs(X)
-        if as_target(target, float(len(inputs) * len(self._parameters))) == "cpu":
+        if as_machine(target, float(len(inputs) * len(self._parameters))) == "cpu":
             return self.predict(X)
         y_hat = np.empty((len(inputs), self.sizes[-1]), self.dtype)
         D = drivers.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))

@@ -16,7 +16,7 @@ from ..kernels.state import Samples
 from . import storage
 from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers, same_kind
 from .initial import initial_parameters
-from .machines import as_target
+from .machines import as_machine
 from .network import Network
 from .scale import Scale
 
@@ -183,7 +183,7 @@ class Networks(HasArchitecture):
         rows = self._architecture.scaled_inputs("X", X.reshape(-1, X.shape[-1]) if X.ndim != 1 else X[None])
         m = X.shape[1] if own else len(rows)
         y_hat = np.empty((count, m, l), self.dtype)
-        if as_target(target, float(count * m * self._parameters.shape[1])) == "cuda":
+        if as_machine(target, float(count * m * self._parameters.shape[1])) == "cuda":
             from ..kernels.cuda import many
 
             many.predict(self.sizes, self._activations, self._parameters, rows, own, y_hat)

@@ -21,6 +21,7 @@ import numpy as np
 from ..common.arguments import as_choice, as_integer, describe
 from ..common.console import progress_bar
 from ..common.files import as_path, write_whole
+from ..common.shown import units_shown
 from ..common.words import LANGUAGES, PAGE, PICTURES
 from ..kernels.devices import on_host
 from ..kernels.state import POSITION, Samples
@@ -31,6 +32,7 @@ from ..training.session import Session
 from .reel import Reel, short
 
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
+MOST_SHOWN = 8  # units of a layer in the diagram
 SCRIPTS = ("words.js", "draw.js", "trace.js", "network.js", "picture.js", "curve.js", "replay.js")
 STRIPS = 500  # of the error curve
 SAMPLES = 1 << 16  # of a call inside an epoch
@@ -166,6 +168,7 @@ def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
     setting, net = origin.setting, origin.net
     return {
         "sizes": net.sizes,
+        "shown": [units_shown(count, MOST_SHOWN) for count in net.sizes],
         "activations": [*net.hidden, net.output],
         "dtype": net.dtype.name,
         "loss": setting.loss,

@@ -11,7 +11,7 @@ from ..kernels.layout import LOSS_CODES, Units
 from ..kernels.readable import line_by_line
 from ..networks.architecture import views
 from ..training.setting import Setting
-from .laid_open import LaidOpen, Step
+from .laid_open import LaidOpen, Step, net_inputs_of
 
 
 class Backprop:
@@ -101,19 +101,15 @@ class Backprop:
 
     def record(self, sample: LaidOpen, error: float, u: Units) -> LaidOpen:
         """The sample as this run sees it."""
-        p, records = self.seen(self.p), []
-        bare, whole, sums = p.copy(), u._replace(z=np.zeros_like(u.z)), u._replace(z=np.zeros_like(u.z))
-        for thresholds in self.thresholds_of(bare):
-            thresholds[...] = 0
-        line_by_line.net_inputs(self.layers, p, whole)
-        line_by_line.net_inputs(self.layers, bare, sums)
+        records = []
+        whole, sums = net_inputs_of(self.layers, self.seen(self.p), u)
         for index, layer in enumerate(sample.layers):
             outputs, slopes, g = (self.part(array, index).copy() for array in (u.b, u.slope, u.g))
             records.append(
                 replace(
                     layer,
-                    sums=self.part(sums.z, index),
-                    net_inputs=self.part(whole.z, index),
+                    sums=self.part(sums, index),
+                    net_inputs=self.part(whole, index),
                     outputs=outputs,
                     slopes=None if layer.slopes is None else slopes,
                     gradient_terms=g,
