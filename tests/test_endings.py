@@ -207,7 +207,7 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
             if len(calls) == cut_at:
                 time.sleep(0.01)  # its helpers are there and wait
                 raise Cut
-        return kernels[bank._rule.code](desk, counters, parts, lead, *others)
+        return kernels[bank._setting.rule.code](desk, counters, parts, lead, *others)
 
     monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [cut] * len(kernels))
     with pytest.raises(Cut):
@@ -239,7 +239,7 @@ def test_an_undoing_that_is_interrupted_itself_is_done_by_the_next_call(monkeypa
     def late(*arguments):
         if not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1]):
             raise Cut
-        return kernels[bank._rule.code](*arguments)
+        return kernels[bank._setting.rule.code](*arguments)
 
     monkeypatch.setattr(learner_bank.LearnerBank, "_put_back", cut)
     monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [late] * len(kernels))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import reference
-from bpjit import Network, Scale
+from bpjit import Network, Scale, jacobian
 from bpjit.maths import random_streams
 
 
@@ -84,8 +84,11 @@ def test_many_samples_in_chunks(monkeypatch):
     net = Network.random((3, 4, 2), "tanh", "softmax")
     X = np.random.default_rng(0).normal(size=(1000, 3))
     whole = net.predict(X)
-    monkeypatch.setattr("bpjit.networks.network.CHUNK", 26 * 7)
+    slopes = jacobian(net, X)
+    monkeypatch.setattr("bpjit.kernels.drivers.CALL", 1)
+    monkeypatch.setattr("bpjit.networks.evaluation.CALL", 26 * 2 * 7)
     np.testing.assert_array_equal(net.predict(X), whole)
+    np.testing.assert_array_equal(jacobian(net, X), slopes)
     assert whole.sum(1) == pytest.approx(np.ones(1000))
 
 
@@ -110,9 +113,8 @@ def test_scaled_networks_take_and_give_the_user_s_units():
     np.testing.assert_allclose(outer.predict(X), expected, rtol=1e-15)
     assert outer != inner
     assert outer.with_parameters(outer.parameters) == outer
-    import bpjit
 
-    slope = bpjit.jacobian(outer, X, by="inputs")[0, 0]
+    slope = jacobian(outer, X, by="inputs")[0, 0]
     by_differences = reference.central_differences(lambda x: outer.predict(x)[0], X[0])
     np.testing.assert_allclose(slope, by_differences, rtol=1e-6)
 

@@ -343,8 +343,11 @@ def test_languages(opened):
     page.tab.click("[data-language=en]")
     assert page.tab.get_attribute("html", "lang") == "en"
     assert page.text("#trace h3") == "Hidden unit 2"
-    keys = page.tab.evaluate("[Object.keys(WORDS.en).sort().join(), Object.keys(WORDS.zh).sort().join()]")
-    assert keys[0] == keys[1]
+    english = "2-4-1, sigmoid; standard BP, an update after each sample, sgd, squared; 4 samples; stopped by MaxEpochs"
+    chinese = "2-4-1，sigmoid；标准 BP，每个样本更新一次，sgd，squared；4 个样本；停止条件：MaxEpochs"
+    assert page.text("#facts") == english
+    page.tab.click("[data-language=zh]")
+    assert page.text("#facts") == chinese
 
 
 def test_names_are_text_and_nothing_else(opened):

@@ -157,10 +157,10 @@ def test_auto_looks_for_a_gpu_only_where_there_is_much_to_do(monkeypatch):
     usable = machines.CudaInfo(True, "")
     monkeypatch.setattr(machines, "_look", lambda: asked.append(1) or usable)
     monkeypatch.setattr(machines._look, "cache_clear", lambda: None, raising=False)
-    assert machines.as_target("auto", 1e6) == "cpu"
+    assert machines.as_machine("auto", 1e6) == "cpu"
     assert not asked
-    assert machines.as_target("auto", 1e12) == "cuda"
-    assert machines.as_target("cpu", 1e12) == "cpu"
+    assert machines.as_machine("auto", 1e12) == "cuda"
+    assert machines.as_machine("cpu", 1e12) == "cpu"
 
 
 def test_the_function_and_the_module_of_its_name_are_one():

@@ -65,7 +65,7 @@ def compile(
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
     Session(net, D, no_samples(D), 1, setting).compile()
     net.predict(np.zeros(net.sizes[0]))
-    gradient_of(net, net._vector, D, "squared", setting.lam)
+    gradient_of(net, net._parameters, D, "squared", setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))
     if as_flag("learner", learner):
         one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss="squared")

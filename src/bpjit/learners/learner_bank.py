@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..common.arguments import describe, refuse_masked
-from ..common.files import damaged, read, write
+from ..common.arguments import describe
 from ..kernels.one.bank import LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
 from ..kernels.team import make_team
-from ..networks.evaluation import as_samples
+from ..networks import storage
+from ..networks.architecture import same_kind
 from ..networks.network import Network
-from ..networks.networks import Networks, same_kind
-from ..networks.scale import scale_in, scale_tensors
+from ..networks.networks import Networks
 from ..settings.rules import RULES, Rule
 from ..training.crew import Access, as_threads, ask_for_help
 from .keys import Keys as _Keys
-from .online_learner import OnlineLearner
+from .learner_setting import as_learner_setting
+from .records import as_records
 
 FORMAT, VERSION = "bpjit learner bank", "1"  # of files
 LEAST = 256  # multiply-adds that take as long as what a record costs beside them
@@ -54,7 +54,7 @@ class Snapshot:
     @property
     def networks(self) -> Networks:
         """The networks as they were."""
-        return Networks._like(self.like, self.state[:, : len(self.like.parameters)].copy())
+        return Networks._of(self.like._architecture, self.state[:, : len(self.like.parameters)].copy())
 
     def __repr__(self) -> str:
         return f"Snapshot({self.networks!r}, rule {self.rule.name})"
@@ -120,7 +120,7 @@ class LearnerBank:
         self._start, self._net = networks, networks._first
         self._keys = _Keys(keys, len(networks))
         self._threads = as_threads(threads)
-        model = OnlineLearner(
+        self._setting = as_learner_setting(
             self._net,
             eta=eta,
             rule=rule,
@@ -130,16 +130,8 @@ class LearnerBank:
             clip_weights=clip_weights,
             seed=seed,
         )
-        self._settings: dict[str, Any] = {
-            "eta": model._settings[0],
-            "loss": model._loss,
-            "lam": None if lam is None else float(lam),
-            "clip_gradient": None if clip_gradient is None else float(clip_gradient),
-            "clip_weights": None if clip_weights is None else float(clip_weights),
-            "seed": model._seed,
-        }
-        self._rule, self._loss = model._rule, model._loss
-        self._bank = make_bank(model._state.data, model._place, self._rule.slots, len(networks))
+        state, place = self._setting.make_state(self._net)
+        self._bank = make_bank(state.data, place, self._setting.rule.slots, len(networks))
         self._parameters = self._bank.places[: self._start.parameters.shape[1]]  # where they stand in a row
         self._work = LEAST + self._start.parameters.shape[1]  # multiply-adds of a record, about
         self._most_records = max(1, CALL // self._work)  # of one kernel call
@@ -158,7 +150,7 @@ class LearnerBank:
     @property
     def networks(self) -> Networks:
         """The networks as they are now, in the order of ``keys``."""
-        return Networks._like(self._net, self._read(lambda rows: rows.take(self._parameters, axis=1)))
+        return Networks._of(self._net._architecture, self._read(lambda rows: rows.take(self._parameters, axis=1)))
 
     def __getitem__(self, key: Hashable) -> Network:
         """The network of a key as it is now; KeyError if there is none."""
@@ -169,7 +161,7 @@ class LearnerBank:
         return len(self._start)
 
     def __repr__(self) -> str:
-        return f"LearnerBank({self._start!r}, rule {self._rule.name})"
+        return f"LearnerBank({self._start!r}, rule {self._setting.rule.name})"
 
     # --- What they do.
 
@@ -198,12 +190,11 @@ class LearnerBank:
         After an error the whole bank is as it was before.
         """
         rows = self._keys.rows("ids", ids)
-        X, Y = self._as_data(rows, X, Y)
+        X, Y = as_records(self._net, self._setting.loss, self.keys, rows, X, Y)
         E = np.empty(len(rows), self._net.dtype)
         several = len(rows) > self._most_records  # then an interrupt may fall between two calls
-        self._change(
-            np.unique(rows) if several else None, lambda: self._run(LEARN_RECORDS[self._rule.code], rows, X, Y, E)
-        )
+        kernel = LEARN_RECORDS[self._setting.rule.code]
+        self._change(np.unique(rows) if several else None, lambda: self._run(kernel, rows, X, Y, E))
         return E
 
     def predict(self, ids: Any, X: Any) -> np.ndarray:
@@ -221,16 +212,16 @@ class LearnerBank:
         Raises KeyError, ValueError and TypeError as ``learn``, and RuntimeError while another thread learns.
         """
         rows = self._keys.rows("ids", ids)
-        (X,) = self._as_data(rows, X)
+        (X,) = as_records(self._net, self._setting.loss, self.keys, rows, X)
         y_hat = np.empty((len(rows), self._net.sizes[-1]), self._net.dtype)
         self._read(lambda _: self._run(predict_records, rows, X, y_hat))
-        return y_hat if self._net.scale is None else self._net.scale.unscale_targets(y_hat)
+        return self._net._architecture.unscaled_outputs(y_hat)
 
     def reset(self, keys: Iterable[Hashable] | None = None) -> None:
         """Start anew from the networks given first, for some ``keys`` or for all; the state of the rule starts anew,
         too. KeyError if no network has one of the keys; nothing is changed then."""
         rows = slice(None) if keys is None else self._keys.rows("keys", keys)
-        self._put(rows, starting_state(self._start.parameters[rows], self._rule, self._settings["seed"]))
+        self._put(rows, starting_state(self._start.parameters[rows], self._setting.rule, self._setting.seed))
 
     # --- Keeping what they know.
 
@@ -238,7 +229,7 @@ class LearnerBank:
         """What the learners know now, the state of the rule included; ``restore`` brings it back to the last bit."""
         state = self._read(lambda rows: rows.take(self._bank.places, axis=1))
         state.flags.writeable = False
-        return Snapshot(self._net, self.keys, self._rule, state)
+        return Snapshot(self._net, self.keys, self._setting.rule, state)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot of this bank, or of one with such networks, keys and rule.
@@ -259,8 +250,8 @@ class LearnerBank:
             raise TypeError(f"snapshot: expected what LearnerBank.snapshot gives, got {describe(snapshot)}")
         if not same_kind(snapshot.like, self._net) or len(snapshot.state) != len(self):
             raise ValueError(f"snapshot: expected one of {self._start!r}, got one of {snapshot.networks!r}")
-        if snapshot.rule != self._rule:
-            raise ValueError(f"snapshot: expected one of learners by {self._rule!r}, got {snapshot.rule!r}")
+        if snapshot.rule != self._setting.rule:
+            raise ValueError(f"snapshot: expected one of learners by {self._setting.rule!r}, got {snapshot.rule!r}")
         if snapshot.keys != self.keys:
             raise ValueError("snapshot: expected one with the keys of this bank in their order, got other keys")
         self._put(slice(None), snapshot.state)
@@ -283,15 +274,12 @@ class LearnerBank:
                 "keys: a file holds strings, numbers, True, False, None and tuples of these, got other keys"
             )
         tensors = {"start": self._start.parameters, "state": self.snapshot().state}
-        tensors |= scale_tensors(self._net.scale)
+        rule = self._setting.rule
         words |= {
-            "sizes": json.dumps(self._net.sizes),
-            "hidden": json.dumps(self._net.hidden),
-            "output": self._net.output,
-            "rule": json.dumps([self._rule.name, asdict(self._rule)]),
-            "settings": json.dumps(self._settings),
+            "rule": json.dumps([rule.name, asdict(rule)]),
+            "settings": json.dumps(self._setting.without_rule()),
         }
-        write(path, FORMAT, VERSION, words, tensors)
+        storage.save(path, FORMAT, VERSION, self._net._architecture, tensors, words)
 
     @classmethod
     def load(cls, path: str | PathLike[str], *, threads: int | None = None) -> LearnerBank:
@@ -311,19 +299,12 @@ class LearnerBank:
         ...     bpjit.LearnerBank.load(path)["fan"] == bank["fan"]
         True
         """
-        words, tensors = read(path, FORMAT, VERSION)
-        with damaged(f"the learner bank in {str(path)!r} is damaged"):
-            networks = Networks(
-                json.loads(words["sizes"]),
-                tensors["start"],
-                hidden=json.loads(words["hidden"]),
-                output=words["output"],
-                dtype=tensors["start"].dtype,
-                scale=scale_in(tensors),
-            )
+        with storage.opened(path, FORMAT, VERSION) as file:
+            start, words = file.tensors["start"], file.words
+            networks = Networks(file.sizes, start, dtype=start.dtype, **file.settings)
             name, fields = json.loads(words["rule"])
             settings = json.loads(words["settings"]) | {"rule": RULES[name](**fields), "threads": threads}
-            return cls._of(networks, _tuples(json.loads(words["keys"])), settings, tensors["state"])
+            return cls._of(networks, _tuples(json.loads(words["keys"])), settings, file.tensors["state"])
 
     @classmethod
     def _of(cls, networks: Networks, keys: Any, settings: dict[str, Any], state: np.ndarray) -> LearnerBank:
@@ -338,7 +319,7 @@ class LearnerBank:
         return bank
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = self._settings | {"rule": self._rule, "threads": self._threads}
+        settings = self._setting.without_rule() | {"rule": self._setting.rule, "threads": self._threads}
         return LearnerBank._of, (self._start, self._given_keys, settings, self.snapshot().state)
 
     @property
@@ -385,44 +366,6 @@ class LearnerBank:
             self._bank.rows[rows] = values
             self._before = None
 
-    # --- Records.
-
-    def _as_data(self, rows: np.ndarray, X: Any, Y: Any = None) -> tuple[np.ndarray, ...]:
-        """X, and Y if given, in the networks' units and dtype, all of them good."""
-        m = len(rows)
-        try:
-            data = self._checked(X, Y, "")
-        except (TypeError, ValueError):
-            shapes = self._shapes(m)
-            if not _may_have(X, shapes[:1]) or not (Y is None or _may_have(Y, shapes[1:])):
-                raise
-            good, bad = 0, m  # so many of the first records are good; among so many one is bad
-            while bad - good > 1:
-                middle = (good + bad) // 2
-                try:
-                    self._checked(X[:middle], None if Y is None else Y[:middle], "")
-                    good = middle
-                except (TypeError, ValueError):
-                    bad = middle
-            self._checked(
-                X[:bad], None if Y is None else Y[:bad], f", record {good} of key {self._keys.listed[rows[good]]!r}"
-            )
-            raise
-        if len(data[0]) != m:
-            raise ValueError(f"X: expected {m} records, as many as ids, got {len(data[0])}")
-        return data
-
-    def _checked(self, X: Any, Y: Any, where: str) -> tuple[np.ndarray, ...]:
-        if Y is None:
-            return (self._net._scaled_inputs("X" + where, X),)
-        D = as_samples(self._net, X, Y, self._loss, names=("X" + where, "Y" + where))
-        return D.X, D.Y
-
-    def _shapes(self, m: int) -> list[tuple[int, ...]]:
-        """The shape of X, then those that Y may have."""
-        d, l = self._net.sizes[0], self._net.sizes[-1]
-        return [(m, d), (m, l)] + ([(m,)] if l == 1 or self._net.output == "softmax" else [])
-
     def _run(self, kernel: Any, rows: np.ndarray, *arrays: np.ndarray) -> None:
         """Run a kernel on records; where there are many, helpers join in."""
         m, size = len(rows), self._most_records
@@ -449,15 +392,6 @@ class LearnerBank:
             return self._desks.pop()
         except IndexError:
             return self._bank.new_desk()
-
-
-def _may_have(value: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether a value has one of these shapes, or is a list of so many rows that have not all one shape."""
-    try:
-        refuse_masked("", value, "")  # else NumPy would warn
-        return np.shape(value) in shapes
-    except ValueError:
-        return isinstance(value, Sequence) and len(value) == shapes[0][0]
 
 
 def _tuples(value: Any) -> Any:

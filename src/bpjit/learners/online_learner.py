@@ -7,18 +7,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..common.arguments import as_numbers, as_real, as_seed, check_held, describe
-from ..kernels.drivers import READABLE
-from ..kernels.layout import LOSS_CODES
+from ..common.arguments import as_numbers, describe
 from ..kernels.one.learner import LEARN_KERNELS
 from ..kernels.one.learner import predict_kernel as _predict
-from ..kernels.one.learner_state import State, make_state, places_of
+from ..kernels.one.learner_state import State, places_of
 from ..networks.architecture import class_numbers
-from ..networks.evaluation import as_lam, as_loss, as_network, as_samples
+from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
-from ..settings.rules import Rule, as_rule
-from ..settings.schedules import Constant, as_schedule, check_penalty
-from ..training.setting import check_numbers
+from ..settings.rules import Rule
+from .learner_setting import as_learner_setting
 
 
 class OnlineLearner:
@@ -70,43 +67,29 @@ class OnlineLearner:
         clip_weights: float | None = None,
         seed: int = 0,
     ) -> None:
-        self._start = as_network(net)
-        if READABLE:
-            raise RuntimeError("OnlineLearner: needs the JIT, and NUMBA_DISABLE_JIT is set")
-        self._rule = as_rule(rule)
-        if self._rule.accumulated_only:
-            raise ValueError(f'rule: "{self._rule.name}" compares gradients of all samples; it cannot learn from one')
-        rate = as_schedule(eta, self._rule.default_eta, self._rule.name)
-        if not isinstance(rate, Constant):
-            raise TypeError(f"eta: expected a number, got {describe(eta)}: a learner knows no epochs")
-        lams = as_lam(lam)
-        check_penalty(rate.eta, lams[1])
-        most = [
-            np.inf if value is None else as_real(name, value, above=0)
-            for name, value in (("clip_gradient", clip_gradient), ("clip_weights", clip_weights))
-        ]
-        check_numbers(net.dtype, self._rule, rate, lams)
-        for name, value in zip(("clip_gradient", "clip_weights"), most, strict=True):
-            check_held(name, value, net.dtype)
-        self._loss, self._seed, self._settings = as_loss(loss, net), as_seed("seed", seed), (rate.eta, *lams, *most)
-        self._learn = LEARN_KERNELS[self._rule.code]
+        self._setting = as_learner_setting(
+            net,
+            eta=eta,
+            rule=rule,
+            loss=loss,
+            lam=lam,
+            clip_gradient=clip_gradient,
+            clip_weights=clip_weights,
+            seed=seed,
+        )
+        self._start = net
+        self._learn = LEARN_KERNELS[self._setting.rule.code]
         self.reset()
 
     def reset(self, net: Network | None = None) -> None:
         """Start anew from ``net``, or from the network given first; the state of the rule starts anew too."""
         if net is not None:
             as_network(net)
-            if (net.sizes, net._activations, net.dtype) != (
-                self._start.sizes,
-                self._start._activations,
-                self._start.dtype,
-            ):
+            if net._architecture.unscaled != self._start._architecture.unscaled:
                 raise ValueError(f"net: expected a network like {self._start!r}, got {net!r}")
             self._start = net
         net = self._start
-        self._state, self._place = make_state(
-            net.sizes, net._activations, net._vector, LOSS_CODES[self._loss], self._rule, self._seed, self._settings
-        )
+        self._state, self._place = self._setting.make_state(net)
         # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on. NumPy's own dtype: that
         # of an unpickled network is another object.
         dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
@@ -183,17 +166,15 @@ class OnlineLearner:
             return y_hat
         if isinstance(x, np.memmap):
             return self.predict(np.asarray(x))
-        inputs, single = self._start._as_inputs(x)
+        inputs, single = self._start._architecture.as_inputs(x)
         if not single:
             raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
         _predict(data, inputs[0], y_hat)
-        scale = self._start.scale
-        return y_hat if scale is None else scale.unscale_targets(y_hat[None])[0]
+        return self._start._architecture.unscaled_outputs(y_hat)
 
     def classify(self, x: Any) -> int:
         """The class number of one sample, as ``Network.classify`` gives it."""
-        y_hat = self.predict(x)
-        return int(class_numbers(y_hat))
+        return int(class_numbers(self.predict(x)))
 
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""
@@ -204,7 +185,7 @@ class OnlineLearner:
         for name, value in (("x", x), ("y", y)):
             if value.ndim > 1:
                 raise ValueError(f"{name}: expected one sample, got {describe(value)}")
-        D = as_samples(self._start, x.reshape(1, -1), y[None], self._loss, names=("x", "y"))
+        D = as_samples(self._start, x.reshape(1, -1), y[None], self._setting.loss, names=("x", "y"))
         error = self._learn(self._state.data, D.X[0], D.Y[0])
         if error != error:
             raise FloatingPointError(
@@ -223,13 +204,13 @@ class OnlineLearner:
     def __setstate__(self, state: dict[str, Any]) -> None:
         learnt = state["_learnt"]
         self.__dict__ |= {name: value for name, value in state.items() if name != "_learnt"}
-        self._learn = LEARN_KERNELS[self._rule.code]
+        self._learn = LEARN_KERNELS[self._setting.rule.code]
         self.reset()
         self._state.data[self._places] = learnt
 
     @property
     def _places(self) -> np.ndarray:
-        return places_of(self._state.data, self._place, self._rule.slots)
+        return places_of(self._state.data, self._place, self._setting.rule.slots)
 
     def __repr__(self) -> str:
-        return f"OnlineLearner({self._start!r}, rule {self._rule.name}, eta {self._settings[0]:g})"
+        return f"OnlineLearner({self._start!r}, rule {self._setting.rule.name}, eta {self._setting.eta:g})"

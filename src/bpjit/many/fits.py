@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..maths import formulas
+from ..networks.architecture import same_kind
 from ..networks.network import Network
-from ..networks.networks import Networks, same_kind
+from ..networks.networks import Networks
 from .groups import Group, Results, by_member
 
 
@@ -140,7 +141,7 @@ def gather(
                     lists[name][member] = errors
     columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
     return Fits(
-        networks=nets if vectors is None else Networks._like(first.net, vectors),
+        networks=nets if vectors is None else Networks._of(first.net._architecture, vectors),
         **columns,
         errors=lists["errors"] if first.history else None,
         validation_errors=lists["validation_errors"] if first.history else None,

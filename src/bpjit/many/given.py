@@ -22,7 +22,7 @@ from ..common.arguments import (
     refuse_masked,
 )
 from ..kernels.state import Samples
-from ..networks.architecture import class_numbers
+from ..networks.architecture import class_numbers, same_kind
 from ..networks.evaluation import (
     as_lam,
     as_loss,
@@ -33,7 +33,7 @@ from ..networks.evaluation import (
     weights_of_mean_one,
 )
 from ..networks.network import Network
-from ..networks.networks import Networks, same_kind
+from ..networks.networks import Networks
 from ..settings.rules import as_rule
 from ..settings.schedules import AdaptiveRate, Constant, Schedule, as_schedule, check_penalty
 from ..settings.stopping import (
@@ -182,8 +182,8 @@ class Given:
             )
             conditions = [*conditions, MaxEpochs(1)]  # for its name
         if target_error is not None:
-            as_target = lambda value: as_real("target_error", value, low=0)  # noqa: E731
-            self.target_errors = np.array(one_or_each("target_error", target_error, count, as_target))
+            as_error = lambda value: as_real("target_error", value, low=0)  # noqa: E731
+            self.target_errors = np.array(one_or_each("target_error", target_error, count, as_error))
             conditions = [*conditions, TargetError(0.0)]
         self.conditions = conditions
         for item in conditions:
@@ -298,7 +298,7 @@ class Given:
             with concerning(int(members[wrong[0]])):
                 as_weights(names[2], table[wrong[0]], len(D.X))
         if class_weight is not None:
-            labels = class_numbers(net._targets(names[1], Y, len(D.X)))
+            labels = class_numbers(net._architecture.targets(names[1], Y, len(D.X)))
             for member, row in zip(members, table, strict=True):
                 with concerning(int(member)):
                     weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
@@ -340,7 +340,9 @@ def _own_data(
                 mine = np.ones(len(D.X)) if weights is None else weights[member]
                 if np.shape(mine) != (len(D.X),):
                     raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
-                labels = None if class_weight is None else class_numbers(net._targets(names[1], Y[member], len(D.X)))
+                labels = None
+                if class_weight is not None:
+                    labels = class_numbers(net._architecture.targets(names[1], Y[member], len(D.X)))
                 c[place, : len(D.X)], _ = weights_of_mean_one(
                     names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
                 )
@@ -373,7 +375,7 @@ def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:
         else:
             alike.append((net, [index]))
     return [
-        (np.array(numbers), first, np.stack([nets[index]._vector for index in numbers]))
+        (np.array(numbers), first, np.stack([nets[index]._parameters for index in numbers]))
         for alike in by_shape.values()
         for first, numbers in alike
     ]

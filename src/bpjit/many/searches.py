@@ -101,7 +101,7 @@ class Table:
             [*(_word(row[name]) for name in names), *(f"{value:.6g}" for value in values)]
             for row, *values in zip(self.settings, self.mean, self.std, self.training, strict=True)
         ]
-        return aligned([header, *rows], left=0)
+        return "\n".join(aligned([header, *rows], left=0))
 
     __repr__ = __str__
 

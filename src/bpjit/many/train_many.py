@@ -17,7 +17,7 @@ import numpy as np
 from ..common.arguments import as_flag, quiet
 from ..common.console import ctrl_c, progress_bar
 from ..kernels.lanes import packs
-from ..networks.machines import as_target, target_of_data
+from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.stopping import Condition, Limits
@@ -113,7 +113,7 @@ def train_many(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    as_target(target)
+    as_machine(target)
     target = target_of_data(target, X, Y, validation)
     if progress is not None:
         as_flag("progress", progress)
@@ -145,10 +145,10 @@ def train_many(
 
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
     """Make sure the machine code for networks like this one is there."""
-    nets = Networks._like(net, np.tile(net.parameters, (packs.width(net.dtype), 1)))
+    nets = Networks._of(net._architecture, np.tile(net.parameters, (packs.width(net.dtype), 1)))
     X, Y = np.zeros((1, net.sizes[0])), np.full((1, net.sizes[-1]), 1.0 / net.sizes[-1])
     if net.scale is not None:
-        X, Y = net.scale.arrays["input_offset"][None], net.scale.unscale_targets(Y)
+        X, Y = net.scale.arrays["input_offset"][None], net._architecture.unscaled_outputs(Y)
     kinds = {"updates": updates, "rule": rule, "lam": lam, "trainable": trainable, "train_thresholds": train_thresholds}
     for group in Given(nets, X, Y, max_epochs=[1] * len(nets), **kinds).groups():
         compile_for(group, "cpu")
@@ -163,7 +163,7 @@ def work_of(group: Group) -> float:
 def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
     """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
     groups = given.groups()
-    target = as_target(target, sum(work_of(group) for group in groups))
+    target = as_machine(target, sum(work_of(group) for group in groups))
     threads = 1 if target == "cuda" else threads
     portions = [portion for group in groups for portion in portions_of(group, target, threads)]
     with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:

@@ -1,14 +1,20 @@
-"""The architecture of a network: its sizes and activations, and where each layer's parameters stand in one vector."""
+"""Architecture: what networks of one kind share, sizes, activations, dtype and scale; and what needs no more than that.
+
+``HasArchitecture`` is what one network and many have in common. ``views`` says where each layer's parameters stand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
-from ..common.arguments import as_choice, as_integer, describe
-from ..kernels.layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
+from ..common.arguments import as_choice, as_dtype, as_inputs, as_integer, as_numbers, as_targets, describe
+from ..kernels.layout import ACTIVATION_CODES, Units, lay_out, number_of_parameters, places_of_layers
+from .scale import Scale, as_fitting, as_scale
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
 OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
@@ -60,3 +66,159 @@ def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np
         weights = weights.reshape(*vector.shape[:-1], place.fan_in, place.fan_out)
         views.append((weights, vector[..., place.thresholds : end]))
     return views
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What networks of one kind share; and the way of data into their units and back."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]  # of each layer, the outputs' last
+    dtype: np.dtype
+    scale: Scale | None
+
+    @classmethod
+    def of(cls, sizes: Any, hidden: Any, output: Any, dtype: Any, scale: Any) -> Architecture:
+        """The architecture that these arguments of ``Network`` stand for."""
+        sizes = as_sizes(sizes)
+        activations = as_activations(hidden, output, sizes)
+        return cls(sizes, activations, as_dtype("dtype", dtype), as_scale(scale, sizes))
+
+    @property
+    def unscaled(self) -> Architecture:
+        """The same without a scale: that of networks that take and give their own units."""
+        return replace(self, scale=None)
+
+    @property
+    def parameters(self) -> int:
+        """How many weights and thresholds."""
+        return number_of_parameters(self.sizes)
+
+    @cached_property
+    def layers(self) -> np.ndarray:
+        """The ``LAYER`` records, as kernels take them."""
+        return lay_out(self.sizes, self.activations)
+
+    def units(self) -> Units:
+        """Work space for all units."""
+        return Units.of(self.sizes, self.dtype)
+
+    # --- The user's units and the network's.
+
+    def as_inputs(self, X: Any, finite: bool = True) -> tuple[np.ndarray, bool]:
+        """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
+        d = self.sizes[0]
+        X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
+        return self.scaled_inputs("X", X[None] if X.ndim == 1 else X, finite), X.ndim == 1
+
+    def scaled_inputs(self, name: str, X: Any, finite: bool = True) -> np.ndarray:
+        """Samples in the network's units, [shape: (m, d)]."""
+        X = as_inputs(name, X, self.sizes[0], self._dtype_of_data, finite)
+        return X if self.scale is None else as_fitting(name, self.scale.scale_inputs(X, self.dtype))
+
+    def targets(self, name: str, Y: Any, m: int) -> np.ndarray:
+        """Targets of m samples in the user's units, [shape: (m, l)]."""
+        return as_targets(name, Y, m, self.sizes[-1], self._dtype_of_data, self.activations[-1] == "softmax")
+
+    def scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
+        """What ``targets`` gave, in the network's units."""
+        return Y if self.scale is None else as_fitting(name, self.scale.scale_targets(Y, self.dtype))
+
+    def unscaled_outputs(self, y_hat: np.ndarray) -> np.ndarray:
+        """Outputs [shape: (..., l)] in the user's units."""
+        return y_hat if self.scale is None else self.scale.unscale_targets(y_hat)
+
+    @property
+    def _dtype_of_data(self) -> np.dtype:
+        """What the caller's data are cast to: scaling wants float64."""
+        return self.dtype if self.scale is None else np.dtype(np.float64)
+
+    # --- Printing.
+
+    def in_words(self, each: str = "") -> str:
+        """As networks print it."""
+        *hidden, output = self.activations
+        names = [] if not hidden else [f"hidden {hidden[0] if len(set(hidden)) == 1 else '-'.join(hidden)}"]
+        names += [f"output {output}", self.dtype.name, f"{self.parameters} parameters{each}"]
+        if self.scale is not None:
+            names.append("scaled")
+        return f"{'-'.join(map(str, self.sizes))}, {', '.join(names)}"
+
+
+class HasArchitecture:
+    """One network, or many of one kind: an architecture and parameters, [shape: (n,) or (networks, n)]."""
+
+    _architecture: Architecture
+    _parameters: np.ndarray
+
+    @classmethod
+    def _of(cls, architecture: Architecture, parameters: np.ndarray) -> Self:
+        """With parameters that are known to be good, and become its own."""
+        made = cls.__new__(cls)
+        made._architecture, made._parameters = architecture, parameters
+        return made
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of inputs, of units of each hidden layer, of outputs."""
+        return self._architecture.sizes
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        return self._architecture.activations[:-1]
+
+    @property
+    def output(self) -> str:
+        """The activation of the outputs."""
+        return self._architecture.activations[-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float64 or float32."""
+        return self._architecture.dtype
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scaling of inputs and targets that a network carries."""
+        return self._architecture.scale
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and thresholds of a network in one vector, layer by layer: W row by row, then θ; of many
+        networks, a row for each. Read-only."""
+        view = self._parameters.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """W of each layer, [shape: (fan_in, fan_out)], of many networks (networks, fan_in, fan_out), as read-only views
+        of ``parameters``."""
+        return [weights for weights, _ in views(self.parameters, self.sizes)]
+
+    @property
+    def thresholds(self) -> list[np.ndarray]:
+        """θ of each layer, [shape: (fan_out,)], of many networks (networks, fan_out), as read-only views of
+        ``parameters``."""
+        return [thresholds for _, thresholds in views(self.parameters, self.sizes)]
+
+    @property
+    def _activations(self) -> tuple[str, ...]:
+        return self._architecture.activations
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return (
+            self._architecture == other._architecture
+            and self._parameters.shape == other._parameters.shape
+            and self._parameters.tobytes() == other._parameters.tobytes()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def same_kind(a: HasArchitecture, b: HasArchitecture) -> bool:
+    """Whether networks differ in nothing but parameters."""
+    return a._architecture == b._architecture

@@ -21,6 +21,7 @@ from .machines import need_cuda
 from .network import Network
 
 LOSSES = tuple(LOSS_CODES)
+CALL = 1 << 24  # multiply-adds of one kernel call, about 20 ms
 
 
 def as_network(net: Any, slopes: bool = True) -> Network:
@@ -64,10 +65,10 @@ def as_samples(
     on a GPU stays there."""
     if lies_on_gpu(X):
         return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
-    X = net._scaled_inputs(names[0], X)
+    X = net._architecture.scaled_inputs(names[0], X)
     m = len(X)
-    targets = net._targets(names[1], Y, m)
-    Y = net._scaled_targets(names[1], targets)
+    targets = net._architecture.targets(names[1], Y, m)
+    Y = net._architecture.scaled_targets(names[1], targets)
     if loss == "cross_entropy":
         _check_probabilities(names[1], Y, net.output)
     numbers = np.arange(m, dtype=np.uint64)
@@ -107,7 +108,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
             if wrong:
                 raise ValueError(f"{name}: expected " + ("finite numbers" if wrong == 2 else "targets from 0 to 1"))
         else:
-            array = net._scaled_targets(name, net._targets(name, array, m or 0))
+            array = net._architecture.scaled_targets(name, net._architecture.targets(name, array, m or 0))
             if probabilities:
                 _check_probabilities(name, array, net.output)
             array = door.to_device(array)
@@ -244,8 +245,8 @@ def error(
     """
     net = as_network(net, slopes=False)
     loss, lams = as_loss(loss, net), as_lam(lam)
-    value = measure(net, net._vector, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
-    return objective_of(value, net._vector, lams)
+    value = measure(net, net._parameters, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
+    return objective_of(value, net._parameters, lams)
 
 
 @quiet
@@ -273,7 +274,7 @@ def gradient(
     net = as_network(net)
     loss, lams = as_loss(loss, net), as_lam(lam)
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
-    return gradient_of(net, net._vector, D, loss, lams)
+    return gradient_of(net, net._parameters, D, loss, lams)
 
 
 @quiet
@@ -300,11 +301,13 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     """
     net = as_network(net)
     as_choice("by", by, ("parameters", "inputs"))
-    X, single = net._as_inputs(X)
-    width = net.sizes[0] if by == "inputs" else len(net._vector)
-    J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._units()
-    for part in net._chunks(len(X), net.sizes[-1]):
-        batch.jacobian(net._layers, net._vector, X[part], by == "inputs", u, J[part])
+    X, single = net._architecture.as_inputs(X)
+    width = net.sizes[0] if by == "inputs" else len(net._parameters)
+    J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._architecture.units()
+    size = max(1, CALL // (len(net._parameters) * net.sizes[-1]))
+    for first in range(0, len(X), size):
+        part = slice(first, first + size)
+        batch.jacobian(net._architecture.layers, net._parameters, X[part], by == "inputs", u, J[part])
     if net.scale is not None:
         J = net.scale.unscale_slopes(J, by == "inputs")
     return J[0] if single else J

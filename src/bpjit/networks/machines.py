@@ -119,7 +119,7 @@ def need_cuda() -> None:
         raise RuntimeError(f'target: "cuda" cannot be used here: {info.missing}')
 
 
-def as_target(target: Any, work: float = 0.0) -> str:
+def as_machine(target: Any, work: float = 0.0) -> str:
     """The machine to run on, "cpu" or "cuda"; ``work`` is in multiply-adds that the GPU would do many at a time."""
     as_choice("target", target, ("auto", "cpu", "cuda"))
     if target == "cuda":

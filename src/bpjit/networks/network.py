@@ -6,29 +6,26 @@ A network never changes: functions take one and return a new one. Training is in
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_array, as_dtype, as_inputs, as_numbers, as_seed, as_targets, describe
-from ..common.files import damaged, read, write
+from ..common.arguments import as_array, as_dtype, as_seed, describe
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
-from ..kernels.layout import Units, lay_out, number_of_parameters
 from ..kernels.state import Samples, Wishes
-from .architecture import as_activations, as_sizes, class_numbers, views
+from . import storage
+from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers
 from .initial import initial_parameters
-from .machines import as_target, need_cuda
-from .scale import Scale, as_fitting, as_scale, scale_in, scale_tensors
+from .machines import as_machine, need_cuda
+from .scale import Scale
 
-CHUNK = 1 << 24  # multiply-adds of one kernel call, about 20 ms
 FORMAT, VERSION = "bpjit network", "1"  # of files
 
 
-class Network:
+class Network(HasArchitecture):
     """A feed-forward network of ``sizes`` units: inputs, hidden layers, outputs.
 
     Layer l computes ``f(x @ weights[l] - thresholds[l])``. Make one with ``Network.random`` or
@@ -63,16 +60,17 @@ class Network:
         dtype: Any = "float64",
         scale: Scale | None = None,
     ) -> None:
-        self._sizes = as_sizes(sizes)
-        self._activations = as_activations(hidden, output, self._sizes)
-        n = number_of_parameters(self._sizes)
-        expected = f"{n} finite numbers, as sizes {self._sizes} need"
-        vector = as_array("parameters", parameters, as_dtype("dtype", dtype), expected)
+        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        self._parameters = self._vector_of(parameters)
+
+    def _vector_of(self, parameters: Any) -> np.ndarray:
+        """A copy of what may be parameters of this network."""
+        n = self._architecture.parameters
+        expected = f"{n} finite numbers, as sizes {self.sizes} need"
+        vector = as_array("parameters", parameters, self.dtype, expected)
         if vector.shape != (n,):
             raise ValueError(f"parameters: expected {expected}, got shape {vector.shape}")
-        self._vector = vector.copy()
-        self._layers = lay_out(self._sizes, self._activations)
-        self._scale = as_scale(scale, self._sizes)
+        return vector.copy()
 
     @classmethod
     def random(
@@ -153,48 +151,6 @@ class Network:
     # --- What it is.
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, of units of each hidden layer, of outputs."""
-        return self._sizes
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The activation of each hidden layer."""
-        return self._activations[:-1]
-
-    @property
-    def output(self) -> str:
-        """The activation of the outputs."""
-        return self._activations[-1]
-
-    @property
-    def dtype(self) -> np.dtype:
-        """float64 or float32."""
-        return self._vector.dtype
-
-    @property
-    def scale(self) -> Scale | None:
-        """The scaling of inputs and targets that the network carries."""
-        return self._scale
-
-    @property
-    def parameters(self) -> np.ndarray:
-        """All weights and thresholds in one vector, layer by layer: W row by row, then θ. Read-only."""
-        view = self._vector.view()
-        view.flags.writeable = False
-        return view
-
-    @property
-    def weights(self) -> list[np.ndarray]:
-        """W of each layer, [shape: (fan_in, fan_out)], as read-only views of ``parameters``."""
-        return [weights for weights, _ in views(self.parameters, self._sizes)]
-
-    @property
-    def thresholds(self) -> list[np.ndarray]:
-        """θ of each layer, [shape: (fan_out,)], as read-only views of ``parameters``."""
-        return [thresholds for _, thresholds in views(self.parameters, self._sizes)]
-
-    @property
     def biases(self) -> list[np.ndarray]:
         """−θ of each layer, [shape: (fan_out,)]."""
         return [-thresholds for thresholds in self.thresholds]
@@ -220,10 +176,10 @@ class Network:
         return self._of_the_book("theta", self.thresholds, 1)
 
     def _of_the_book(self, name: str, arrays: list[np.ndarray], layer: int) -> np.ndarray:
-        if len(self._sizes) != 3:
+        if len(self.sizes) != 3:
             raise AttributeError(
                 f"{name}: the book's v, gamma, w, theta need exactly one hidden layer, this network has "
-                f"{len(self._sizes) - 2}; use weights and thresholds"
+                f"{len(self.sizes) - 2}; use weights and thresholds"
             )
         return arrays[layer]
 
@@ -255,27 +211,25 @@ class Network:
         """
         if target != "cpu" or lies_on_gpu(X):
             return self._predict_on(target, X)
-        X, single = self._as_inputs(X, finite=self._scale is not None)
-        y_hat = np.empty((len(X), self._sizes[-1]), self.dtype)
+        X, single = self._architecture.as_inputs(X, finite=self.scale is not None)
+        y_hat = np.empty((len(X), self.sizes[-1]), self.dtype)
         D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
-        if drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, Wishes(y_hat=y_hat)) != 0:
-            self._scaled_inputs("X", X)  # says which input it is
-        if self._scale is not None:
-            y_hat = self._scale.unscale_targets(y_hat)
+        if drivers.evaluate(self.sizes, self._activations, self._parameters, D, 0, Wishes(y_hat=y_hat)) != 0:
+            self._architecture.scaled_inputs("X", X)  # says which input it is
+        y_hat = self._architecture.unscaled_outputs(y_hat)
         return y_hat[0] if single else y_hat
 
     def _predict_on(self, target: str, X: Any) -> np.ndarray:
         """``predict`` where it may be the GPU."""
         if lies_on_gpu(X):
             return self._predict_there(X)
-        inputs, single = self._as_inputs(X, finite=True)
-        if as_target(target, float(len(inputs) * len(self._vector))) == "cpu":
+        inputs, single = self._architecture.as_inputs(X)
+        if as_machine(target, float(len(inputs) * len(self._parameters))) == "cpu":
             return self.predict(X)
-        y_hat = np.empty((len(inputs), self._sizes[-1]), self.dtype)
+        y_hat = np.empty((len(inputs), self.sizes[-1]), self.dtype)
         D = drivers.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))
-        drivers.evaluate(self._sizes, self._activations, self._vector, D, 0, Wishes(y_hat=y_hat))
-        if self._scale is not None:
-            y_hat = self._scale.unscale_targets(y_hat)
+        drivers.evaluate(self.sizes, self._activations, self._parameters, D, 0, Wishes(y_hat=y_hat))
+        y_hat = self._architecture.unscaled_outputs(y_hat)
         return y_hat[0] if single else y_hat
 
     def _predict_there(self, X: Any) -> Any:
@@ -284,12 +238,12 @@ class Network:
         from ..kernels.cuda import door, evaluating
 
         X = door.to_device(X)
-        if self._scale is not None or X.dtype != self.dtype or len(X.shape) != 2 or X.shape[1] != self._sizes[0]:
+        if self.scale is not None or X.dtype != self.dtype or len(X.shape) != 2 or X.shape[1] != self.sizes[0]:
             raise ValueError(
-                f"X: expected an array on the GPU of dtype {self.dtype} and shape (m, {self._sizes[0]}), and a network "
+                f"X: expected an array on the GPU of dtype {self.dtype} and shape (m, {self.sizes[0]}), and a network "
                 f"without a scale; got {X.dtype} and {tuple(X.shape)}"
             )
-        return evaluating.predict_there(self._sizes, self._activations, self._vector, X)
+        return evaluating.predict_there(self.sizes, self._activations, self._parameters, X)
 
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.
@@ -306,23 +260,13 @@ class Network:
 
     def with_parameters(self, parameters: Any) -> Network:
         """The same network with other parameters, such as an optimiser found."""
-        return Network(
-            self._sizes,
-            parameters,
-            hidden=self.hidden,
-            output=self.output,
-            dtype=self.dtype,
-            scale=self._scale,
-        )
+        return Network._of(self._architecture, self._vector_of(parameters))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all. See ``Network.load``."""
-        tensors: dict[str, np.ndarray] = {}
-        for index, (weights, thresholds) in enumerate(views(self._vector, self._sizes)):
-            tensors[f"weights.{index}"], tensors[f"thresholds.{index}"] = weights, thresholds
-        tensors |= scale_tensors(self._scale)
-        words = {"sizes": json.dumps(self._sizes), "hidden": json.dumps(self.hidden), "output": self.output}
-        write(path, FORMAT, VERSION, words, tensors)
+        arrays = {"weights": self.weights, "thresholds": self.thresholds}
+        tensors = {f"{name}.{index}": array for name, of in arrays.items() for index, array in enumerate(of)}
+        storage.save(path, FORMAT, VERSION, self._architecture, tensors)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Network:
@@ -338,75 +282,20 @@ class Network:
         ...     Network.load(path) == Network.random((2, 4, 1))
         True
         """
-        words, tensors = read(path, FORMAT, VERSION)
-        with damaged(f"the network in {str(path)!r} is damaged"):
-            layers = range(len(json.loads(words["sizes"])) - 1)
-            if any(array.dtype not in (np.float64, np.float32) for array in tensors.values()):
+        with storage.opened(path, FORMAT, VERSION) as file:
+            if any(array.dtype not in (np.float64, np.float32) for array in file.tensors.values()):
                 raise ValueError("expected arrays of float64 or float32")
-            net = cls.from_arrays(
-                [tensors[f"weights.{index}"] for index in layers],
-                [tensors[f"thresholds.{index}"] for index in layers],
-                hidden=json.loads(words["hidden"]),
-                output=words["output"],
-                scale=scale_in(tensors),
-            )
-            if list(net.sizes) != json.loads(words["sizes"]):
-                raise ValueError(f"sizes {words['sizes']} do not fit arrays of sizes {net.sizes}")
+            layers = range(len(file.sizes) - 1)
+            weights, thresholds = ([file.tensors[f"{name}.{n}"] for n in layers] for name in ("weights", "thresholds"))
+            net = cls.from_arrays(weights, thresholds, **file.settings)
+            if list(net.sizes) != file.sizes:
+                raise ValueError(f"sizes {file.sizes} do not fit arrays of sizes {net.sizes}")
         return net
 
-    # --- For the rest of the package.
-
-    def _as_inputs(self, X: Any, finite: bool = True) -> tuple[np.ndarray, bool]:
-        """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
-        d = self._sizes[0]
-        X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
-        return self._scaled_inputs("X", X[None] if X.ndim == 1 else X, finite), X.ndim == 1
-
-    def _scaled_inputs(self, name: str, X: Any, finite: bool = True) -> np.ndarray:
-        X = as_inputs(name, X, self._sizes[0], self._dtype_of_data(), finite)
-        return X if self._scale is None else as_fitting(name, self._scale.scale_inputs(X, self.dtype))
-
-    def _targets(self, name: str, Y: Any, m: int) -> np.ndarray:
-        """Targets in the user's units, [shape: (m, l)]."""
-        return as_targets(name, Y, m, self._sizes[-1], self._dtype_of_data(), self.output == "softmax")
-
-    def _scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
-        return Y if self._scale is None else as_fitting(name, self._scale.scale_targets(Y, self.dtype))
-
-    def _dtype_of_data(self) -> np.dtype:
-        """What the caller's data are cast to: scaling wants float64."""
-        return self.dtype if self._scale is None else np.dtype(np.float64)
-
-    def _units(self) -> Units:
-        return Units.of(self._sizes, self.dtype)
-
-    def _chunks(self, m: int, passes: int = 1) -> list[slice]:
-        """Slices of m samples, each passed so often, small enough that no kernel call takes about 100 ms."""
-        size = max(1, CHUNK // (len(self._vector) * passes))
-        return [slice(first, min(first + size, m)) for first in range(0, m, size)]
-
-    # --- Copying, comparing, printing.
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Network):
-            return NotImplemented
-        return (
-            self._sizes == other._sizes
-            and self._activations == other._activations
-            and self.dtype == other.dtype
-            and self._vector.tobytes() == other._vector.tobytes()
-            and self._scale == other._scale
-        )
-
-    __hash__ = None  # type: ignore[assignment]
+    # --- Copying, printing.
 
     def __copy__(self) -> Network:
         return copy.deepcopy(self)
 
     def __repr__(self) -> str:
-        hidden = self.hidden
-        names = [] if not hidden else [f"hidden {hidden[0] if len(set(hidden)) == 1 else '-'.join(hidden)}"]
-        names += [f"output {self.output}", self.dtype.name, f"{len(self._vector)} parameters"]
-        if self._scale is not None:
-            names.append("scaled")
-        return f"Network({'-'.join(map(str, self._sizes))}, {', '.join(names)})"
+        return f"Network({self._architecture.in_words()})"

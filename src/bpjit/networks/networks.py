@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, overload
 
 import numpy as np
 
-from ..common.arguments import as_array, as_dtype, as_integer, as_numbers, as_seed, describe
-from ..common.files import damaged, read, write
+from ..common.arguments import as_array, as_integer, as_numbers, as_seed, describe
 from ..kernels import drivers
 from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import predict_packs
-from ..kernels.layout import number_of_parameters
 from ..kernels.state import Samples, Wishes
-from .architecture import as_sizes, class_numbers, views
+from . import storage
+from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers, same_kind
 from .initial import initial_parameters
-from .machines import as_target
+from .machines import as_machine
 from .network import Network
-from .scale import Scale, scale_in, scale_tensors
+from .scale import Scale
 
 FORMAT, VERSION = "bpjit networks", "1"  # of files
 CALL = 1 << 25  # multiply-adds of one kernel call, some ms
 
 
-class Networks:
+class Networks(HasArchitecture):
     """Many networks of the same sizes, activations and dtype: restarts, folds, an ensemble.
 
     Make them with ``Networks.random``, from a list with ``Networks.of``, or read them with ``Networks.load``. They
@@ -60,21 +58,13 @@ class Networks:
         dtype: Any = "float64",
         scale: Scale | None = None,
     ) -> None:
-        sizes = as_sizes(sizes)
-        n = number_of_parameters(sizes)
-        expected = f"finite numbers of shape (networks, {n}), as sizes {sizes} need"
-        array = as_array("parameters", parameters, as_dtype("dtype", dtype), expected)
+        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        n = self._architecture.parameters
+        expected = f"finite numbers of shape (networks, {n}), as sizes {self.sizes} need"
+        array = as_array("parameters", parameters, self.dtype, expected)
         if array.ndim != 2 or array.shape[1] != n or len(array) == 0:
             raise ValueError(f"parameters: expected {expected}, got shape {array.shape}")
         self._parameters = np.array(array, order="C")
-        self._first = Network(sizes, array[0], hidden=hidden, output=output, dtype=dtype, scale=scale)
-
-    @classmethod
-    def _like(cls, net: Network, parameters: np.ndarray) -> Networks:
-        """Networks like ``net``, with parameters that are known to be good and become theirs."""
-        nets = cls.__new__(cls)
-        nets._first, nets._parameters = net, parameters
-        return nets
 
     @classmethod
     def random(
@@ -136,51 +126,14 @@ class Networks:
                     f"networks[{index}]: expected a network like the first, {networks[0]!r}, got {net!r}"
                     + (" with another scale" if net.scale != networks[0].scale else "")
                 )
-        return cls._like(networks[0], np.stack([net._vector for net in networks]))
+        return cls._of(networks[0]._architecture, np.stack([net._parameters for net in networks]))
 
     # --- What they are.
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of inputs, of units of each hidden layer, of outputs."""
-        return self._first.sizes
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The activation of each hidden layer."""
-        return self._first.hidden
-
-    @property
-    def output(self) -> str:
-        """The activation of the outputs."""
-        return self._first.output
-
-    @property
-    def dtype(self) -> np.dtype:
-        """float64 or float32."""
-        return self._parameters.dtype
-
-    @property
-    def scale(self) -> Scale | None:
-        """The scaling of inputs and targets that they all carry."""
-        return self._first.scale
-
-    @property
-    def parameters(self) -> np.ndarray:
-        """A row for each network, as ``Network.parameters``. Read-only."""
-        view = self._parameters.view()
-        view.flags.writeable = False
-        return view
-
-    @property
-    def weights(self) -> list[np.ndarray]:
-        """W of each layer, [shape: (networks, fan_in, fan_out)], as read-only views of ``parameters``."""
-        return [weights for weights, _ in views(self.parameters, self._first.sizes)]
-
-    @property
-    def thresholds(self) -> list[np.ndarray]:
-        """θ of each layer, [shape: (networks, fan_out)], as read-only views of ``parameters``."""
-        return [thresholds for _, thresholds in views(self.parameters, self._first.sizes)]
+    def _first(self) -> Network:
+        """A network of their kind."""
+        return Network._of(self._architecture, self._parameters[0])
 
     def __len__(self) -> int:
         return len(self._parameters)
@@ -192,28 +145,16 @@ class Networks:
     def __getitem__(self, index: Any) -> Network | Networks:
         rows = self._parameters[index]
         if rows.ndim == 1:
-            return self._first.with_parameters(rows)
+            return Network._of(self._architecture, rows.copy())
         if rows.ndim != 2 or len(rows) == 0:
             raise IndexError(f"networks: expected numbers of one network at least, got {describe(index)}")
-        return self._like(self._first, rows.copy())
+        return self._of(self._architecture, rows.copy())
 
     def __iter__(self) -> Iterator[Network]:
-        first = self._first
-        return (first.with_parameters(row) for row in self._parameters)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Networks):
-            return NotImplemented
-        return same_kind(self._first, other._first) and np.array_equal(self._parameters, other._parameters)
-
-    __hash__ = None  # type: ignore[assignment]
+        return (Network._of(self._architecture, row.copy()) for row in self._parameters)
 
     def __repr__(self) -> str:
-        return (
-            repr(self._first)
-            .replace("Network(", f"Networks({len(self)} of ")
-            .replace(" parameters", " parameters each")
-        )
+        return f"Networks({len(self)} of {self._architecture.in_words(' each')})"
 
     # --- What they do.
 
@@ -233,37 +174,34 @@ class Networks:
         ------
         ValueError, TypeError : X of another shape, empty, not numbers, or with NaN or infinity
         """
-        d, l, count = self._first.sizes[0], self._first.sizes[-1], len(self)
+        d, l, count = self.sizes[0], self.sizes[-1], len(self)
         expected = f"finite numbers of shape (m, {d}), ({d},), or ({count}, m, {d})"
         X = as_numbers("X", X, expected)
         if X.ndim == 3 and X.shape[0] != count:
             raise ValueError(f"X: expected {expected}, got shape {X.shape}")
         own = X.ndim == 3
-        rows = self._first._scaled_inputs("X", X.reshape(-1, X.shape[-1]) if X.ndim != 1 else X[None])
+        rows = self._architecture.scaled_inputs("X", X.reshape(-1, X.shape[-1]) if X.ndim != 1 else X[None])
         m = X.shape[1] if own else len(rows)
         y_hat = np.empty((count, m, l), self.dtype)
-        if as_target(target, float(count * m * self._parameters.shape[1])) == "cuda":
+        if as_machine(target, float(count * m * self._parameters.shape[1])) == "cuda":
             from ..kernels.cuda import many
 
-            many.predict(self._first.sizes, self._first._activations, self._parameters, rows, own, y_hat)
-        elif not packs.serves(self._first.sizes):
+            many.predict(self.sizes, self._activations, self._parameters, rows, own, y_hat)
+        elif not packs.serves(self.sizes):
             for network, vector in enumerate(self._parameters):
                 part = rows[network * m : (network + 1) * m] if own else rows
                 D = Samples(part, y_hat[network], y_hat[network, 0], np.empty(0, np.uint64))
-                drivers.evaluate(
-                    self._first.sizes, self._first._activations, vector, D, 0, Wishes(y_hat=y_hat[network])
-                )
+                drivers.evaluate(self.sizes, self._activations, vector, D, 0, Wishes(y_hat=y_hat[network]))
         else:
             self._predict_in_lanes(rows, own, y_hat)
-        if self._first.scale is not None:
-            y_hat = self._first.scale.unscale_targets(y_hat)
+        y_hat = self._architecture.unscaled_outputs(y_hat)
         return y_hat[:, 0] if X.ndim == 1 else y_hat
 
     def _predict_in_lanes(self, X: np.ndarray, own: bool, y_hat: np.ndarray) -> None:
         width, m = packs.width(self.dtype), y_hat.shape[1]
-        sizes, activations = self._first.sizes, self._first._activations
+        sizes, activations = self.sizes, self._activations
         shape, layers = packs.shape_of(sizes, activations, 0), packs.lay_out(sizes, activations)
-        room, nothing = packs.make_room(sizes, self.dtype), np.empty((0, self._first.sizes[-1]), self.dtype)
+        room, nothing = packs.make_room(sizes, self.dtype), np.empty((0, self.sizes[-1]), self.dtype)
         some = max(1, CALL // (m * self._parameters.shape[1] * width)) * width
         for first in range(0, len(self), some):
             members = np.arange(first, min(first + some, len(self)))
@@ -277,8 +215,7 @@ class Networks:
 
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers by each network, as ``Network.classify``, [shape: (networks, m)]."""
-        y_hat = self.predict(X)
-        return class_numbers(y_hat)
+        return class_numbers(self.predict(X))
 
     def mean(self, X: Any, weights: Any = None) -> np.ndarray:
         """The mean of the networks' outputs: an averaged ensemble.
@@ -303,7 +240,7 @@ class Networks:
         labels = self.classify(X)
         weights = self._weights(weights)
         counts = np.array(
-            [np.average(labels == label, axis=0, weights=weights) for label in range(max(2, self._first.sizes[-1]))]
+            [np.average(labels == label, axis=0, weights=weights) for label in range(max(2, self.sizes[-1]))]
         )
         return counts.argmax(0)
 
@@ -320,9 +257,7 @@ class Networks:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write all networks to one safetensors file, whole or not at all. See ``Networks.load``."""
-        tensors = {"parameters": self._parameters, **scale_tensors(self._first.scale)}
-        words = {"sizes": json.dumps(self._first.sizes), "hidden": json.dumps(self.hidden), "output": self.output}
-        write(path, FORMAT, VERSION, words, tensors)
+        storage.save(path, FORMAT, VERSION, self._architecture, {"parameters": self._parameters})
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Networks:
@@ -339,18 +274,6 @@ class Networks:
         ...     bpjit.Networks.load(path) == nets
         True
         """
-        words, tensors = read(path, FORMAT, VERSION)
-        with damaged(f"the networks in {str(path)!r} are damaged"):
-            return cls(
-                json.loads(words["sizes"]),
-                tensors["parameters"],
-                hidden=json.loads(words["hidden"]),
-                output=words["output"],
-                dtype=tensors["parameters"].dtype,
-                scale=scale_in(tensors),
-            )
-
-
-def same_kind(a: Network, b: Network) -> bool:
-    """Whether two networks differ in nothing but parameters."""
-    return (a.sizes, a._activations, a.dtype, a.scale) == (b.sizes, b._activations, b.dtype, b.scale)
+        with storage.opened(path, FORMAT, VERSION) as file:
+            parameters = file.tensors["parameters"]
+            return cls(file.sizes, parameters, dtype=parameters.dtype, **file.settings)

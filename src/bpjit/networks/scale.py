@@ -130,17 +130,6 @@ class Scale:
         return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self._arrays.items())})"
 
 
-def scale_tensors(scale: Scale | None) -> dict[str, np.ndarray]:
-    """The arrays of a scale as files hold them."""
-    return {} if scale is None else {f"scale.{name}": array for name, array in scale.arrays.items()}
-
-
-def scale_in(tensors: dict[str, np.ndarray]) -> Scale | None:
-    """The scale that a file holds, or None; ``TypeError`` or ``ValueError`` if some of its arrays are missing."""
-    arrays = {name: tensors[f"scale.{name}"] for name in ARRAYS if f"scale.{name}" in tensors}
-    return Scale(**arrays) if arrays else None
-
-
 def as_fitting(name: str, scaled: np.ndarray) -> np.ndarray:
     """Scaled data that stayed finite: themselves."""
     if not np.isfinite(scaled).all():

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..common.arguments import as_choice, describe
+from ..common.words import LANGUAGES, PICTURES
 
 Axes = Any  # matplotlib brings no types of its own here
-LANGUAGES = ("en", "zh")
 
 # Two colours for signs and series, and pale ones for areas: each differs from the others in grey as well.
 DARK, LIGHT = "#14487a", "#d9692a"
@@ -20,27 +20,6 @@ HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++", "--")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLES = ("-", "--", "-.", ":")
 
-CHINESE = {
-    "E": "误差 E",
-    "E at the end": "训练结束时的误差 E",
-    "actual class": "真实类别",
-    "class": "类别",
-    "epoch": "轮数",
-    "hidden": "隐层",
-    "inputs": "输入层",
-    "network returned": "返回的网络",
-    "negative weight": "负连接权",
-    "number of trainings": "训练次数",
-    "outputs": "输出层",
-    "path": "路径",
-    "positive weight": "正连接权",
-    "predicted class": "预测类别",
-    "slope": "导数",
-    "smallest validation error": "验证误差最小",
-    "stopped by": "停止条件",
-    "training": "训练误差",
-    "validation": "验证误差",
-}
 FAMOUS = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei")
 
 
@@ -71,8 +50,8 @@ def axes(ax: Any, inches: tuple[float, float] = (6.0, 4.0), three_d: bool = Fals
 
 def speaker(language: str) -> Callable[[str], str]:
     """A function that says an English label in this language, or leaves it where no font can."""
-    if as_choice("language", language, LANGUAGES) == "zh" and font_with("".join(CHINESE.values())) is not None:
-        return lambda words: CHINESE[words]
+    if as_choice("language", language, LANGUAGES) == "zh" and font_with("".join(PICTURES.values())) is not None:
+        return lambda words: PICTURES[words]
     return lambda words: words
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_flag, as_integer
+from ..common.shown import units_shown
 from ..kernels.layout import Units
 from ..kernels.readable.online import outputs
 from ..networks.evaluation import as_network
@@ -61,7 +62,7 @@ def network(
         if given is not None and len(given) != count:
             raise ValueError(f"names: expected {count} names of {label}, got {len(given)}")
     b = None if x is None else _way_of(net, x)
-    shown = [_shown(count, most) for count in net.sizes]
+    shown = [units_shown(count, most) for count in net.sizes]
     tallest = max(len(units) for units in shown)
     ax = axes(ax, (2.2 * len(shown) + 0.6, (1.05 if values else 0.72) * tallest + 1.1))
     places = [
@@ -76,19 +77,12 @@ def network(
 
 def _way_of(net: Network, x: Any) -> np.ndarray:
     """The output of every unit for one sample, inputs first."""
-    X, single = net._as_inputs(x)
+    X, single = net._architecture.as_inputs(x)
     if not single and len(X) != 1:
         raise ValueError(f"x: expected one sample of shape ({net.sizes[0]},), got {len(X)}")
     units = Units.of(net.sizes, net.dtype)
-    outputs(net._layers.view(np.recarray), net._vector, X[0], units)
+    outputs(net._architecture.layers.view(np.recarray), net._parameters, X[0], units)
     return units.b
-
-
-def _shown(count: int, most: int) -> list[int | None]:
-    """The units of a layer that are drawn, with None for those left out."""
-    if count <= most:
-        return list(range(count))
-    return [*range(most - 2), None, count - 1]
 
 
 def _draw_weights(ax: Axes, net: Network, places: list[dict[int, Place]], values: bool) -> None:

@@ -66,7 +66,7 @@ def decision_boundary(
     if d < 2:
         raise ValueError("net: expected two inputs or more, got one; plot net.predict(X) against X")
     X = as_inputs("X", X, d, FLOAT)
-    targets = None if Y is None else net._targets("Y", Y, len(X))
+    targets = None if Y is None else net._architecture.targets("Y", Y, len(X))
     across, up = (as_integer("inputs", number, low=0, high=d - 1) for number in _pair("inputs", inputs))
     fixed = X.mean(axis=0) if at is None else as_array("at", at, FLOAT, f"{d} finite numbers, one for each input")
     if fixed.shape != (d,):

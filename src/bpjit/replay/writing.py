@@ -21,6 +21,8 @@ import numpy as np
 from ..common.arguments import as_choice, as_integer, describe
 from ..common.console import progress_bar
 from ..common.files import as_path, write_whole
+from ..common.shown import units_shown
+from ..common.words import LANGUAGES, PAGE, PICTURES
 from ..kernels.devices import on_host
 from ..kernels.state import POSITION, Samples
 from ..networks.network import Network
@@ -29,8 +31,8 @@ from ..training.origin import MOST_BYTES, Origin
 from ..training.session import Session
 from .reel import Reel, short
 
-LANGUAGES = ("en", "zh")
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
+MOST_SHOWN = 8  # units of a layer in the diagram
 SCRIPTS = ("words.js", "draw.js", "trace.js", "network.js", "picture.js", "curve.js", "replay.js")
 STRIPS = 500  # of the error curve
 SAMPLES = 1 << 16  # of a call inside an epoch
@@ -64,7 +66,7 @@ def write(
             f"X: expected the data again, got none: the fit does not remember them, for they have more than "
             f"{MOST_BYTES // 10**6} MB, or it was pickled or copied; fit.replay(path, X=X, Y=Y) takes them"
         )
-    net = without_scale(origin.net)
+    net = Network._of(origin.net._architecture.unscaled, origin.net._parameters)
     if len(net.parameters) > MOST_PARAMETERS or sum(net.sizes) > MOST_UNITS:
         raise ValueError(
             f"fit: a page can show networks of up to {MOST_PARAMETERS} parameters and {MOST_UNITS} units, this one has "
@@ -83,16 +85,12 @@ def write(
         **reel.header(),
         "title": title or "",
         "language": language,
+        "chinese": PICTURES | PAGE,
         "inputs": given[0],
         "outputs": given[1],
         "curve": curve(fit),
     }
     write_whole(path, page(header, reel.arrays()).encode())
-
-
-def without_scale(net: Network) -> Network:
-    """The same network in its own units."""
-    return Network(net.sizes, net.parameters, hidden=net.hidden, output=net.output, dtype=net.dtype)
 
 
 def as_names(argument: str, names: Any, count: int) -> list[str] | None:
@@ -170,6 +168,7 @@ def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
     setting, net = origin.setting, origin.net
     return {
         "sizes": net.sizes,
+        "shown": [units_shown(count, MOST_SHOWN) for count in net.sizes],
         "activations": [*net.hidden, net.output],
         "dtype": net.dtype.name,
         "loss": setting.loss,

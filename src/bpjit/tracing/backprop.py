@@ -11,7 +11,7 @@ from ..kernels.layout import LOSS_CODES, Units
 from ..kernels.readable import line_by_line
 from ..networks.architecture import views
 from ..training.setting import Setting
-from .laid_open import LaidOpen, Step
+from .laid_open import LaidOpen, Step, net_inputs_of
 
 
 class Backprop:
@@ -23,7 +23,7 @@ class Backprop:
 
     def __init__(self, step: Step, setting: Setting) -> None:
         self.step, self.setting, self.net = step, setting, step.before
-        self.layers, self.p = step.before._layers, step.at
+        self.layers, self.p = step.before._architecture.layers, step.at
 
     @property
     def applies(self) -> bool:
@@ -63,7 +63,7 @@ class Backprop:
     # What they are made of.
 
     def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
-        return self.step._rule.apply(gradient, self.p, self.net._vector, eta, n)[1]
+        return self.step._rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
 
     def thresholds_of(self, vector: np.ndarray) -> list[np.ndarray]:
         return [thresholds for _, thresholds in views(vector, self.net.sizes)]
@@ -75,7 +75,7 @@ class Backprop:
 
     def run(self) -> Step | None:
         """The step with this mistake in it; None where it leads beyond all numbers."""
-        step, gradient, u = self.step, np.zeros_like(self.p), self.net._units()
+        step, gradient, u = self.step, np.zeros_like(self.p), self.net._architecture.units()
         samples = []
         for sample in step.samples:
             self.forward(self.p, sample.x, u)
@@ -84,7 +84,7 @@ class Backprop:
             line_by_line.collect(self.layers, u, gradient)
             samples.append(self.record(sample, error, u))
         delta = self.update(gradient)
-        after, errors = self.after(self.net._vector, delta), []
+        after, errors = self.after(self.net._parameters, delta), []
         if not np.isfinite(after).all():
             return None
         for sample in step.samples:
@@ -101,19 +101,15 @@ class Backprop:
 
     def record(self, sample: LaidOpen, error: float, u: Units) -> LaidOpen:
         """The sample as this run sees it."""
-        p, records = self.seen(self.p), []
-        bare, whole, sums = p.copy(), u._replace(z=np.zeros_like(u.z)), u._replace(z=np.zeros_like(u.z))
-        for thresholds in self.thresholds_of(bare):
-            thresholds[...] = 0
-        line_by_line.net_inputs(self.layers, p, whole)
-        line_by_line.net_inputs(self.layers, bare, sums)
+        records = []
+        whole, sums = net_inputs_of(self.layers, self.seen(self.p), u)
         for index, layer in enumerate(sample.layers):
             outputs, slopes, g = (self.part(array, index).copy() for array in (u.b, u.slope, u.g))
             records.append(
                 replace(
                     layer,
-                    sums=self.part(sums.z, index),
-                    net_inputs=self.part(whole.z, index),
+                    sums=self.part(sums, index),
+                    net_inputs=self.part(whole, index),
                     outputs=outputs,
                     slopes=None if layer.slopes is None else slopes,
                     gradient_terms=g,

@@ -1,21 +1,21 @@
 """The chain rule layer by layer, in the notation of the visual text: C = Σ (a(L) − y)², a = f(pa), pa = a(L−1)·W + b.
 
-It is the same back-propagation as everywhere in bpjit, of one sample, with everything laid open. The text's cost has no
+It is ``lay_open`` of one sample in other words: ∂C/∂pa = −2 g. The text's cost has no
 ½, and its neurons have biases where the book's have thresholds, b = −θ. So, with ``bpjit.gradient`` of the squared
 error, ∂C/∂W = 2 ∂E/∂W and ∂C/∂b = −2 ∂E/∂θ.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..common.arguments import as_array
-from ..maths import formulas
 from ..networks.evaluation import as_network
 from ..networks.network import Network
+from .opening import lay_open
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,14 @@ def chain_rule(net: Network, x: Any, y: Any) -> ChainRule:
     x = as_array("x", x, np.dtype(np.float64), expected)
     if x.shape != net.sizes[:1]:
         raise ValueError(f"x: expected {expected}, got shape {x.shape}")
-    inputs, _ = net._as_inputs(x)
-    target = net._scaled_targets("y", net._targets("y", np.atleast_2d(y), 1))[0].astype(np.float64)
-    a = inputs[0].astype(np.float64)
-    upwards = []
-    for W, b, name in zip(net.weights, net.biases, (*net.hidden, net.output), strict=True):
-        below, W, b = a, W.astype(np.float64), b.astype(np.float64)
-        pa = below @ W + b
-        a, slope = np.array([getattr(formulas, name)(z) for z in pa]).T
-        upwards.append((below, W, b, pa, a, slope))
-    error = a - target
-    dC_da = 2 * error
-    downwards = []
-    for below, W, b, pa, out, slope in reversed(upwards):
-        dC_dpa = formulas.hidden_gradient_term(slope, dC_da)
-        dC_dW, dC_dbelow = np.outer(below, dC_dpa), W @ dC_dpa
-        downwards.append(LayerSlopes(below, W, b, pa, out, dC_da, dC_dpa, dC_dW, dC_dpa.copy(), dC_dbelow))
-        dC_da = dC_dbelow
-    return ChainRule(float(error @ error), tuple(reversed(downwards)))
+    kind = replace(net._architecture, dtype=np.dtype(np.float64))
+    opened = lay_open(Network._of(kind, net.parameters.astype(np.float64)), x, y, "squared")
+    layers: list[LayerSlopes] = []
+    dC_dbelow = 2 * (opened.layers[-1].outputs - opened.y)
+    for layer in reversed(opened.layers):
+        dC_da, dC_dpa = dC_dbelow, -2 * layer.gradient_terms
+        dC_dbelow = layer.weights @ dC_dpa
+        known = layer.inputs, layer.weights, -layer.thresholds, layer.net_inputs, layer.outputs
+        slopes = dC_da, dC_dpa, np.outer(layer.inputs, dC_dpa), dC_dpa.copy(), dC_dbelow
+        layers.insert(0, LayerSlopes(*known, *slopes))
+    return ChainRule(2 * opened.error, tuple(layers))

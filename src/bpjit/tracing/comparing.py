@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.arguments import as_integer, as_real, describe
+from ..common.tables import aligned
 from .mistakes import MISTAKES
 from .notation import KEYS, Names, Style
 from .numbers import numbers_of
@@ -26,7 +27,7 @@ EXACT = {"float64": (1e-9, 1e-12), "float32": (1e-5, 1e-7)}  # what separates tw
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class LearnersNumbers:
     """A learner's numbers for one quantity, [shape: that of the quantity]."""
 
     values: np.ndarray
@@ -106,14 +107,14 @@ class Comparison:
         return tuple(finding.name for finding in self.findings if finding.verdict == "wrong")
 
     def __str__(self) -> str:
-        say, wide = self.style.say, max(len(finding.name) for finding in self.findings)
-        lines = []
+        say, rows = self.style.say, []
         for finding in self.findings:
-            line = f"{finding.name:{wide}}  {say(finding.verdict)}"
+            words = say(finding.verdict)
             if finding.verdict == "wrong":
                 yours, right = (shown(array, self.style) for array in (finding.yours, finding.right))
-                line += say(": yours {yours}, right {right}", yours=yours, right=right)
-            lines.append(line)
+                words += say(": yours {yours}, right {right}", yours=yours, right=right)
+            rows.append((finding.name, words))
+        lines = aligned(rows)
         if self.ok:
             return "\n".join([*lines, "", say("everything is right")])
         lines.append("")
@@ -192,7 +193,9 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
     return Comparison(tuple(findings), suspicions, style)
 
 
-def _finding(name: str, given: Given, right: np.ndarray, rtol: float | None, exact: tuple[float, float]) -> Finding:
+def _finding(
+    name: str, given: LearnersNumbers, right: np.ndarray, rtol: float | None, exact: tuple[float, float]
+) -> Finding:
     """What is to be said of one quantity."""
     far, apart = float(given.distance(right, rtol, exact).max()), np.abs(given.values - right)
     nearly = rtol is None and far <= NEARLY and bool((apart <= LARGEST_SHARE * np.abs(right)).all())
@@ -246,7 +249,7 @@ def _aliases(layers: int, book: bool) -> dict[str, str]:
 
 def _read(
     my_numbers: dict[str, Any], right: dict[str, np.ndarray], aliases: dict[str, str]
-) -> tuple[dict[str, Given], dict[str, str]]:
+) -> tuple[dict[str, LearnersNumbers], dict[str, str]]:
     """What was given, and which quantity each name means."""
     given, names = {}, {}
     for name, value in my_numbers.items():
@@ -260,7 +263,7 @@ def _read(
     return {name: _with_zeros(value, finest) for name, value in given.items()}, names
 
 
-def _numbers(name: str, value: Any, shape: tuple[int, ...]) -> Given:
+def _numbers(name: str, value: Any, shape: tuple[int, ...]) -> LearnersNumbers:
     """Numbers of a shape, and how many digits they have."""
     expected = "a number" if not shape else f"numbers of shape {shape}"
     try:
@@ -275,10 +278,10 @@ def _numbers(name: str, value: Any, shape: tuple[int, ...]) -> Given:
         raise ValueError(f"my_numbers[{name!r}]: expected {expected}{turned}, got shape {texts.shape}")
     values = np.array([float(item) for item in decimals]).reshape(shape)
     halves = np.array([0.5 * 10.0 ** int(item.as_tuple().exponent) for item in decimals]).reshape(shape)
-    return Given(values, halves)
+    return LearnersNumbers(values, halves)
 
 
-def _with_zeros(given: Given, finest: float) -> Given:
+def _with_zeros(given: LearnersNumbers, finest: float) -> LearnersNumbers:
     """A zero does not show its digits: it has those of the numbers beside it, or else those of all numbers."""
     zero = given.values == 0
     if not zero.any():
@@ -293,7 +296,7 @@ def _with_zeros(given: Given, finest: float) -> Given:
 def _before_or_after(
     name: str,
     key: str,
-    given: Given,
+    given: LearnersNumbers,
     right: dict[str, np.ndarray],
     rtol: float | None,
     exact: tuple[float, float],

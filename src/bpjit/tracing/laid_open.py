@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..common.arguments import as_flag
+from ..kernels.layout import Units
 from ..kernels.readable import line_by_line
 from ..kernels.state import Steps
 from ..networks.network import Network
@@ -87,6 +88,18 @@ class LaidOpen:
 def plain(value: Any) -> Any:
     """An array as lists of floats, all else as it is."""
     return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def net_inputs_of(layers: np.ndarray, vector: np.ndarray, u: Units) -> tuple[np.ndarray, np.ndarray]:
+    """The net inputs of all units once more from the outputs in ``u``, since softmax has written over its own, and the
+    sums without thresholds, each [shape: (units,)]."""
+    bare, whole, sums = vector.copy(), np.zeros_like(u.z), np.zeros_like(u.z)
+    for layer in layers:
+        first = int(layer["thresholds"])
+        bare[first : first + int(layer["fan_out"])] = 0
+    for parameters, z in ((vector, whole), (bare, sums)):
+        line_by_line.net_inputs(layers, parameters, u._replace(z=z))
+    return whole, sums
 
 
 class RuleInStep(NamedTuple):

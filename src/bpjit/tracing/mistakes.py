@@ -317,7 +317,7 @@ class AllTrained(Backprop):
     def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
         rule = self.step._rule
         rule = rule._replace(steps=rule.steps._replace(mask=None))
-        return rule.apply(gradient, self.p, self.net._vector, eta, n)[1]
+        return rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
 
 
 class NotUpdated(Backprop):

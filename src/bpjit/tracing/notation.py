@@ -1,5 +1,5 @@
 """What a trace calls its numbers: the book's letters or those of the delta rule, as LaTeX for the eye and as plain
-names for JSON and ``compare``; and the words around them, in English and Chinese.
+names for JSON and ``compare``.
 
 ========================  ==============================  ==================================  ======================
 quantity                  book, one hidden layer          book, hidden layer 2 of several     delta, layer 2
@@ -21,15 +21,12 @@ E is the error before the step and E_new after it; x and y (in delta notation t)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..common.arguments import as_choice, as_flag, as_integer, keep
-
-if TYPE_CHECKING:
-    pass
+from ..common.words import LANGUAGES, TRACES
 
 NOTATIONS = ("book", "delta")
-LANGUAGES = ("en", "zh")
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Style:
 
     def say(self, english: str, **values: Any) -> str:
         """The English words given, or their Chinese ones."""
-        return (english if self.language == "en" else CHINESE[english]).format(**values)
+        return (english if self.language == "en" else TRACES[english]).format(**values)
 
 
 @dataclass(frozen=True)
@@ -144,41 +141,4 @@ KEYS = {
     "delta_thresholds": ("dgamma", "dtheta", "db"),
     "new_weights": ("v_new", "w_new", "w_new"),
     "new_thresholds": ("gamma_new", "theta_new", "b_new"),
-}
-
-
-CHINESE = {
-    "step {number}, epoch {epoch}, η = {eta}": "第 {number} 步，第 {epoch} 轮，η = {eta}",
-    "Network {sizes}": "网络 {sizes}",
-    "layer {n}: {name}": "第 {n} 层：{name}",
-    "loss: {name}": "损失：{name}",
-    "rule: {name}": "更新规则：{name}",
-    "sample {number}": "样本 {number}",
-    "forward, hidden layer {n}": "前向，隐层 {n}",
-    "forward, hidden layer": "前向，隐层",
-    "forward, outputs": "前向，输出层",
-    "error": "误差",
-    "gradient terms of the outputs": "输出层梯度项",
-    "gradient terms of hidden layer {n}": "隐层 {n} 的梯度项",
-    "gradient terms of the hidden layer": "隐层梯度项",
-    "updates": "更新",
-    "updates, hidden layer {n}": "更新，隐层 {n}",
-    "updates, hidden layer": "更新，隐层",
-    "updates, outputs": "更新，输出层",
-    "new parameters, hidden layer {n}": "新的参数，隐层 {n}",
-    "new parameters, hidden layer": "新的参数，隐层",
-    "new parameters, outputs": "新的参数，输出层",
-    "after the step": "更新之后",
-    "not trained: {count} parameters": "不训练的参数：{count} 个",
-    "{count} more left out; full=True shows them": "另有 {count} 行未显示；full=True 可全部显示",
-    "{count} more samples left out; full=True shows them": "另有 {count} 个样本未显示；full=True 可全部显示",
-    "{count} more steps left out; full=True shows them": "另有 {count} 步未显示；full=True 可全部显示",
-    "right": "正确",
-    "rounded": "正确（中间有舍入）",
-    "wrong": "错误",
-    ": yours {yours}, right {right}": "：你的 {yours}，正确值 {right}",
-    "everything is right": "全部正确",
-    "likely mistake: {words}": "可能的错误：{words}",
-    "it gives your {names}": "它正好给出你的 {names}",
-    "no usual mistake gives these numbers": "没有哪种常见错误会给出这些数",
 }

@@ -24,7 +24,7 @@ from ..settings.schedules import AdaptiveRate, Schedule
 from ..training.fit import Fit
 from ..training.session import Session, take_up
 from ..training.setting import as_setting
-from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace
+from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace, net_inputs_of
 from .stepping import Update, updates_of
 
 MOST_NUMBERS = 1 << 27  # of a trace, 1 GiB
@@ -73,23 +73,19 @@ def lay_open_at(
 ) -> LaidOpen:
     """As ``lay_open``, for a sample ready for the kernels and a network with these parameters. Adds −∂E_k/∂p to
     ``gradient``."""
-    layers, u = net._layers, net._units()
+    layers, u = net._architecture.layers, net._architecture.units()
     line_by_line.forward(layers, vector, x, u)
     error = line_by_line.errors(layers, LOSS_CODES[loss], y, u)
     line_by_line.backward(layers, vector, u)
     if gradient is not None:
         line_by_line.collect(layers, u, gradient)
-    # Softmax has written over its net inputs, and what comes back stands nowhere: once more, with all slopes 1.
+    # What comes back stands nowhere: once more, with all slopes 1.
     above = u._replace(slope=np.ones_like(u.slope), g=u.g.copy())
     for index in range(1, len(layers)):
         line_by_line.backward(layers[index - 1 : index + 1], vector, above)
-    line_by_line.net_inputs(layers, vector, u)
-    bare, sums = vector.copy(), u._replace(z=np.zeros_like(u.z))
-    for _, thresholds in views(bare, net.sizes):
-        thresholds[...] = 0
-    line_by_line.net_inputs(layers, bare, sums)
+    whole, sums = net_inputs_of(layers, vector, u)
     records = tuple(
-        layer_of(net, index, vector, u, sums.z, above.g if index + 1 < len(layers) else None)
+        layer_of(net, index, vector, u._replace(z=whole), sums, above.g if index + 1 < len(layers) else None)
         for index in range(len(layers))
     )
     return LaidOpen(number, x, y, loss, float(error), records)
@@ -99,7 +95,7 @@ def layer_of(
     net: Network, index: int, vector: np.ndarray, u: Units, sums: np.ndarray, backs: np.ndarray | None
 ) -> Layer:
     """The record of one layer from the arrays of all units."""
-    layer, (weights, thresholds) = net._layers[index], views(vector, net.sizes)[index]
+    layer, (weights, thresholds) = net._architecture.layers[index], views(vector, net.sizes)[index]
     below = slice(int(layer["below"]), int(layer["below"] + layer["fan_in"]))
     here = slice(int(layer["here"]), int(layer["here"] + layer["fan_out"]))
     return Layer(

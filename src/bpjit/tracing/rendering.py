@@ -8,10 +8,10 @@ from __future__ import annotations
 import html as html_module
 import json
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..common.tables import aligned, width
 from .document import document
 from .lines import Block, Row
 from .notation import Style
@@ -71,11 +71,6 @@ def marked(latex: str) -> str:
 # --- Text.
 
 
-def width(text: str) -> int:
-    """How many columns of a terminal a text takes: Chinese characters take two."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
 def cells_of(row: Row, turn: Callable[[str], str]) -> list[str]:
     """Symbol, parts and value; always in four columns, where the row has at most that many."""
     first, *rest = row.parts
@@ -91,17 +86,9 @@ def text_of(block: Block) -> list[str]:
         lines.append(indent + block.title)
         if block.level == 1:
             lines.append("=" * width(block.title))
-    wide = max((width(words) for words, _ in block.formulas), default=0)
-    for words, formula in block.formulas:
-        lines.append(f"  {words}{' ' * (wide - width(words))}  {plain(formula)}".rstrip())
-    cells = [cells_of(row, plain) for row in block.rows]
-    widths = [
-        max(width(row[column]) for row in cells if column < len(row))
-        for column in range(max(map(len, cells), default=0))
-    ]
-    for row in cells:
-        padded = (cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=False))
-        lines.append(f"{indent}  {' '.join(padded)}".rstrip())
+    lines += [f"  {line}" for line in aligned([(words, plain(formula)) for words, formula in block.formulas])]
+    rows = aligned([cells_of(row, plain) for row in block.rows], between=" ")
+    lines += [f"{indent}  {row}" for row in rows]
     return [*lines, f"{indent}  ({block.note})"] if block.note else lines
 
 
@@ -113,7 +100,7 @@ def text(trace: Trace, style: Style) -> str:
 # --- Markdown and LaTeX.
 
 
-def aligned(block: Block) -> str:
+def equations(block: Block) -> str:
     """The rows of a block as lines of an align environment; a long one goes on below its own equals sign."""
     lines = []
     for row in block.rows:
@@ -137,7 +124,7 @@ def markdown(trace: Trace, style: Style) -> str:
                 "\n".join(f"- {words}" + (f": ${formula}$" if formula else "") for words, formula in block.formulas)
             )
         if block.rows:
-            parts.append(f"$$\n\\begin{{aligned}}\n{aligned(block)}\n\\end{{aligned}}\n$$")
+            parts.append(f"$$\n\\begin{{aligned}}\n{equations(block)}\n\\end{{aligned}}\n$$")
         if block.note:
             parts.append(f"*{block.note}*")
     return "\n\n".join(parts) + "\n"
@@ -168,7 +155,7 @@ def latex(trace: Trace, style: Style, standalone: bool) -> str:
         for words, formula in block.formulas:
             parts.append(in_text(words) + (f": ${formula}$" if formula else "") + r"\par")
         if block.rows:
-            parts.append(f"\\begin{{align*}}\n{aligned(block)}\n\\end{{align*}}")
+            parts.append(f"\\begin{{align*}}\n{equations(block)}\n\\end{{align*}}")
         if block.note:
             parts.append(rf"\emph{{{in_text(block.note)}}}\par")
     body = "\n".join(parts) + "\n"

@@ -86,7 +86,7 @@ class Session:
         readable: bool = False,
     ) -> None:
         self.net, self.D, self.setting = net, D, setting
-        dtype, n, m = net.dtype, len(net._vector), len(D.X)
+        dtype, n, m = net.dtype, len(net._parameters), len(D.X)
         self.task = Task(
             D,
             V,
@@ -96,10 +96,10 @@ class Session:
             random_streams.base(setting.seed, random_streams.ORDER)[0],
         )
         self.memory = Memory(
-            net._vector.copy(),
+            net._parameters.copy(),
             np.zeros(n, dtype),
             setting.rule.start(n, setting.seed).astype(dtype),
-            net._vector.copy(),
+            net._parameters.copy(),
             np.zeros(SCALARS, dtype),
             np.zeros(COUNTERS, np.int64),
         )
@@ -123,7 +123,7 @@ class Session:
         self.watch = Watch()  # it may lag behind
         self._remembered: dict[str, Any] = {}  # by the conditions of an earlier session
         adaptive = isinstance(setting.schedule, AdaptiveRate)
-        self.rate = Rate(setting.schedule.eta, np.inf, net._vector) if adaptive else None
+        self.rate = Rate(setting.schedule.eta, np.inf, net._parameters) if adaptive else None
         self._epoch_start: Memory | None = None  # where an adaptive rate goes back to
         self.finite = True
         self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise

@@ -12,7 +12,7 @@ from ..common.arguments import as_flag, as_integer, describe, quiet
 from ..kernels import drivers
 from ..kernels.state import Samples
 from ..networks.evaluation import as_network, as_samples, no_samples
-from ..networks.machines import as_target, target_of_data
+from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..settings.rules import Rule
 from ..settings.schedules import Schedule
@@ -117,7 +117,7 @@ def train(
     """
     started = time.perf_counter()
     net = as_network(net)
-    as_target(target)
+    as_machine(target)
     setting = as_setting(
         net,
         loss=loss,
@@ -172,10 +172,10 @@ def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int,
     if isinstance(resume, Fit):
         if target not in ("auto", resume.target):
             raise ValueError(f"target: the fit to resume ran on {resume.target!r}, got {target!r}; give the same")
-        return as_target(resume.target)
+        return as_machine(resume.target)
     n, batch = len(net.parameters), m if setting.size is None else min(setting.size, m)
     shared = batch * n >= WORTH_A_GPU  # else one core is as fast
-    return as_target(target, 3.0 * n * m * min(epochs or 1000, 10_000) if shared else 0.0)
+    return as_machine(target, 3.0 * n * m * min(epochs or 1000, 10_000) if shared else 0.0)
 
 
 def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:

@@ -35,9 +35,10 @@ function drawCurve() {
   curve = { toX, toY, mark, dot, start, end };
   const legend = find("curveLegend");
   legend.replaceChildren();
-  for (const [kind, wanted] of [["training", true], ["validation", validation[0].length], ["best", data.bestEpoch !== null]]) if (wanted) {
-    item(legend, html("span", { class: `line ${kind === "training" ? "thin" : kind}` }), word(kind));
-  }
+  for (const [kind, words, wanted] of [
+    ["thin", "training, collected during the epoch", true], ["validation", "validation", validation[0].length],
+    ["best", "smallest validation error", data.bestEpoch !== null],
+  ]) if (wanted) item(legend, html("span", { class: `line ${kind}` }), word(words));
 }
 
 function showCurve() {

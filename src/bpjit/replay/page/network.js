@@ -1,16 +1,10 @@
 // The diagram of the network.
 
-const MOST = 8;
 let radius = 23; // smaller where layers stand close
 let units = [], weights = [];
 
-// Units of a layer that are drawn, null for those left out.
-function shownOf(count) {
-  return count <= MOST ? [...Array(count).keys()] : [...Array(MOST - 2).keys(), null, count - 1];
-}
-
 function drawNetwork() {
-  const box = find("network"), shown = data.sizes.map(shownOf), rows = Math.max(...shown.map(s => s.length));
+  const box = find("network"), shown = data.shown, rows = Math.max(...shown.map(s => s.length));
   const width = Math.min(640, Math.max(310, box.clientWidth || 640)), name = width < 450 ? 82 : 150;
   const left = data.inputs ? name : 44, right = data.outputs ? name : 44, gap = rows > 5 ? 60 : 76;
   const height = rows * gap + 34;
@@ -19,7 +13,7 @@ function drawNetwork() {
   radius = Math.min(23, 0.4 * (width - left - right) / (data.sizes.length - 1));
   box.replaceChildren();
   box.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  box.setAttribute("aria-label", word("network"));
+  box.setAttribute("aria-label", word("Network"));
   const lines = svg("g", {}, box), circles = svg("g", {}, box);
   units = []; weights = [];
   shown.forEach((layer, index) => layer.forEach((unit, row) => {
@@ -34,7 +28,7 @@ function drawNetwork() {
   data.sizes.forEach((count, index) => {
     const last = index === data.sizes.length - 1, key = index === 0 ? "inputs" : last ? "outputs" : "hidden";
     const number = key === "hidden" && data.sizes.length > 3 ? ` ${index}` : "";
-    svg("text", { x: x(index), y: 16, "text-anchor": "middle", class: "soft" }, box, `${word(key)}${number}${count > MOST ? ` (${count})` : ""}`);
+    svg("text", { x: x(index), y: 16, "text-anchor": "middle", class: "soft" }, box, `${word(key)}${number}${shown[index].includes(null) ? ` (${count})` : ""}`);
   });
 }
 
@@ -64,7 +58,7 @@ function drawUnit(parent, layer, unit, x, y) {
 
 function showNetwork() {
   const p = entry("parameters", state.frame);
-  const thickest = Math.min(8, Math.max(2.5, 40 / Math.max(...data.sizes.map(size => Math.min(size, MOST)))));
+  const thickest = Math.min(8, Math.max(2.5, 40 / Math.max(...data.shown.map(layer => layer.length))));
   const same = ([layer, unit]) => state.unit && state.unit.layer === layer && state.unit.unit === unit;
   for (const { line, at, ends } of weights) {
     const dim = state.unit !== null && !ends.some(same);

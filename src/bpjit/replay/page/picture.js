@@ -144,7 +144,7 @@ const COLUMNS = 10;
 function drawTable(box) {
   const scroll = html("div", { class: "scroll" }, box), table = html("table", {}, scroll), head = html("tr", {}, html("thead", {}, table));
   const l = Math.min(COLUMNS, data.sizes.at(-1));
-  html("th", {}, head, word("number"));
+  html("th", {}, head, word("no."));
   for (let j = 0; j < l; j++) {
     const cell = html("th", {}, head);
     if (data.outputs) cell.textContent = data.outputs[j];
@@ -181,7 +181,7 @@ function drawPicture() {
   picture = {};
   const box = find("picture");
   box.replaceChildren();
-  find("pictureTitle").textContent = word(data.picture);
+  find("pictureTitle").textContent = word("What the network answers");
   ({ plane: drawPlane, line: drawLine, table: drawTable })[data.picture](box);
   drawPictureLegend();
 }
@@ -200,7 +200,7 @@ function drawPictureLegend() {
       svg("path", { d: path(8, 8, 5), fill, stroke: "var(--ink)", "stroke-width": 1.4 }, icon);
       item(legend, icon, nameOfClass(number));
     }
-    if (l === 1) item(legend, html("span", { class: "line bound" }), word("boundary"));
+    if (l === 1) item(legend, html("span", { class: "line bound" }), word("boundary: ŷ = ½"));
   }
   if (data.picture === "line" && l > 1) for (let j = 0; j < picture.curves.length; j++) {
     const icon = svg("svg", { viewBox: "0 0 36 8", class: "long" });

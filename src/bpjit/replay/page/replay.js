@@ -3,6 +3,7 @@
 const data = JSON.parse(document.getElementById("header").textContent);
 const state = { frame: 0, sample: 0, unit: null, playing: false, speed: 1 };
 const FRAMES_A_SECOND = 12, SPEEDS = [0.25, 0.5, 1, 2, 4];
+const UPDATES = { stochastic: "standard BP, an update after each sample", accumulated: "accumulated BP, an update after each epoch" };
 const find = id => document.getElementById(id);
 let numbers = null; // all arrays, one after the other
 
@@ -42,11 +43,17 @@ function sayAll() {
     element.setAttribute("aria-label", word(element.dataset.label)); element.title = word(element.dataset.label);
   }
   for (const element of document.querySelectorAll("[data-language]")) element.setAttribute("aria-pressed", String(element.dataset.language === language));
-  const updates = typeof data.updates === "number" ? word("batches")(data.updates) : word(data.updates);
-  const hiddenFacts = [...new Set(data.activations)].join(", ");
-  find("facts").textContent = word("facts")({ network: data.sizes.join("-"), activations: hiddenFacts, updates, rule: data.rule, loss: data.loss, count: data.count.toLocaleString("en") }) + word("stopped")(data.stoppedBy);
-  find("keys").replaceChildren(...word("keys").split("|").map((part, k) => k % 2 ? html("kbd", {}, null, part) : part));
-  const notes = [data.scaled ? word("scaled") : "", data.samples.length < data.count ? word("thinned")(data.samples.length, data.count.toLocaleString("en")) : ""];
+  const updates = word(UPDATES[data.updates] || "an update after every {n} samples", { n: data.updates });
+  find("facts").textContent = word("{network}, {activations}; {updates}, {rule}, {loss}; {count} samples; stopped by {end}", {
+    network: data.sizes.join("-"), activations: [...new Set(data.activations)].join(", "), updates, rule: data.rule, loss: data.loss,
+    count: data.count.toLocaleString("en"), end: data.stoppedBy,
+  });
+  const keys = word("Keys: |Space| play or pause, |←| |→| one frame, |Home| |End| to the ends, |+| |−| speed, |L| language");
+  find("keys").replaceChildren(...keys.split("|").map((part, k) => k % 2 ? html("kbd", {}, null, part) : part));
+  const notes = [
+    data.scaled ? word("Inputs and targets are those of the network, after its scaling.") : "",
+    data.samples.length < data.count ? word("{shown} of {all} samples can be chosen.", { shown: data.samples.length, all: data.count.toLocaleString("en") }) : "",
+  ];
   find("notes").textContent = notes.filter(Boolean).join(" ");
   const select = find("sample");
   select.replaceChildren();
@@ -59,8 +66,8 @@ function sayAll() {
 }
 
 function playWord() {
-  find("play").textContent = word(state.playing ? "pause" : "play");
-  find("play").setAttribute("aria-label", word(state.playing ? "pause" : "play"));
+  find("play").textContent = word(state.playing ? "❚❚ Pause" : "▶ Play");
+  find("play").setAttribute("aria-label", find("play").textContent);
   find("trace").setAttribute("aria-live", state.playing ? "off" : "polite");
 }
 
@@ -126,7 +133,10 @@ function listen() {
 
 async function begin() {
   language = data.language;
-  if (typeof DecompressionStream === "undefined") { find("trace").textContent = word("old"); return; }
+  if (typeof DecompressionStream === "undefined") {
+    find("trace").textContent = word("This browser cannot unpack the page: it needs DecompressionStream (Chrome 80, Firefox 113, Safari 16.4).");
+    return;
+  }
   await unpack();
   const extent = (array, low, high) => { for (const value of array) { low = Math.min(low, value); high = Math.max(high, value); } return [low, high]; };
   const all = name => { const { at, shape } = data.numbers[name]; return new Float32Array(numbers, at, shape.reduce((a, b) => a * b, 1)); };

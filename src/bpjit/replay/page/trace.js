@@ -45,7 +45,7 @@ function traceOf(layer, unit) {
   const weight = i => symbol(own.weight, `${i}${u}`, own.above);
   const separated = i => symbol(own.weight, n > 9 || data.sizes[layer] > 9 ? `${i},${u}` : `${i}${u}`, own.above);
   const theta = parameter(place(layer, unit, null));
-  let text = `<h4>${word("forward")}</h4>`;
+  let text = `<h4>${word("Forward")}</h4>`;
   const products = first(n).map(i => `${factor(parameter(place(layer, unit, i)))}·${factor(output(layer - 1, i))}`);
   text += line(sum, `∑<sub><i>${below.index}</i></sub> ${weight(`<i>${below.index}</i>`)}${x(`<i>${below.index}</i>`)}`,
     products.map(p => `<span class="atom">${p}</span>`).join(" + ") + more(n), result("sum", q.sum));
@@ -76,7 +76,7 @@ function errorOf() {
       : [`−∑<sub><i>j</i></sub> (${target} log ${yhat} + (1 − ${target}) log(1 − ${yhat}))`],
   };
   const value = entry("sampleErrors", state.frame)[state.sample];
-  return `<h4>${word("error")}</h4>` + line(symbol("E", "<i>k</i>"), ...sums[data.loss], result("error", value));
+  return `<h4>${word("Error of this sample")}</h4>` + line(symbol("E", "<i>k</i>"), ...sums[data.loss], result("error", value));
 }
 
 // −log ŷ_j of the class, where the target names one.
@@ -85,7 +85,7 @@ const oneHot = (y, layer) => y.every(v => v === 0 || v === 1) ? y.flatMap((v, j)
 function outputTerm(unit, q, activation, out, term) {
   const y = symbol("y", unit + 1), target = sample().y[unit], d = symbol("d", unit + 1);
   const descent = `−∂${symbol("E", "<i>k</i>")}/∂${out}`;
-  let text = `<h4>${word("backward")}</h4>`;
+  let text = `<h4>${word("Backward")}</h4>`;
   if (data.loss === "cross_entropy")
     return text + line(term, `${y} − ${out}`, `${rich(target)} − ${factor(q.out)}`, result("term", q.term));
   if (data.loss === "squared" && activation === "sigmoid")
@@ -102,7 +102,7 @@ function hiddenTerm(layer, unit, q, activation, out, sum, threshold, term) {
   const products = first(n).map(k =>
     `<span class="atom">${factor(parameter(place(layer + 1, k, unit)))}·${factor(quantities(layer + 1, k).term)}</span>`);
   const back = `∑<sub>${j}</sub> ${symbol(above.weight, `${unit + 1}${j}`, above.above)}${symbol(above.term, j, above.above)}`;
-  let text = `<h4>${word("backward")}</h4>` + line(back, products.join(" + ") + more(n), result("back", q.back));
+  let text = `<h4>${word("Backward")}</h4>` + line(back, products.join(" + ") + more(n), result("back", q.back));
   if (activation === "sigmoid")
     return text + line(term, `${out}(1 − ${out}) · ${back}`, `${rich(q.out)}·(1 − ${rich(q.out)})·${factor(q.back)}`, result("term", q.term));
   return text + line(term, `<i>f</i>′(${sum} − ${threshold}) · ${back}`, `${rich(q.slope)}·${factor(q.back)}`, result("term", q.term));
@@ -114,47 +114,49 @@ function changesOf(layer, unit, q, term, weight, threshold, x) {
   const rate = data.plain ? `<i>η</i>${c === 1 ? "" : symbol("c", "<i>k</i>")} ` : "";
   const number = data.plain ? `${rich(eta)}·${c === 1 ? "" : `${rich(c)}·`}` : "";
   const name = of => data.plain ? `Δ${of}` : `−∂${symbol("E", "<i>k</i>")}/∂${of}`;
-  let text = `<h4>${word(data.plain ? "changes" : "descent")}</h4>`;
+  let text = `<h4>${word(data.plain ? "What this sample changes" : "Direction of descent by this sample")}</h4>`;
   for (const i of first(n)) {
     const at = place(layer, unit, i);
     text += trained(at)
       ? line(name(weight(i + 1)), `${rate}${term}${x(i + 1)}`, `${number}${factor(q.term)}·${factor(output(layer - 1, i))}`, result(`weight${i}`, change(at)))
-      : line(name(weight(i + 1)), `0 (${word("notTrained")})`);
+      : line(name(weight(i + 1)), `0 (${word("not trained")})`);
   }
-  if (n > TERMS) text += `<p class="hint">${word("others")(n - TERMS + 1)}</p>`;
+  if (n > TERMS) text += `<p class="hint">${word("and {n} more", { n: n - TERMS + 1 })}</p>`;
   const at = place(layer, unit, null);
   text += trained(at)
     ? line(name(threshold), `−${rate}${term}`, `−${number}${factor(q.term)}`, result("threshold", change(at)))
-    : line(name(threshold), `0 (${word("notTrained")})`);
+    : line(name(threshold), `0 (${word("not trained")})`);
   const notes = [];
-  if (data.plain && data.updates !== "stochastic") notes.push(word("mean"));
-  if (!data.plain) notes.push(data.lam !== null ? word("penalised") : "", data.rule === "sgd" ? "" : word("byRule")(data.rule));
-  return text + notes.filter(Boolean).map(note => `<p class="hint">${note}</p>`).join("");
+  if (data.plain && data.updates !== "stochastic")
+    notes.push(word("An update takes the mean over the samples of its batch; here stands what this sample alone would do."));
+  if (!data.plain && data.lam !== null) notes.push(word("The penalty (1 − λ) Σ w² is added to these directions."));
+  if (!data.plain && data.rule !== "sgd") notes.push(word("The rule {rule} makes its steps from these directions.", { rule: data.rule }));
+  return text + notes.map(note => `<p class="hint">${note}</p>`).join("");
 }
 
 // An input: its value, and the weights that lead on from it.
 function traceOfInput(unit) {
   const own = letters(1), n = data.sizes[1];
-  let text = line(symbol("x", unit + 1), result("out", sample().x[unit])) + `<h4>${word("outgoing")}</h4>`;
+  let text = line(symbol("x", unit + 1), result("out", sample().x[unit])) + `<h4>${word("Its weights")}</h4>`;
   for (const h of first(n)) {
     const index = n > 9 || data.sizes[0] > 9 ? `${unit + 1},${h + 1}` : `${unit + 1}${h + 1}`;
     text += line(symbol(own.weight, index, own.above), result(`weight${h}`, parameter(place(1, h, unit))));
   }
-  return text + (n > TERMS ? `<p class="hint">${word("others")(n - TERMS + 1)}</p>` : "");
+  return text + (n > TERMS ? `<p class="hint">${word("and {n} more", { n: n - TERMS + 1 })}</p>` : "");
 }
 
 function showTrace() {
   const box = document.getElementById("trace");
   box.replaceChildren();
   if (state.unit === null) {
-    html("p", { class: "hint" }, box, word("hint"));
+    html("p", { class: "hint" }, box, word("Click on a unit of the network to see all its quantities at this moment, for the sample chosen."));
     return;
   }
   const { layer, unit } = state.unit;
-  const kind = layer === 0 ? "input" : layer === data.sizes.length - 1 ? "outputUnit" : "hiddenUnit";
-  const names = layer === 0 ? data.inputs : kind === "outputUnit" ? data.outputs : null;
-  const which = kind === "hiddenUnit" && data.sizes.length > 3 ? word("layer")(layer) : "";
-  const title = html("h3", {}, box, `${word(kind)} ${unit + 1}${which}`);
+  const last = layer === data.sizes.length - 1, names = layer === 0 ? data.inputs : last ? data.outputs : null;
+  const hidden = data.sizes.length > 3 ? "Hidden unit {n} of layer {layer}" : "Hidden unit {n}";
+  const kind = layer === 0 ? "Input {n}" : last ? "Output unit {n}" : hidden;
+  const title = html("h3", {}, box, word(kind, { n: unit + 1, layer }));
   if (names) title.append(`: ${names[unit]}`);
   const formulas = html("div", {}, box);
   formulas.innerHTML = layer === 0 ? traceOfInput(unit) : traceOf(layer, unit); // numbers and symbols, nothing of users
