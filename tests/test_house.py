@@ -132,6 +132,57 @@ def test_heavy_packages_have_one_door(package, room):
     assert [module for module in users if not f"{module}.".startswith(f"{room}.")] == []
 
 
+LONGEST_FILE, LONGEST_FUNCTION, MOST_ARGUMENTS = 400, 60, 8  # lines; lines of code
+
+# Functions that take more arguments, and why.
+MANY_ARGUMENTS = {
+    # Public ones: what a user may say, each with a name and a default.
+    ("training.train", "train"),
+    ("training.fit", "replay"),
+    ("many.train_many", "train_many"),
+    ("many.searches", "multi_start"),
+    ("networks.networks", "random"),
+    ("learners.learner_bank", "__init__"),
+    ("tracing.opening", "trace"),
+    # What takes these arguments on to be checked.
+    ("training.setting", "as_setting"),
+    ("many.given", "__init__"),
+    ("replay.writing", "write"),
+    # As BLAS takes them: three matrices, their strides and sizes.
+    ("kernels.simd.tiles", "tile"),
+    ("kernels.simd.tiles", "product"),
+    # Python calls it for single records: unpacking a record of arrays would cost as much as its work.
+    ("kernels.one.bank", "learn_records"),
+}
+
+
+def functions():
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                yield module, node
+
+
+def test_files_and_functions_are_short():
+    for module, path in MODULES.items():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE, module
+    for module, node in functions():
+        lines = MODULES[module].read_text(encoding="utf-8").splitlines()
+        words = node.body[0] if ast.get_docstring(node) is not None else None
+        documented = set() if words is None else set(range(words.lineno, words.end_lineno + 1))
+        code = [n for n in range(node.lineno, node.end_lineno + 1) if n not in documented and lines[n - 1].strip()]
+        assert len(code) <= LONGEST_FUNCTION, (module, node.name)
+
+
+def test_functions_have_few_arguments():
+    found = set()
+    for module, node in functions():
+        names = [each.arg for each in (*node.args.args, *node.args.kwonlyargs)]
+        if len(names) - ("self" in names[:1]) > MOST_ARGUMENTS:
+            found.add((module, node.name))
+    assert found == MANY_ARGUMENTS
+
+
 AN_ACTIVATION = """
 import numpy as np, bpjit
 assert bpjit.__file__.startswith(FOLDER), bpjit.__file__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core import config
@@ -16,6 +16,17 @@ from .one.padded import make_work
 from .readable import driver
 from .state import Memory, Samples, Steps, Wishes
 
+
+class Plan(NamedTuple):
+    """How gradients are to become updates, as the user said it."""
+
+    rule: Rule
+    size: int  # samples in a batch
+    stochastic: bool  # an update after each sample, whatever else
+    lam: tuple[float, float]  # λ and 1 − λ
+    trainable: np.ndarray  # of each parameter, [shape: (n,)] of bool
+
+
 READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
 WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
 CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
@@ -26,11 +37,7 @@ def trainer(
     activations: Sequence[str],
     memory: Memory,
     X: np.ndarray,
-    rule: Rule,
-    stochastic: bool,
-    size: int,
-    lam: tuple[float, float],
-    trainable: np.ndarray,
+    plan: Plan,
     readable: bool = False,
     threads: int = 1,
 ) -> tuple[Any, Steps | None, Any]:
@@ -39,7 +46,7 @@ def trainer(
     Which it is depends on network, rule, kind of updates and on whether many inputs are 0, never on the amount of work,
     or bits would change.
     """
-    dtype = memory.p.dtype
+    dtype, (rule, size, stochastic, lam, trainable) = memory.p.dtype, plan
     mask = None if trainable.all() else trainable.astype(dtype)
     penalty = None if lam[1] == 0.0 else dtype.type(lam[0])
     steps = None
@@ -115,7 +122,7 @@ def evaluate(
         if first and between is not None:
             between()
         last = min(first + size, m)
-        batches.evaluate(work, D, first, last, loss, errors, gradient is not None, y_hat, total)
+        batches.evaluate(work, D, (first, last), loss, errors, gradient is not None, y_hat, total)
     if gradient is not None:
         gradient[:] = work.G[work.place]
     return total[0]

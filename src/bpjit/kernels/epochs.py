@@ -86,7 +86,7 @@ def nothing(steps: Any, work: Any) -> None:
 
 
 @formula
-def help_nobody(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
+def help_nobody(task: Task, steps: Any, work: Any, order: Order) -> bool:
     """One thread trains alone."""
     return True
 
@@ -118,17 +118,16 @@ def make_train_block(
         steps: Steps | None,
         memory: Memory,
         work: Any,
-        epoch: Order,
+        order: Order,
         etas: np.ndarray,
         budget: int,
         errors: np.ndarray,
-        validation_errors: np.ndarray,
     ) -> bool:
         """Train until ``len(etas)`` epochs more are complete, or about ``budget`` samples have been visited.
 
         Without ``steps`` it is standard BP, where gradient and update are one; the compiler drops the other branch.
 
-        Writes memory, and errors and validation_errors for each epoch that it completes, [shape: (len(etas),)].
+        Writes memory, and the errors of each epoch that it completes, and of its validation, [shape: (2, len(etas))].
         Returns False if the error or a parameter is no longer finite; the epoch at fault then does not count.
         Without epochs, and with a budget, it helps another thread that trains with the same work space, and returns
         False if that has not begun yet.
@@ -137,22 +136,22 @@ def make_train_block(
         m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
         finite, t = True, 0
         if len(etas) == 0 and budget > 0:
-            return help_leader(task, steps, work, epoch)
+            return help_leader(task, steps, work, order)
         exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
         prepare(steps, work)
         while finite and budget > 0 and t < len(etas):
             eta, position = etas[t], counters[POSITION]
             validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-            if task.shuffle and epoch.ordered[0] != counters[EPOCH] and position < m:
-                epoch.ordered[0] = counters[EPOCH]
-                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, epoch.keys, epoch.ends, epoch.order)
+            if task.shuffle and order.ordered[0] != counters[EPOCH] and position < m:
+                order.ordered[0] = counters[EPOCH]
+                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
             while finite and position < (end if validated else m) and budget > 0:
                 learn = position < m  # then the validation set follows
                 first, last = (0, m) if learn else (m, end)
                 until = min(last, position + budget)
                 if learn:
                     until = border(steps, position, until, m)
-                advance(task, steps, memory, work, epoch, position - first, until - first, eta, learn)
+                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn)
                 budget -= until - position
                 counters[VISITED] += until - position
                 counters[POSITION] = position = until
@@ -160,8 +159,8 @@ def make_train_block(
                     scalars[ERROR] = mean_error(scalars, m)
                     finite = np.isfinite(scalars[ERROR]) and all_finite(work.P)
             if finite and position == (end if validated else m):
-                errors[t] = scalars[ERROR]
-                validation_errors[t] = end_of_epoch(task, memory, work.P, work.place, validated)
+                errors[0, t] = scalars[ERROR]
+                errors[1, t] = end_of_epoch(task, memory, work.P, work.place, validated)
                 t += 1
         finish(steps, work)
         exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, False)

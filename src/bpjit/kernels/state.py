@@ -77,9 +77,9 @@ class Wishes(NamedTuple):
 
 
 class Order(NamedTuple):
-    """Work space for the order of an epoch."""
+    """The order of an epoch, and work space to make it."""
 
-    order: np.ndarray  # places of the samples in D, in the order of this epoch, [shape: (m,)]
+    places: np.ndarray  # of the samples in D, in the order of this epoch, [shape: (m,)]
     keys: np.ndarray  # uint64, [shape: (m,)]
     ends: np.ndarray  # [shape: (m + 1,)]
     ordered: np.ndarray  # the epoch whose order this is, [shape: (1,)]

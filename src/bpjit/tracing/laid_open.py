@@ -15,7 +15,7 @@ import numpy as np
 from ..common.arguments import as_flag
 from ..kernels.layout import Units
 from ..kernels.readable import line_by_line
-from ..kernels.state import Steps
+from ..kernels.state import COUNTERS, Memory, Steps
 from ..networks.network import Network
 from ..training.setting import Setting
 from .notation import Style
@@ -114,8 +114,8 @@ class RuleInStep(NamedTuple):
     ) -> tuple[np.ndarray, np.ndarray]:
         """(direction, Δ) of each parameter from a sum of n gradients −∂E_k/∂p taken at ``at``."""
         direction, delta, rate = np.empty_like(p), np.empty_like(p), p.dtype.type(eta)
-        scalars, slots = self.scalars.copy(), self.slots.copy()
-        line_by_line.steps_of_rule(self.steps, scalars, gradient, slots, at, p, rate, n, direction, delta)
+        memory = Memory(p, gradient, self.slots.copy(), p, self.scalars.copy(), np.zeros(COUNTERS, np.int64))
+        line_by_line.steps_of_rule(self.steps, memory, at, rate, n, direction, delta)
         return direction, delta
 
 

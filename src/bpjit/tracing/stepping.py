@@ -37,7 +37,7 @@ def updates_of(session: Session) -> Iterator[Update]:
         eta = float(session.setting.schedule.rates(np.array([epoch]))[0])
         session.run_samples(min(size, m - first))
         end = int(session.memory.counters[POSITION]) or m
-        places = session.order.order[first:end].copy()
+        places = session.order.places[first:end].copy()
         if len(places) <= size:
             yield Update(epoch, eta, places, before, session.memory.p.copy(), session.memory.slots.copy())
         else:

@@ -103,16 +103,13 @@ class Session:
             np.zeros(SCALARS, dtype),
             np.zeros(COUNTERS, np.int64),
         )
+        size = m if setting.size is None else min(setting.size, m)
         self.kernel, self.steps, self.work = drivers.trainer(
             net.sizes,
             (*net.hidden, net.output),
             self.memory,
             D.X,
-            setting.rule,
-            setting.size == 1,
-            m if setting.size is None else min(setting.size, m),
-            setting.lam,
-            setting.trainable,
+            drivers.Plan(setting.rule, size, setting.size == 1, setting.lam, setting.trainable),
             readable,
             threads,
         )
@@ -214,7 +211,7 @@ class Session:
         ahead = np.arange(first, first + count)
         rates = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
         etas = rates.astype(self.net.dtype, copy=False)
-        errors, validation_errors = np.empty(count, self.net.dtype), np.empty(count, self.net.dtype)
+        found = np.empty((2, count), self.net.dtype)
         visited = int(self.memory.counters[VISITED])
         started = time.perf_counter()
         work = self.work if self._helpers == 0 else self.work._replace(team=make_team())
@@ -223,16 +220,16 @@ class Session:
         with presence:
             if self._helpers > 0:
                 nothing = etas[:0]
-                helping: Any = partial(self.kernel, *arguments, nothing, 1, nothing, nothing)
+                helping: Any = partial(self.kernel, *arguments, nothing, 1, found[:, :0])
                 ask_for_help(presence, [helping] * self._helpers)
-            self.finite = self.kernel(*arguments, etas, self._budget, errors, validation_errors)
+            self.finite = self.kernel(*arguments, etas, self._budget, found)
         elapsed = time.perf_counter() - started
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
         if self.cautious:
             self._budget = min(self._budget, max(visited, int(self.memory.counters[VISITED]) // 2))
         done = self.epoch - first
-        errors, validation_errors = errors[:done], validation_errors[:done]
+        errors, validation_errors = found[:, :done]
         if len(self.task.V.X):
             validations = self.epoch // self.task.every - first // self.task.every
             if np.count_nonzero(validation_errors == validation_errors) < validations:  # NaN, though it was measured

@@ -108,7 +108,6 @@ class _Trainer:
         etas: np.ndarray,
         budget: int,
         errors: np.ndarray,
-        validation_errors: np.ndarray,
     ) -> bool:
         """As the drivers of ``epochs.make_train_block``; a call ends where a batch does."""
         m, counters, scalars = len(task.D.X), memory.counters, memory.scalars
@@ -122,13 +121,13 @@ class _Trainer:
         if stretch.end == m:
             counters[EPOCH] += done
             counters[POSITION] = 0
-            errors[:done], validation_errors[:done] = found[0, :done], found[1, :done]
+            errors[:, :done] = found[:, :done]
             for t in np.flatnonzero(np.isfinite(found[1, :done])):
                 if found[1, t] < best:
                     best = scalars[BEST] = found[1, t]
                     counters[BEST_EPOCH] = stretch.epoch + t + 1
             if done:
-                scalars[ERROR] = errors[done - 1]
+                scalars[ERROR] = errors[0, done - 1]
         else:
             counters[POSITION] = stretch.end
         return finite

@@ -265,10 +265,10 @@ def note_error(task: Task, pack: Pack, work: Room, errors: np.ndarray, e: int, e
 
 
 @inline
-def batch_of(task: Task, sums: Any) -> Batch:
+def batch_of(task: Task, sums: Any, n: int) -> Batch:
     """How long a batch is."""
     blocks = (task.size - 1) // task.block
-    return Batch(sums, task.D.m, task.size, task.block, blocks, task.size - blocks * task.block)
+    return Batch(sums, n, task.D.m, task.size, task.block, blocks, task.size - blocks * task.block)
 
 
 @inline
@@ -291,7 +291,7 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
     total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
     left, target = at(planes, LEFT), at(planes, TARGET)
     mask, count = mask_of(task.mask, work.registers_type), call.epochs[1]
-    steps, batch = steps_of(kind, planes, mask, task.penalty), batch_of(task, pack.sums)
+    steps, batch = steps_of(kind, planes, mask, task.penalty), batch_of(task, pack.sums, n)
     own = own_numbers(orders.keys, orders)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
@@ -312,7 +312,7 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
             total, carry = add_error(total, carry, E_k)
             update = Update(steps, eta, shared_by(G, kind, net, total, n))
             back_and_change(net, shape, layers, update, G, x)
-            end_of_batch(steps, G, net, c, t, batch, n, eta, total)
+            end_of_batch(steps, G, net, c, t, batch, eta, total)
         if last == m:
             error = total / at(planes, PRESENT)
             total = carry = zero

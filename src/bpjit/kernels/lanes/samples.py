@@ -15,9 +15,9 @@ from .packs import Rows, at, lanes_in, vector_type, vectors_at
 
 
 @inline
-def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, lanes: int, d: int, l: int) -> None:
-    """Copy inputs and targets of one sample of each network. Writes sample."""
-    X, Y = pointer(rows.X, 0), pointer(rows.Y, 0)
+def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, sizes: Any) -> None:
+    """Copy inputs and targets of one sample of each network; ``sizes`` are lanes, d and l. Writes sample."""
+    X, Y, (lanes, d, l) = pointer(rows.X, 0), pointer(rows.Y, 0), sizes
     for lane in range(lanes):
         s = number_of(own, t * lanes + lane, k)
         r = row_of(rows.row, pack, s, lane)
@@ -53,7 +53,7 @@ def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d:
 def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
     inputs = vectors_at(work.sample, 0, work.registers_type)
     lanes = lanes_in(inputs)
-    gather(rows, pack, k, own, t, work.sample, lanes, d, l)
+    gather(rows, pack, k, own, t, work.sample, (lanes, d, l))
     return inputs, vectors_at(work.sample, d * lanes, work.registers_type)
 
 

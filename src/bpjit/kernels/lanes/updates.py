@@ -121,6 +121,7 @@ class Batch(NamedTuple):
     """How long a batch is, and where sums over its blocks are kept."""
 
     sums: Any  # gradients of the blocks before, and what rounding took
+    n: int  # parameters
     m: int  # samples in an epoch
     size: int  # samples in a batch
     block: int  # samples in a block, a power of two
@@ -128,18 +129,18 @@ class Batch(NamedTuple):
     rest: int  # samples in that
 
 
-def end_of_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
+def end_of_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, eta: Any, total: Any) -> None:
     """Where a batch ends for some networks, their update: after ``size`` samples that are not absent, or an epoch.
     Writes P, G, sums, planes."""
 
 
-def _no_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
+def _no_batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, eta: Any, total: Any) -> None:
     pass
 
 
-def _batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, n: int, eta: Any, total: Any) -> None:
+def _batch(steps: Any, G: Any, net: Any, c: Any, t: int, batch: Batch, eta: Any, total: Any) -> None:
     planes, zero, one = net.c, like(eta, 0), like(eta, 1)
-    size, block, last = batch.size, batch.block, t + 1 == batch.m
+    n, size, block, last = batch.n, batch.size, batch.block, t + 1 == batch.m
     if c is None:
         count = t % size + 1
         if count == size or last:

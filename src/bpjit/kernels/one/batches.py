@@ -104,22 +104,31 @@ SHARE = 16  # samples; a multiple of it goes to each thread
 SCALE, ETA, RATIO, FIRST_SHARED, SECOND_SHARED = range(5)  # places in BlockWork.numbers
 
 
+class Turn(NamedTuple):
+    """What all threads do next."""
+
+    phase: int
+    first: int  # position of the first sample of the chunk
+    n: int  # samples in it
+    learn: bool  # else it is of the validation set
+
+
 @inline
-def chunk_of(task: Task, work: Any, epoch: Order, t: int, n: int, learn: bool, part: int) -> Chunk:
-    """The n samples from position t on, as thread ``part`` sees them."""
-    d, room = work.packed.layers[0].fan_in, work.room
+def chunk_of(task: Task, work: Any, order: Order, turn: Turn, part: int) -> Chunk:
+    """The samples of a turn, as thread ``part`` sees them."""
+    d, room, t, learn = work.packed.layers[0].fan_in, work.room, turn.first, turn.learn
     if learn:
         X, Y, c = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0)
     else:
         X, Y, c = pointer(task.V.X, 0), pointer(task.V.Y, 0), pointer(task.V.c, 0)
-    order = pointer(epoch.order, t) if learn else pointer(epoch.in_place, t)
+    places = pointer(order.places, t) if learn else pointer(order.in_place, t)
     inputs = pointer(work.X, 0) if learn and task.shuffle else pointer(X, t * d)
     return Chunk(
         inputs,
         Y,
         c,
-        order,
-        n,
+        places,
+        turn.n,
         pointer(work.errors, 0),
         pointer(work.totals, 0),
         pointer(work.turned, part * work.turned_size),
@@ -128,22 +137,19 @@ def chunk_of(task: Task, work: Any, epoch: Order, t: int, n: int, learn: bool, p
 
 
 @formula
-def do_part(
-    task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool, part: int, parts: int
-) -> None:
+def do_part(task: Task, steps: Any, work: Any, order: Order, turn: Turn, part: int, parts: int) -> None:
     """One part of one phase of a chunk. Writes the packed network and its work space."""
-    layers, numbers = work.packed.layers, work.numbers
+    layers, numbers, (phase, t, n, learn) = work.packed.layers, work.numbers, turn
     net, d = net_of(work.packed, steps), layers[0].fan_in
-    chunk, G = chunk_of(task, work, epoch, t, n, learn, part), pointer(work.G, 0)
+    chunk, G = chunk_of(task, work, order, turn, part), pointer(work.G, 0)
     if phase == UP:
         blocks_of_samples = (n + SHARE - 1) // SHARE
         first = min(n, blocks_of_samples * part // parts * SHARE)
         last = min(n, blocks_of_samples * (part + 1) // parts * SHARE)
         if first < last:
             if learn and task.shuffle:
-                gather(
-                    pointer(task.D.X, 0), pointer(epoch.order, t + first), d, last - first, pointer(chunk.X, first * d)
-                )
+                places = pointer(order.places, t + first)
+                gather(pointer(task.D.X, 0), places, d, last - first, pointer(chunk.X, first * d))
             P = net.A if learn else net.P
             forward(net, layers, P, chunk, first, last)
             terms(net, layers, task.loss, P, chunk, first, last, numbers[SCALE])
@@ -166,19 +172,19 @@ def is_fused(steps: Any, work: Any) -> bool:
 
 
 @inline
-def do_together(task: Task, steps: Any, work: Any, epoch: Order, phase: int, t: int, n: int, learn: bool) -> None:
+def do_together(task: Task, steps: Any, work: Any, order: Order, turn: Turn) -> None:
     """A phase of a chunk, by all threads that have joined."""
     team = work.team
-    write(team, FIRST, t)
-    write(team, NUMBER, n)
-    write(team, LEARN, learn)
-    parts = announce(team, phase)
-    do_part(task, steps, work, epoch, phase, t, n, learn, 0, parts)
+    write(team, FIRST, turn.first)
+    write(team, NUMBER, turn.n)
+    write(team, LEARN, turn.learn)
+    parts = announce(team, turn.phase)
+    do_part(task, steps, work, order, turn, 0, parts)
     gather_all(team, parts)
 
 
 @formula
-def help_leader(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
+def help_leader(task: Task, steps: Any, work: Any, order: Order) -> bool:
     """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened it
     yet."""
     team = work.team
@@ -190,22 +196,22 @@ def help_leader(task: Task, steps: Any, work: Any, epoch: Order) -> bool:
         word = wait_for_more(team, word, 0)
         parts = word & PARTS_OF_WORD
         if word != CLOSED and part < parts:
-            phase, t, n = read(team, PHASE), read(team, FIRST), read(team, NUMBER)
-            do_part(task, steps, work, epoch, phase, t, n, read(team, LEARN) == 1, part, parts)
+            turn = Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+            do_part(task, steps, work, order, turn, part, parts)
             add(team, ARRIVED, 1)
     return True
 
 
 @inline
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Any, epoch: Order, first: int, last: int, eta: Any, learn: bool
+    task: Task, steps: Any, memory: Memory, work: Any, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
 ) -> None:
-    """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set.
+    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
 
     Writes the packed network and memory.
     """
     scalars, numbers, room, m, one = memory.scalars, work.numbers, work.room, len(task.D.X), like(eta, 1)
-    fused = is_fused(steps, work)
+    (first, last), fused = stretch, is_fused(steps, work)
     t, then, phase, n, size = first, first, UP, 0, 1
     while t < last:
         # One call for all phases, so that their code is there once.
@@ -216,7 +222,7 @@ def advance(
             then = t + n
             size = (then - 1) % steps.size + 1
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-        do_together(task, steps, work, epoch, phase, t, n, learn)
+        do_together(task, steps, work, order, Turn(phase, t, n, learn))
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
@@ -286,22 +292,21 @@ def nothing_of(X: Any, n: int) -> Any:
 def evaluate(
     work: BlockWork,
     D: Samples,
-    first: int,
-    last: int,
+    stretch: tuple[int, int],
     loss: int,
     errors: bool,
     gradients: bool,
     y_hat: np.ndarray,
     total: np.ndarray,
 ) -> None:
-    """Samples ``first`` to ``last``: their outputs, errors, gradient. Writes y_hat, [shape: (m, l)] or (0, l) where
+    """A stretch of samples: their outputs, errors, gradient. Writes y_hat, [shape: (m, l)] or (0, l) where
     nobody asks for it; inputs that are not finite then make total NaN. Adds Σ c_k E_k to total as ``add_error`` does,
     and −Σ c_k ∂E_k/∂p to work.G."""
-    layers = work.packed.layers
+    layers, (begin, end) = work.packed.layers, stretch
     net, bottom, top = net_of(work.packed, None), layers[0], layers[len(layers) - 1]
     d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
-    for t in range(first, last, room):
-        n = min(room, last - t)
+    for t in range(begin, end, room):
+        n = min(room, end - t)
         chunk = Chunk(
             pointer(D.X, t * d),
             pointer(D.Y, t * l),

@@ -218,23 +218,23 @@ def shared_by(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
 
 @inline
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, epoch: Order, first: int, last: int, eta: Any, learn: bool
+    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
 ) -> None:
-    """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set.
+    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
 
     Writes the packed network and memory.
     """
-    layers, scalars = work.layers, memory.scalars
+    layers, scalars, (first, last) = work.layers, memory.scalars, stretch
     net, bottom, top = net_of(work, steps), layers[0], layers[len(layers) - 1]
     if learn:
         X, Y, c, P = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0), net.A
     else:
         X, Y, c, P = pointer(task.V.X, 0), pointer(task.V.Y, 0), pointer(task.V.c, 0), net.P
     rows = pointer_or_none(work.rows)
-    order = pointer(epoch.order, 0) if learn else pointer(epoch.in_place, 0)
+    places = pointer(order.places, 0) if learn else pointer(order.in_place, 0)
     d, l, loss = bottom.fan_in, top.fan_out, task.loss
     for t in range(first, last):
-        k, following = item(order, t), item(order, min(t + 1, last - 1))
+        k, following = item(places, t), item(places, min(t + 1, last - 1))
         if t == first or not learn:
             forward(net, bottom, rows, P, X, k * d)
         outputs(net, layers, P)

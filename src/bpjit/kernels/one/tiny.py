@@ -134,30 +134,22 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
 
     @inline
     def advance(
-        task: Task,
-        steps: None,
-        memory: Memory,
-        work: TinyWork,
-        epoch: Order,
-        first: int,
-        last: int,
-        eta: Any,
-        learn: bool,
+        task: Task, steps: None, memory: Memory, work: TinyWork, order: Order, stretch: Any, eta: Any, learn: bool
     ) -> None:
-        """Learn from positions ``first`` to ``last`` of an epoch, or add up the errors of the validation set."""
+        """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set."""
         if learn:
-            X, Y, c, order = task.D.X, task.D.Y, task.D.c, epoch.order
+            X, Y, c, places = task.D.X, task.D.Y, task.D.c, order.places
         else:
-            X, Y, c, order = task.V.X, task.V.Y, task.V.c, epoch.in_place
+            X, Y, c, places = task.V.X, task.V.Y, task.V.c, order.in_place
         (d, l), (hidden, output), loss, scalars = work.sizes, work.codes, task.loss, memory.scalars
-        X, Y, P = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0)
+        X, Y, P, (first, last) = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0), stretch
         used, used_outputs = load(work.used, 0), load_four(work.used, lanes)
         (v0, v1, v2, v3), (w0, w1, w2, w3) = rows_at(P, 0), rows_at(P, w_at)
         gamma, theta = load(P, gamma_at), load_four(P, theta_at)
-        following = load_first(X, order[first] * d, d)
+        following = load_first(X, places[first] * d, d)
         z_then = net_input(following, v0, v1, v2, v3, gamma)
         for t in range(first, last):
-            k, next_k = order[t], order[min(t + 1, last - 1)]
+            k, next_k = places[t], places[min(t + 1, last - 1)]
             x, y, weight = following, load_first(Y, k * l, l), c[k]
             x0, x1, x2, x3 = lane(x, 0), lane(x, 1), lane(x, 2), lane(x, 3)
             if t % STRETCH == 0:

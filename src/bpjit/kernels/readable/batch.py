@@ -64,18 +64,17 @@ def batch_bp(
     task: Task,
     steps: Steps,
     memory: Memory,
-    order: np.ndarray,
-    first: int,
-    last: int,
+    places: np.ndarray,
+    stretch: tuple[int, int],
     eta: Any,
-    u: Units,
-    at: np.ndarray,
+    room: tuple[Units, np.ndarray],
 ) -> None:
-    """Positions ``first`` to ``last`` of an epoch: collect the gradients of a batch, update at its end. Writes memory.
+    """A stretch of the positions of an epoch: collect the gradients of a batch, update at its end. Writes memory, and
+    room: for the units, and for where a rule takes its gradient if it looks ahead.
 
     It may begin and end inside a batch: the sums wait in memory.
     """
-    D, m = task.D, len(order)
+    D, m, (first, last), (u, at) = task.D, len(places), stretch, room
     looks_ahead = len(steps.kind) in LOOK_AHEAD
     at = at if looks_ahead else memory.p
     for t in range(first, last):
@@ -84,7 +83,7 @@ def batch_bp(
         if t % steps.size == 0:
             for i in range(len(at)):
                 memory.gradient[i] = like(at[0], 0)
-        k = order[t]
+        k = places[t]
         outputs(layers, at, D.X[k], u)
         E_k = output_terms(layers, task.loss, D.Y[k], u)
         hidden_terms(layers, at, u)

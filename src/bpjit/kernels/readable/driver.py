@@ -38,16 +38,17 @@ def make_work(sizes: Sequence[int], activations: Sequence[str], memory: Memory) 
 
 @formula
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, epoch: Order, first: int, last: int, eta: Any, learn: bool
+    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
 ) -> None:
+    first, last = stretch
     if not learn:
         batch.add_errors(work.layers, memory.p, task.V, first, last, task.loss, work.u, memory.scalars)
     elif steps is None:
-        here = epoch.order[first:last]
+        here = order.places[first:last]
         standard_bp(work.layers, memory.p, task.D, here, task.loss, eta, work.u, memory.scalars)
         memory.counters[UPDATES] += last - first
     else:
-        batch_bp(work.layers, task, steps, memory, epoch.order, first, last, eta, work.u, work.ahead)
+        batch_bp(work.layers, task, steps, memory, order.places, stretch, eta, (work.u, work.ahead))
 
 
 train_block = make_train_block("plain", nothing, anywhere, advance)

@@ -12,7 +12,7 @@ import numpy as np
 from ...maths.formulas import like
 from ..jit import kernel
 from ..layout import Units
-from ..state import Steps
+from ..state import Memory, Steps
 from ..switches import descent, is_trained, prepare_rule, rule_step
 from .batch import add_gradient
 from .online import hidden_terms, net_input, output_terms, outputs
@@ -51,19 +51,11 @@ def collect(layers: np.ndarray, u: Units, gradient: np.ndarray) -> None:
 
 @kernel
 def steps_of_rule(
-    steps: Steps,
-    scalars: np.ndarray,
-    gradient: np.ndarray,
-    slots: np.ndarray,
-    at: np.ndarray,
-    p: np.ndarray,
-    eta: Any,
-    n: int,
-    direction: np.ndarray,
-    delta: np.ndarray,
+    steps: Steps, memory: Memory, at: np.ndarray, eta: Any, n: int, direction: np.ndarray, delta: np.ndarray
 ) -> None:
     """What ``readable.batch.update_by_rule`` adds to each parameter, and why: from a sum of n gradients taken at ``at``
-    the descent direction of the objective, and from that Δ. Writes direction, delta, scalars and slots."""
+    the descent direction of the objective, and from that Δ. Writes direction, delta, and memory's scalars and slots."""
+    p, gradient, slots, _, scalars, _ = memory
     shared, rule = prepare_rule(steps, scalars, p, n), len(steps.kind)
     share, zero = like(p[0], 1) / like(p[0], n), like(p[0], 0)
     for i in range(len(p)):
