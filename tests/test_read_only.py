@@ -12,6 +12,7 @@ import bpjit
 from bpjit.kernels import compiling
 from bpjit.kernels.drivers import READABLE
 from bpjit.learners import online_learner
+from bpjit.networks.architecture import Architecture
 
 SIZES = (2, 4, 1)  # a shape that other tests train many networks of, too
 
@@ -120,7 +121,7 @@ def test_learners_take_arrays_from_anywhere_as_they_are(dtype, tmp_path, compila
         pytest.fail("it was converted")
 
     monkeypatch.setattr(online_learner, "as_samples", convert)
-    monkeypatch.setattr(bpjit.Network, "_as_inputs", convert)
+    monkeypatch.setattr(Architecture, "as_inputs", convert)
     x, y = (array[0] for array in data(dtype)[:2])
     expected = bpjit.OnlineLearner(net)
     error, y_hat = expected.learn(x, y), expected.predict(x).tolist()

@@ -101,6 +101,8 @@ def test_options_exist(name):
     shared = {"--figure", "--help"}
     for script, line in re.findall(r"scripts/(\w+\.py)(.*)", TEXTS[name]):
         source = (ROOT / "scripts" / script).read_text("utf-8")
+        for module in re.findall(r"^from benchmarks\.(\w+) import main", source, re.MULTILINE):
+            source += (ROOT / "scripts" / "benchmarks" / f"{module}.py").read_text("utf-8")
         for option in set(re.findall(r"--[a-z][a-z-]+", line)) - shared:
             assert f'"{option}"' in source, (script, option)
 

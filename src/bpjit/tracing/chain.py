@@ -1,8 +1,8 @@
 """The chain rule layer by layer, in the notation of the visual text: C = Σ (a(L) − y)², a = f(pa), pa = a(L−1)·W + b.
 
-It is ``lay_open`` of one sample in other words: ∂C/∂pa = −2 g. The text's cost has no
-½, and its neurons have biases where the book's have thresholds, b = −θ. So, with ``bpjit.gradient`` of the squared
-error, ∂C/∂W = 2 ∂E/∂W and ∂C/∂b = −2 ∂E/∂θ.
+It is ``lay_open`` of one sample in other words: ∂C/∂pa = −2 g. The text's cost has no ½, and its neurons have biases
+where the book's have thresholds, b = −θ. So, with ``bpjit.gradient`` of the squared error, ∂C/∂W = 2 ∂E/∂W and
+∂C/∂b = −2 ∂E/∂θ.
 """
 
 from __future__ import annotations
