@@ -11,7 +11,7 @@ from bpjit.kernels import plane_numbers
 from bpjit.settings.rules import Rule, as_rule
 from bpjit.settings.stopping import Condition
 from bpjit.training.setting import check_numbers
-from test_counting import bench_of, groups_of
+from test_counting import groups_of, session_of
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 TINY, LARGE, ONE = 1e-60, 1e60, 1 - 1e-9
@@ -108,8 +108,8 @@ def test_a_lam_that_is_1_in_float32_keeps_its_penalty():
 
 def test_an_adaptive_rate_starts_from_the_objective_with_that_penalty():
     net = bpjit.Network.from_arrays([[[2e3]]], [[0.0]], output="identity", dtype="float32")
-    bench, _ = bench_of([net], [[0]], [0], eta=AdaptiveRate(0.1), lam=1 - 1e-8)
-    np.testing.assert_allclose(bench._get(plane_numbers.OBJECTIVE), 1e-8 * 4e6, rtol=1e-5)
+    session = session_of([net], [[0]], [0], eta=AdaptiveRate(0.1), lam=1 - 1e-8)
+    np.testing.assert_allclose(session.seats.get(plane_numbers.OBJECTIVE), 1e-8 * 4e6, rtol=1e-5)
 
 
 # --- Rules and conditions of one's own.

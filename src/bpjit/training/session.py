@@ -172,8 +172,8 @@ class Session:
     def compile(self) -> float:
         """Make sure the machine code is there; returns the seconds it took."""
         started = time.perf_counter()
-        nothing = np.empty(0, self.net.dtype)
-        self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing, 0, nothing, nothing)
+        nothing = np.empty((2, 0), self.net.dtype)
+        self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing[0], 0, nothing)
         kind = self.net.dtype, type(self.D.X)
         if kind not in MEASURED:
             measure(self.net, self.memory.p, no_samples(self.D), self.setting.loss)
@@ -219,8 +219,7 @@ class Session:
         presence = threading.Lock()
         with presence:
             if self._helpers > 0:
-                nothing = etas[:0]
-                helping: Any = partial(self.kernel, *arguments, nothing, 1, found[:, :0])
+                helping: Any = partial(self.kernel, *arguments, etas[:0], 1, found)
                 ask_for_help(presence, [helping] * self._helpers)
             self.finite = self.kernel(*arguments, etas, self._budget, found)
         elapsed = time.perf_counter() - started
