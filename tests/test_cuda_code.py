@@ -149,8 +149,8 @@ MANY = [
     ((2, 4, 1), "sgd", "float32", 0, {}),
     ((2, 4, 1), "rprop", "float64", 0, {}),
     ((2, 4, 1), "adam", "float32", 324, EVERYTHING),  # it keeps the best network of an adaptive rate, too
-    ((4, 8, 3), None, "float32", 16, {}),
-    ((8, 10, 1), None, "float32", 512, {}),  # 101 parameters and what they work with are more than 255 registers
+    ((4, 8, 3), None, "float32", 0, {}),
+    ((8, 10, 1), None, "float32", 420, {}),  # 101 parameters and what they work with are more than 255 registers
     ((8, 10, 1), "sgd", "float64", 5000, {}),
     ((64, 32, 10), None, "float32", 0, {}),
     ((64, 32, 10), "adam", "float32", 0, EVERYTHING),

@@ -11,6 +11,7 @@ or nothing, and is not waited for; one that comes before the leader is in compil
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,13 +103,13 @@ def fetch(desk: Desk, row: int, X: np.ndarray, k: int) -> None:
 
 
 @inline
-def take(desk: Desk, row: int) -> None:
+def point_to(desk: Desk, row: int) -> None:
     """Point the header to a row."""
-    way = desk.first + row * desk.width - desk.header[P]
-    desk.header[P] += way
-    desk.header[A] += way
-    desk.header[S] += way
-    desk.header[SETTINGS] += way
+    further = desk.first + row * desk.width - desk.header[P]
+    desk.header[P] += further
+    desk.header[A] += further
+    desk.header[S] += further
+    desk.header[SETTINGS] += further
 
 
 @inline
@@ -137,6 +138,49 @@ def finish(team: np.ndarray, parts: int, lead: bool) -> None:
         gather_all(team, parts + 1)
 
 
+class Shift(NamedTuple):
+    """Who works on records at once."""
+
+    team: np.ndarray
+    parts: int
+    lead: bool
+
+
+def _each_record(work: Callable[..., Any]) -> Callable[..., Any]:
+    """A walk through records, part after part, together with the others of a shift: ``work(desk, X, k, given)`` for
+    each record k, with the header at its learner."""
+
+    @inline
+    def walk(desk: Desk, shift: Shift, records: np.ndarray, rows: np.ndarray, X: np.ndarray, given: Any) -> bool:
+        team, parts, lead = shift
+        if not begin(team, lead):
+            return False
+        part = add(team, TAKEN, 1)
+        while part < parts:
+            count = choose(rows, part, parts, records)
+            for index in range(count):
+                if index + AHEAD < count:
+                    following = item(records, index + AHEAD)
+                    fetch(desk, item(rows, following), X, following)
+                k = item(records, index)
+                point_to(desk, item(rows, k))
+                work(desk, X, k, given)
+            add(team, DONE, 1)
+            part = add(team, TAKEN, 1)
+        finish(team, parts, lead)
+        return True
+
+    return walk
+
+
+@inline
+def _predict(desk: Desk, X: np.ndarray, k: int, y_hat: np.ndarray) -> None:
+    predict_one(desk.data, pointer(X, k * X.shape[1]), pointer(y_hat, k * y_hat.shape[1]))
+
+
+_predict_each = _each_record(_predict)
+
+
 @kernel
 def predict_records(
     desk: Desk,
@@ -149,23 +193,16 @@ def predict_records(
     y_hat: np.ndarray,
 ) -> bool:
     """ŷ of the learners of ``rows`` for each record. Writes y_hat. False in a helper whose leader has not begun."""
-    d, l = X.shape[1], y_hat.shape[1]
-    if not begin(team, lead):
-        return False
-    part = add(team, TAKEN, 1)
-    while part < parts:
-        count = choose(rows, part, parts, records)
-        for index in range(count):
-            if index + AHEAD < count:
-                following = item(records, index + AHEAD)
-                fetch(desk, item(rows, following), X, following)
-            k = item(records, index)
-            take(desk, item(rows, k))
-            predict_one(desk.data, pointer(X, k * d), pointer(y_hat, k * l))
-        add(team, DONE, 1)
-        part = add(team, TAKEN, 1)
-    finish(team, parts, lead)
-    return True
+    return _predict_each(desk, Shift(team, parts, lead), records, rows, X, y_hat)
+
+
+@inline
+def _learn(desk: Desk, X: np.ndarray, k: int, given: Any) -> None:
+    kind, Y, E = given
+    put(E, k, learn_one(kind, desk.data, pointer(X, k * X.shape[1]), pointer(Y, k * Y.shape[1])))
+
+
+_learn_each = _each_record(_learn)
 
 
 def _make_learn_records(code: int) -> Any:
@@ -184,23 +221,7 @@ def _make_learn_records(code: int) -> Any:
     ) -> bool:
         """One update of the learner of ``rows`` for each record, as ``learn_one``. Writes E_k from before it, or NaN
         where nothing was learnt. False in a helper whose leader has not begun."""
-        d, l = X.shape[1], Y.shape[1]
-        if not begin(team, lead):
-            return False
-        part = add(team, TAKEN, 1)
-        while part < parts:
-            count = choose(rows, part, parts, records)
-            for index in range(count):
-                if index + AHEAD < count:
-                    following = item(records, index + AHEAD)
-                    fetch(desk, item(rows, following), X, following)
-                k = item(records, index)
-                take(desk, item(rows, k))
-                put(E, k, learn_one(kind, desk.data, pointer(X, k * d), pointer(Y, k * l)))
-            add(team, DONE, 1)
-            part = add(team, TAKEN, 1)
-        finish(team, parts, lead)
-        return True
+        return _learn_each(desk, Shift(team, parts, lead), records, rows, X, (kind, Y, E))
 
     return kernel(learn_records, f"learn_records{code}")
 
