@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..kernels.layout import LOSS_CODES
 from ..kernels.switches import lose
-from .lines import Block, Row, added, at, factor, group, number, product, some, titled
+from .lines import Block, Row, added, factor, group, indexed, number, product, shortened, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ ACTIVATIONS = {
 
 def net_input_of(names: Names, j: int) -> str:
     """z in letters."""
-    return f"{at(names.sum, j)}-{at(names.threshold, j)}" if names.book else at(names.sum, j)
+    return f"{indexed(names.sum, j)}-{indexed(names.threshold, j)}" if names.book else indexed(names.sum, j)
 
 
 def forward_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
@@ -47,18 +47,18 @@ def forward_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
     i, _ = names.letters
     for j in range(len(layer.outputs)):
         terms = [product((w, b), style) for w, b in zip(layer.weights[:, j], layer.inputs, strict=True)]
-        letters = rf"\sum_{{{i}}}\,{at(names.weight, i, j)}\,{names.below}_{{{i}}}"
+        letters = rf"\sum_{{{i}}}\,{indexed(names.weight, i, j)}\,{names.below}_{{{i}}}"
         if names.book:
-            yield Row(at(names.sum, j), (letters, added(terms, style), number(layer.sums[j], style)))
+            yield Row(indexed(names.sum, j), (letters, added(terms, style), number(layer.sums[j], style)))
             inside = f"{number(layer.sums[j], style)}-{factor(layer.thresholds[j], style)}"
         else:
-            letters, bias = f"{letters} + {at(names.threshold, j)}", factor(-layer.thresholds[j], style)
+            letters, bias = f"{letters} + {indexed(names.threshold, j)}", factor(-layer.thresholds[j], style)
             value = number(layer.net_inputs[j], style)
-            yield Row(at(names.sum, j), (letters, f"{added(terms, style)} + {bias}", value))
+            yield Row(indexed(names.sum, j), (letters, f"{added(terms, style)} + {bias}", value))
             inside = value
         if layer.activation != "softmax":
             shown = f"f({inside})" + (f" = f({number(layer.net_inputs[j], style)})" if names.book else "")
-            yield Row(at(names.out, j), (f"f({net_input_of(names, j)})", shown, number(layer.outputs[j], style)))
+            yield Row(indexed(names.out, j), (f"f({net_input_of(names, j)})", shown, number(layer.outputs[j], style)))
     if layer.activation == "softmax":
         yield from softmax_rows(layer, names, style)
 
@@ -68,7 +68,7 @@ def softmax_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
     below = added([rf"\exp({number(z, style)})" for z in layer.net_inputs], style)
     for j, (z, y_hat) in enumerate(zip(layer.net_inputs, layer.outputs, strict=True)):
         letters = rf"\exp({net_input_of(names, j)})/\sum_{{i}}\,\exp({net})"
-        yield Row(at(names.out, j), (letters, rf"\exp({number(z, style)})/({below})", number(y_hat, style)))
+        yield Row(indexed(names.out, j), (letters, rf"\exp({number(z, style)})/({below})", number(y_hat, style)))
 
 
 # --- Error and gradient terms.
@@ -102,7 +102,7 @@ def slope_of(layer: Layer, names: Names, j: int, style: Style) -> tuple[str, str
     """f' in letters and in numbers."""
     assert layer.slopes is not None
     if layer.activation == "sigmoid":
-        out, b = at(names.out, j), layer.outputs[j]
+        out, b = indexed(names.out, j), layer.outputs[j]
         return f"{out}(1-{out})", product((b, 1.0 - float(b)), style)
     return f"f'({net_input_of(names, j)})", factor(layer.slopes[j], style)
 
@@ -119,13 +119,13 @@ def output_term_rows(sample: LaidOpen, names: Names, style: Style) -> Iterator[R
     )
     shared = added([product((y_hat, d), style) for y_hat, d in zip(layer.outputs, slopes, strict=True)], style)
     for j, (y_hat, y) in enumerate(zip(layer.outputs, sample.y, strict=True)):
-        value, out = number(sign * layer.gradient_terms[j], style), at(names.out, j)
-        ordered = (at(target, j), out) if names.book else (out, at(target, j))
+        value, out = number(sign * layer.gradient_terms[j], style), indexed(names.out, j)
+        ordered = (indexed(target, j), out) if names.book else (out, indexed(target, j))
         letters = "-".join(ordered)
         known = (number(y, style), factor(y_hat, style)) if names.book else (number(y_hat, style), factor(y, style))
         numbers = "-".join(known)
         if sample.loss == "cross_entropy":
-            yield Row(at(names.term, j), (letters, numbers, value))
+            yield Row(indexed(names.term, j), (letters, numbers, value))
             continue
         if sample.loss == "absolute":
             letters, numbers = rf"\mathrm{{sgn}}({letters})", factor(slopes[j], style)
@@ -134,15 +134,14 @@ def output_term_rows(sample: LaidOpen, names: Names, style: Style) -> Iterator[R
         else:
             letters, numbers = f"({letters})", f"({numbers})"
         if softmax:
-            yield Row(
-                at("d", j), (letters.strip("()") if sample.loss == "squared" else letters, number(slopes[j], style))
-            )
-            letters = rf"{out}({at('d', j)}-\sum_{{i}}\,{names.out}_{{i}}\,d_{{i}})"
+            bare = letters.strip("()") if sample.loss == "squared" else letters
+            yield Row(indexed("d", j), (bare, number(slopes[j], style)))
+            letters = rf"{out}({indexed('d', j)}-\sum_{{i}}\,{names.out}_{{i}}\,d_{{i}})"
             numbers = rf"{number(y_hat, style)}\cdot ({number(slopes[j], style)}-({shared}))"
-            yield Row(at(names.term, j), (letters, numbers, value))
+            yield Row(indexed(names.term, j), (letters, numbers, value))
         else:
             slope, slope_numbers = slope_of(layer, names, j, style)
-            yield Row(at(names.term, j), (slope + letters, rf"{slope_numbers}\cdot {numbers}", value))
+            yield Row(indexed(names.term, j), (slope + letters, rf"{slope_numbers}\cdot {numbers}", value))
 
 
 def hidden_term_rows(layer: Layer, above: Layer, names: Names, over: Names, style: Style) -> Iterator[Row]:
@@ -151,10 +150,10 @@ def hidden_term_rows(layer: Layer, above: Layer, names: Names, over: Names, styl
     j = over.letters[1] if over.is_output else "i"
     for h in range(len(layer.outputs)):
         slope, slope_numbers = slope_of(layer, names, h, style)
-        letters = rf"{slope}\sum_{{{j}}}\,{at(over.weight, h, j)}\,{over.term}_{{{j}}}"
+        letters = rf"{slope}\sum_{{{j}}}\,{indexed(over.weight, h, j)}\,{over.term}_{{{j}}}"
         terms = [product((w, sign * g), style) for w, g in zip(above.weights[h], above.gradient_terms, strict=True)]
         value = number(sign * layer.gradient_terms[h], style)
-        yield Row(at(names.term, h), (letters, rf"{slope_numbers}\cdot ({added(terms, style)})", value))
+        yield Row(indexed(names.term, h), (letters, rf"{slope_numbers}\cdot ({added(terms, style)})", value))
 
 
 # --- The document.
@@ -167,7 +166,7 @@ def sample_blocks(sample: LaidOpen, style: Style) -> Iterator[Block]:
     given = [("x", sample.x), ("y" if style.book else "t", sample.y)]
     block = Block(2, style.say("sample {number}", number=sample.number + 1))
     for symbol, values in given:
-        shown = ",\\,".join(some([number(value, style) for value in values], style))
+        shown = ",\\,".join(shortened([number(value, style) for value in values], style))
         block.rows.append(Row(symbol, (f"({shown})",)))
     yield block
     for layer, name in zip(sample.layers, names, strict=True):

@@ -50,7 +50,7 @@ def product(factors: Sequence[float], style: Style) -> str:
     return r"\cdot ".join(factor(x, style) for x in factors)
 
 
-def some(terms: Sequence[str], style: Style) -> list[str]:
+def shortened(terms: Sequence[str], style: Style) -> list[str]:
     """These terms of a sum, or if there are many the first and the last."""
     if style.full or len(terms) <= MOST_TERMS:
         return list(terms)
@@ -58,10 +58,10 @@ def some(terms: Sequence[str], style: Style) -> list[str]:
 
 
 def added(terms: Sequence[str], style: Style) -> str:
-    return " + ".join(some(terms, style))
+    return " + ".join(shortened(terms, style))
 
 
-def at(symbol: str, *units: int | str) -> str:
+def indexed(symbol: str, *units: int | str) -> str:
     """A symbol with the numbers of its units, which count from 1, or with index letters."""
     indices = [unit if isinstance(unit, str) else str(unit + 1) for unit in units]
     return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..networks.architecture import views
-from .lines import Block, Row, added, at, factor, group, number, product, titled
+from .lines import Block, Row, added, factor, group, indexed, number, product, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
@@ -37,15 +37,15 @@ def parameters_of(step: Step, index: int, names: Names) -> Iterator[Parameter]:
     minus = "" if names.book else "-"
     turn = 1.0 if names.book else -1.0
     for (h, j), place in np.ndenumerate(places):
-        letters = f"{minus}{at(names.term, j)}\\,{at(names.below, h)}"
+        letters = f"{minus}{indexed(names.term, j)}\\,{indexed(names.below, h)}"
         products = [(turn * float(layer.gradient_terms[j]), float(layer.inputs[h])) for layer in layers]
         value = float(layers[0].weights[h, j])
-        yield Parameter(at(names.weight, h, j), letters, products, int(place), value, 1.0)
+        yield Parameter(indexed(names.weight, h, j), letters, products, int(place), value, 1.0)
     for j, place in enumerate(thresholds):
-        letters = f"-{at(names.term, j)}"
+        letters = f"-{indexed(names.term, j)}"
         alone = [(turn * float(layer.gradient_terms[j]),) for layer in layers]
         value = turn * float(layers[0].thresholds[j])
-        yield Parameter(at(names.threshold, j), letters, alone, int(place), value, turn)
+        yield Parameter(indexed(names.threshold, j), letters, alone, int(place), value, turn)
 
 
 def update_rows(step: Step, setting: Setting, parameter: Parameter, style: Style) -> Iterator[Row]:

@@ -147,7 +147,7 @@ class _Loop:
         self.session, self.conditions, self.callback, self.show = session, conditions, watched.callback, show
         self.over = limits.reached  # why there is no time for anything more
         self.start = session.epoch
-        session.cautious = any(condition.watches_errors for condition in conditions)
+        session.may_end_anywhere = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
         session.record.limit = None if self.needs_history else watched.history
         session.watch_with(conditions)

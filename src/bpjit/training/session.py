@@ -124,7 +124,7 @@ class Session:
         self._epoch_start: Memory | None = None  # where an adaptive rate goes back to
         self.finite = True
         self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise
-        self.cautious = False  # if it may end at any epoch, a block is at most half as long as all before it
+        self.may_end_anywhere = False  # if it may end at any epoch, a block is at most half as long as all before it
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
     # --- Where it stands.
@@ -225,7 +225,7 @@ class Session:
         elapsed = time.perf_counter() - started
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
-        if self.cautious:
+        if self.may_end_anywhere:
             self._budget = min(self._budget, max(visited, int(self.memory.counters[VISITED]) // 2))
         done = self.epoch - first
         errors, validation_errors = found[:, :done]
