@@ -29,6 +29,7 @@ from ..networks.network import Network
 from ..training.fit import Fit
 from ..training.origin import MOST_BYTES, Origin
 from ..training.session import Session
+from .letters import formulas, unit_symbols
 from .reel import Reel, short
 
 MOST_PARAMETERS, MOST_UNITS = 5000, 1000
@@ -170,6 +171,8 @@ def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
         "sizes": net.sizes,
         "shown": [units_shown(count, MOST_SHOWN) for count in net.sizes],
         "activations": [*net.hidden, net.output],
+        "formulas": formulas((*net.hidden, net.output), setting.loss),
+        "symbols": unit_symbols(len(net.sizes) - 1),
         "dtype": net.dtype.name,
         "loss": setting.loss,
         "rule": setting.rule.name,

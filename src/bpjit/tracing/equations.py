@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..kernels.layout import LOSS_CODES
 from ..kernels.switches import lose
-from .lines import Block, Row, added, factor, group, indexed, number, product, shortened, titled
+from .letters import descent, error, hidden_term, indexed, output, output_term, weighted_sum
+from .lines import Block, Row, added, factor, group, number, product, shortened, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
@@ -31,23 +32,14 @@ ACTIVATIONS = {
 }
 
 
-# --- Numbers and sums.
-
-
 # --- Forward.
-
-
-def net_input_of(names: Names, j: int) -> str:
-    """z in letters."""
-    return f"{indexed(names.sum, j)}-{indexed(names.threshold, j)}" if names.book else indexed(names.sum, j)
 
 
 def forward_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
     """The net input and the output of each unit."""
-    i, _ = names.letters
     for j in range(len(layer.outputs)):
         terms = [product((w, b), style) for w, b in zip(layer.weights[:, j], layer.inputs, strict=True)]
-        letters = rf"\sum_{{{i}}}\,{indexed(names.weight, i, j)}\,{names.below}_{{{i}}}"
+        letters = weighted_sum(names, j)
         if names.book:
             yield Row(indexed(names.sum, j), (letters, added(terms, style), number(layer.sums[j], style)))
             inside = f"{number(layer.sums[j], style)}-{factor(layer.thresholds[j], style)}"
@@ -58,16 +50,16 @@ def forward_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
             inside = value
         if layer.activation != "softmax":
             shown = f"f({inside})" + (f" = f({number(layer.net_inputs[j], style)})" if names.book else "")
-            yield Row(indexed(names.out, j), (f"f({net_input_of(names, j)})", shown, number(layer.outputs[j], style)))
+            letters = output(layer.activation, names, j)
+            yield Row(indexed(names.out, j), (letters, shown, number(layer.outputs[j], style)))
     if layer.activation == "softmax":
         yield from softmax_rows(layer, names, style)
 
 
 def softmax_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
-    net = rf"{names.sum}_{{i}}" + (f"-{names.threshold}_{{i}}" if names.book else "")
     below = added([rf"\exp({number(z, style)})" for z in layer.net_inputs], style)
     for j, (z, y_hat) in enumerate(zip(layer.net_inputs, layer.outputs, strict=True)):
-        letters = rf"\exp({net_input_of(names, j)})/\sum_{{i}}\,\exp({net})"
+        letters = output("softmax", names, j)
         yield Row(indexed(names.out, j), (letters, rf"\exp({number(z, style)})/({below})", number(y_hat, style)))
 
 
@@ -76,81 +68,62 @@ def softmax_rows(layer: Layer, names: Names, style: Style) -> Iterator[Row]:
 
 def error_row(sample: LaidOpen, names: Names, style: Style) -> Row:
     """E_k."""
-    out, target = f"{names.out}_{{j}}", f"{'y' if names.book else 't'}_{{j}}"
     pairs = [
         (number(y_hat, style), factor(y, style)) for y_hat, y in zip(sample.layers[-1].outputs, sample.y, strict=True)
     ]
+    softmax = sample.layers[-1].activation == "softmax"
     if sample.loss == "squared":
-        letters = rf"\tfrac12\sum_{{j}}({out}-{target})^{{2}}"
         numbers = r"\tfrac12[" + added([f"({a}-{b})^{{2}}" for a, b in pairs], style) + "]"
     elif sample.loss == "absolute":
-        letters = rf"\sum_{{j}}|{out}-{target}|"
         numbers = added([f"|{a}-{b}|" for a, b in pairs], style)
     elif sample.loss == "huber":
-        letters = rf"\sum_{{j}}H({out}-{target})"
         numbers = added([f"H({a}-{b})" for a, b in pairs], style)
-    elif sample.layers[-1].activation == "softmax":
-        letters = rf"-\sum_{{j}}\,{target}\,\ln({out})"
+    elif softmax:
         numbers = "-[" + added([rf"{b}\cdot \ln({a})" for a, b in pairs], style) + "]"
     else:
-        letters = rf"-\sum_{{j}}[{target}\,\ln({out})+(1-{target})\,\ln(1-{out})]"
         numbers = "-[" + added([rf"{b}\cdot \ln({a}) + (1-{b})\cdot \ln(1-{a})" for a, b in pairs], style) + "]"
-    return Row("E_{k}" if names.book else "E", (letters, numbers, number(sample.error, style)))
+    symbol, letters = error(sample.loss, softmax, names)
+    return Row(symbol, (letters, numbers, number(sample.error, style)))
 
 
-def slope_of(layer: Layer, names: Names, j: int, style: Style) -> tuple[str, str]:
-    """f' in letters and in numbers."""
+def slope_in_numbers(layer: Layer, j: int, style: Style) -> str:
+    """f'(z)."""
     assert layer.slopes is not None
     if layer.activation == "sigmoid":
-        out, b = indexed(names.out, j), layer.outputs[j]
-        return f"{out}(1-{out})", product((b, 1.0 - float(b)), style)
-    return f"f'({net_input_of(names, j)})", factor(layer.slopes[j], style)
+        b = layer.outputs[j]
+        return product((b, 1.0 - float(b)), style)
+    return factor(layer.slopes[j], style)
 
 
 def output_term_rows(sample: LaidOpen, names: Names, style: Style) -> Iterator[Row]:
     """g_j, or δ_j = −g_j."""
-    layer, code, sign = sample.layers[-1], LOSS_CODES[sample.loss], 1.0 if names.book else -1.0
-    target = "y" if names.book else "t"
-    softmax = layer.activation == "softmax" and sample.loss != "cross_entropy"
+    layer, loss, sign = sample.layers[-1], sample.loss, 1.0 if names.book else -1.0
     slopes = (
         [0.0] * len(sample.y)
-        if sample.loss == "cross_entropy"
-        else [sign * float(lose(code, y_hat, y)[1]) for y_hat, y in zip(layer.outputs, sample.y, strict=True)]
+        if loss == "cross_entropy"
+        else [sign * float(lose(LOSS_CODES[loss], *pair)[1]) for pair in zip(layer.outputs, sample.y, strict=True)]
     )
     shared = added([product((y_hat, d), style) for y_hat, d in zip(layer.outputs, slopes, strict=True)], style)
     for j, (y_hat, y) in enumerate(zip(layer.outputs, sample.y, strict=True)):
-        value, out = number(sign * layer.gradient_terms[j], style), indexed(names.out, j)
-        ordered = (indexed(target, j), out) if names.book else (out, indexed(target, j))
-        letters = "-".join(ordered)
+        value, symbol = number(sign * layer.gradient_terms[j], style), indexed(names.term, j)
+        letters = output_term(loss, layer.activation, names, j)
         known = (number(y, style), factor(y_hat, style)) if names.book else (number(y_hat, style), factor(y, style))
-        numbers = "-".join(known)
-        if sample.loss == "cross_entropy":
-            yield Row(indexed(names.term, j), (letters, numbers, value))
-            continue
-        if sample.loss == "absolute":
-            letters, numbers = rf"\mathrm{{sgn}}({letters})", factor(slopes[j], style)
-        elif sample.loss == "huber":
-            letters, numbers = rf"\max(-1,\min(1,{letters}))", factor(slopes[j], style)
-        else:
-            letters, numbers = f"({letters})", f"({numbers})"
-        if softmax:
-            bare = letters.strip("()") if sample.loss == "squared" else letters
-            yield Row(indexed("d", j), (bare, number(slopes[j], style)))
-            letters = rf"{out}({indexed('d', j)}-\sum_{{i}}\,{names.out}_{{i}}\,d_{{i}})"
+        if loss == "cross_entropy":
+            numbers = "-".join(known)
+        elif layer.activation == "softmax":
+            yield Row(indexed("d", j), (descent(loss, names, j), number(slopes[j], style)))
             numbers = rf"{number(y_hat, style)}\cdot ({number(slopes[j], style)}-({shared}))"
-            yield Row(indexed(names.term, j), (letters, numbers, value))
         else:
-            slope, slope_numbers = slope_of(layer, names, j, style)
-            yield Row(indexed(names.term, j), (slope + letters, rf"{slope_numbers}\cdot {numbers}", value))
+            steep = f"({'-'.join(known)})" if loss == "squared" else factor(slopes[j], style)
+            numbers = rf"{slope_in_numbers(layer, j, style)}\cdot {steep}"
+        yield Row(symbol, (letters, numbers, value))
 
 
 def hidden_term_rows(layer: Layer, above: Layer, names: Names, over: Names, style: Style) -> Iterator[Row]:
     """e_h, or δ_h = −e_h, from what comes back from the layer above."""
     sign = 1.0 if names.book else -1.0
-    j = over.letters[1] if over.is_output else "i"
     for h in range(len(layer.outputs)):
-        slope, slope_numbers = slope_of(layer, names, h, style)
-        letters = rf"{slope}\sum_{{{j}}}\,{indexed(over.weight, h, j)}\,{over.term}_{{{j}}}"
+        letters, slope_numbers = hidden_term(layer.activation, names, over, h), slope_in_numbers(layer, h, style)
         terms = [product((w, sign * g), style) for w, g in zip(above.weights[h], above.gradient_terms, strict=True)]
         value = number(sign * layer.gradient_terms[h], style)
         yield Row(indexed(names.term, h), (letters, rf"{slope_numbers}\cdot ({added(terms, style)})", value))

@@ -61,12 +61,6 @@ def added(terms: Sequence[str], style: Style) -> str:
     return " + ".join(shortened(terms, style))
 
 
-def indexed(symbol: str, *units: int | str) -> str:
-    """A symbol with the numbers of its units, which count from 1, or with index letters."""
-    indices = [unit if isinstance(unit, str) else str(unit + 1) for unit in units]
-    return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"
-
-
 def group(title: str, rows: Iterable[Row], count: int, style: Style) -> Block:
     """A block of equations, cut where it gets long."""
     shown = list(rows if style.full else islice(rows, MOST_ROWS))

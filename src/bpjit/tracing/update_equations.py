@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..networks.architecture import views
-from .lines import Block, Row, added, factor, group, indexed, number, product, titled
+from .letters import indexed, threshold_descent, weight_descent
+from .lines import Block, Row, added, factor, group, number, product, titled
 from .notation import Names, Style
 
 if TYPE_CHECKING:
@@ -34,15 +35,14 @@ def parameters_of(step: Step, index: int, names: Names) -> Iterator[Parameter]:
     """Those of one layer: weights first."""
     layers = [sample.layers[index] for sample in step.samples]
     places, thresholds = views(np.arange(len(step.delta)), step.before.sizes)[index]
-    minus = "" if names.book else "-"
     turn = 1.0 if names.book else -1.0
     for (h, j), place in np.ndenumerate(places):
-        letters = f"{minus}{indexed(names.term, j)}\\,{indexed(names.below, h)}"
+        letters = weight_descent(names, h, j)
         products = [(turn * float(layer.gradient_terms[j]), float(layer.inputs[h])) for layer in layers]
         value = float(layers[0].weights[h, j])
         yield Parameter(indexed(names.weight, h, j), letters, products, int(place), value, 1.0)
     for j, place in enumerate(thresholds):
-        letters = f"-{indexed(names.term, j)}"
+        letters = threshold_descent(names, j)
         alone = [(turn * float(layer.gradient_terms[j]),) for layer in layers]
         value = turn * float(layers[0].thresholds[j])
         yield Parameter(indexed(names.threshold, j), letters, alone, int(place), value, turn)

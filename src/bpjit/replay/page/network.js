@@ -33,12 +33,12 @@ function drawNetwork() {
 }
 
 function drawUnit(parent, layer, unit, x, y) {
-  const own = letters(layer), last = layer === data.sizes.length - 1;
+  const [letter, above] = data.symbols[layer], last = layer === data.sizes.length - 1;
   const names = layer === 0 ? data.inputs : last ? data.outputs : null;
   const group = svg("g", { class: "unit", tabindex: 0, role: "button", "data-layer": layer, "data-unit": unit }, parent);
-  group.setAttribute("aria-label", `${own.out}${unit + 1}${names ? ` ${names[unit]}` : ""}`);
+  group.setAttribute("aria-label", `${letter}${unit + 1}${names ? ` ${names[unit]}` : ""}`);
   svg("circle", { cx: x, cy: y, r: radius }, group);
-  svgSymbol(group, { x, y: y - 2, style: "font-size: 17px" }, own.out, unit + 1, own.above);
+  svgSymbol(group, { x, y: y - 2, style: "font-size: 17px" }, letter, unit + 1, above);
   const value = svg("text", { x, y: y + 13, class: "value", style: `font-size: ${Math.min(12, 0.56 * radius)}px` }, group);
   if (names) {
     const most = x > 100 && layer === 0 ? 14 : last && find("network").viewBox.baseVal.width - x > 100 ? 14 : 8;
