@@ -234,7 +234,8 @@ def test_the_functions_do_what_the_model_does(seed, monkeypatch):
     monkeypatch.setattr(team, "give_way", lambda: None)
     monkeypatch.setattr(batches, "PATIENCE", 2)  # helpers give up and come again
 
-    def do_part(task, steps, work, epoch, phase, t, n, learn, part, parts):
+    def do_part(task, steps, work, order, turn, part, parts):
+        phase, t, n, learn = turn
         assert (t, n, learn) == (10 + phase, 20 + phase, True)
         lock.step("part", part, lambda: phase)
 
@@ -244,7 +245,7 @@ def test_the_functions_do_what_the_model_does(seed, monkeypatch):
     def leading():
         team.open_team(lock.places)
         for k in range(phases):
-            batches.do_together(None, None, work, None, k, 10 + k, 20 + k, True)
+            batches.do_together(None, None, work, None, batches.Turn(k, 10 + k, 20 + k, True))
         team.close_team(lock.places)
 
     def helping():
