@@ -37,7 +37,8 @@ def settings_of(rule: type[Rule]) -> str:
 
 
 def _by_rule(name: str, arguments: str, cases: dict[type[Rule], list[str]], otherwise: str, doc: str) -> Any:
-    """A function of a rule's code and ``arguments``: the lines of that rule, in which ``rule`` is its class."""
+    """A function of a rule's code and ``arguments``: the lines of that rule, which call its formulas as ``step_code``,
+    ``prepare_code`` and ``ahead_code``."""
     lines: list[str] = []
     scope: dict[str, Any] = {}
     for rule, case in cases.items():

@@ -60,8 +60,8 @@ def slots_of(group: Group, members: np.ndarray) -> np.ndarray:
 def planes_of(group: Group, members: np.ndarray) -> np.ndarray:
     """Settings, and where each network stands."""
     planes = np.zeros((len(members), plane_numbers.PLANES))
-    constants = np.array([(*rule.constants(), 0, 0, 0, 0, 0)[:5] for rule in group.rules])
-    planes[:, :5] = constants[members if len(constants) > 1 else 0]
+    constants = np.array([rule.constants() for rule in group.rules])
+    planes[:, : constants.shape[1]] = constants[members if len(constants) > 1 else 0]
     planes[:, LAM] = lam = by_member(group.lam, members)
     planes[:, REST] = 1.0 - lam
     planes[:, TARGET] = by_member(group.target_errors, members)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...maths.formulas import like
-from ...settings.rules import RULES
+from ...settings.rules import RULES, SETTINGS
 from ..jit import formula
 from ..layout import number_of_parameters
 from ..state import BEST, ERROR, LAST_OBJECTIVE, SCALARS, SHARED1, SHARED2, TOTAL
@@ -257,7 +257,8 @@ def train_kernel(kind: Kind) -> Any:
         state: State, constants: Any, mask: Any, D: Data, V: Data, room: Room, call: Call, recorded: Recorded
     ) -> None:
         work, grid, scalars, stretch = work_in(room), cuda.cg.this_grid(), state.scalars, call.stretch
-        rule = RuleOnDevice(False, code, slots, penalty, masked, mask, constants, constants[5], constants[6])
+        lam, rest = constants[SETTINGS], constants[SETTINGS + 1]
+        rule = RuleOnDevice(False, code, slots, penalty, masked, mask, constants, lam, rest)
         memory = scalars[SHARED1], scalars[SHARED2], scalars[LAST_OBJECTIVE]
         grid.sync()
         for e in range(stretch.epochs):

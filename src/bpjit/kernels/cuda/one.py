@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...settings.rules import Rule
+from ...settings.rules import SETTINGS, Rule
 from .. import plane_numbers
 from ..orders import shared_orders
 from ..state import (
@@ -204,7 +204,7 @@ class StochasticTrainer(_Trainer):
         column[places.slots : places.gradient] = memory.slots.reshape(-1)[: places.gradient - places.slots]
         planes = column[places.planes :]
         if steps is not None:
-            planes[:5] = steps.constants
+            planes[:SETTINGS] = steps.constants
         planes[plane_numbers.LAM], planes[plane_numbers.REST] = lambda_of(steps)
         planes[plane_numbers.TARGET], planes[plane_numbers.ALIVE] = -np.inf, 1
         planes[plane_numbers.LEFT] = planes[plane_numbers.BEST_UNTIL] = plane_numbers.NEVER
