@@ -1,9 +1,11 @@
 """Predicting and learning from inside your own ``@njit`` functions, without leaving compiled code.
 
 ``state`` is that of a ``bpjit.OnlineLearner``: what your loop learns, the learner has learnt. x, y, y_hat and J are
-contiguous arrays of the network's dtype, in the network's own units; nothing checks their lengths. One thread at a
-time may use a state. After an upgrade of bpjit, functions of yours that are compiled with ``cache=True`` must be
-compiled anew: Numba looks only at the file that they stand in.
+arrays of the network's dtype, in the network's own units, of any layout: columns, every other row, Fortran order;
+contiguous ones are fastest. What cannot be taken is a TypeError while your function is compiled, a wrong length a
+ValueError when it runs; both name the argument. One thread at a time may use a state. After an upgrade of bpjit,
+functions of yours that are compiled with ``cache=True`` must be compiled anew: Numba looks only at the file that they
+stand in.
 
 >>> import numpy as np
 >>> from numba import njit
@@ -24,34 +26,40 @@ True
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .kernels.jit import atomic
+from .kernels.one.any_layout import as_outputs, as_slopes, inputs_at, targets_at
 from .kernels.one.learner import learn_one, predict_one, slopes_one
 from .kernels.one.learner_state import State
 
 __all__ = ["learn", "predict", "slopes"]
 
+_writing = partial(atomic, writes=True)
 
-@atomic
+
+@_writing
 def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
     """Write ŷ for one sample x, [shape: (d,)], into y_hat, [shape: (l,)]. Returns False if x is not finite."""
-    return predict_one(state.data, x, y_hat)
+    return predict_one(state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
 
 
 @atomic
 def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
-    """One update for the sample x, [shape: (d,)], with targets y, [shape: (l,)].
+    """One update for the sample x, [shape: (d,)], with targets y, [shape: (l,)]; or a number: the target if l = 1, or
+    the class number with softmax outputs.
 
     Returns E_k from before the update, or NaN where the sample cannot be learnt (x or y are not finite, do not fit the
     loss, or would take a weight beyond all numbers); nothing changes then.
     """
-    return learn_one(state.kind, state.data, x, y)
+    return learn_one(state.kind, state.data, inputs_at(state.data, x), targets_at(state.data, y))
 
 
-@atomic
+@_writing
 def slopes(state: State, x: np.ndarray, y_hat: np.ndarray, J: np.ndarray) -> bool:
     """Write ŷ into y_hat and ∂ŷ_j/∂x_i into J, [shape: (l, d)], for one sample. Returns False if x is not finite."""
-    return slopes_one(state.data, x, y_hat, J)
+    y_hat, J = as_outputs(state.data, y_hat), as_slopes(state.data, J)
+    return slopes_one(state.data, inputs_at(state.data, x), y_hat, J)

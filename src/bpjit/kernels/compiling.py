@@ -31,9 +31,11 @@ _starting = allocate_lock()  # the size of stacks is one for all threads
 class Kernel(CPUDispatcher):
     """A function that Python calls; a call for which there is machine code costs what it costs with Numba.
 
-    Numba holds read-only arrays for a type of their own; kernels write to none that a caller hands in, so that they
-    take both, by one machine code.
+    Numba holds read-only arrays for a type of their own; most kernels write to none that a caller hands in, so that
+    they take both, by one machine code.
     """
+
+    writes = False  # to arrays that a caller hands in
 
     def _compile_for_args(self, *arguments: Any, **keywords: Any) -> Any:
         assert not keywords
@@ -41,7 +43,7 @@ class Kernel(CPUDispatcher):
 
     def _find_code(self, *arguments: Any) -> Any:
         came = [self.typeof_pyval(argument) for argument in arguments]
-        kinds = [_writeable(kind) for kind in came]
+        kinds = came if self.writes else [_writeable(kind) for kind in came]
         if kinds == came:
             return super()._compile_for_args(*arguments)
         try:

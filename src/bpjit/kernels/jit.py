@@ -181,10 +181,11 @@ def unless_none(function: F) -> F:
     return helper  # type: ignore[return-value]
 
 
-def kernel(function: Callable[..., Any], name: str | None = None, nogil: bool = True) -> Any:
+def kernel(function: Callable[..., Any], name: str | None = None, nogil: bool = True, writes: bool = False) -> Any:
     """Compile ``function`` at its first call and keep the machine code on disk; calls release the GIL.
 
-    A function made by a function needs a ``name`` of its own there.
+    A function made by a function needs a ``name`` of its own there. One that ``writes`` to arrays of the user's own
+    sees which are read-only.
     """
     if name is not None:
         function.__name__ = function.__qualname__ = name
@@ -193,14 +194,15 @@ def kernel(function: Callable[..., Any], name: str | None = None, nogil: bool = 
         return function
     options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, "nogil": nogil, **OPTIONS}  # as njit has it
     dispatcher = Kernel(function, targetoptions=options, pipeline_class=_KernelCompiler)
+    dispatcher.writes = writes
     if SOURCES:  # else there is nothing to name machine code by: compile in every process
         dispatcher._cache = DiskCache(function)
     return dispatcher
 
 
-def atomic(function: Callable[..., Any], name: str | None = None) -> Any:
+def atomic(function: Callable[..., Any], name: str | None = None, writes: bool = False) -> Any:
     """As ``kernel``, but calls keep the GIL: no other Python thread comes in between. For work of some microseconds."""
-    return kernel(function, name, nogil=False)
+    return kernel(function, name, nogil=False, writes=writes)
 
 
 # --- What the helpers of formulas.py mean for jitted floats: single instructions and calls of the C library, so that

@@ -6,6 +6,7 @@ arrays too: the inputs first, then layer after layer. A ``Layer`` record says wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -33,6 +34,8 @@ SOFTMAX = len(formulas.ACTIVATIONS)
 ACTIVATION_CODES = {function.__name__: code for code, function in enumerate(formulas.ACTIVATIONS)} | {
     "softmax": SOFTMAX
 }
+REACH = dict.fromkeys(ACTIVATION_CODES, (-math.inf, math.inf))  # the values of each activation lie within
+REACH |= {function.__name__: ends for function, ends in formulas.REACH.items()} | {"softmax": (0.0, 1.0)}
 CROSS_ENTROPY = len(formulas.LOSSES)
 LOSS_CODES = {function.__name__: code for code, function in enumerate(formulas.LOSSES)} | {
     "cross_entropy": CROSS_ENTROPY

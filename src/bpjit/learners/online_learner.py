@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
 from ..kernels.one.learner import LEARN_KERNELS
 from ..kernels.one.learner import predict_kernel as _predict
 from ..kernels.one.learner_state import State, places_of
-from ..networks.architecture import class_numbers
 from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
 from ..settings.rules import Rule
@@ -94,6 +93,7 @@ class OnlineLearner:
         # of an unpickled network is another object.
         dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
         direct = net.scale is None
+        self._classes = l if net.output == "softmax" else 0
         self._direct = dtype, direct and (d,), (l,), (dtype.itemsize,), self._state.data, np.zeros(l, dtype)
 
     @property
@@ -147,6 +147,10 @@ class OnlineLearner:
             error = self._learn(data, x, y)
             if error == error:
                 return error
+        elif usual and (type(y) is int or type(y) is int64) and 0 <= y < self._classes:
+            error = self._learn(data, x, int(y))
+            if error == error:
+                return error
         return self._learn_carefully(x, y)
 
     def predict(self, x: Any) -> np.ndarray:
@@ -174,7 +178,7 @@ class OnlineLearner:
 
     def classify(self, x: Any) -> int:
         """The class number of one sample, as ``Network.classify`` gives it."""
-        return int(class_numbers(self.predict(x)))
+        return int(self._start._architecture.classes_of_outputs(self.predict(x)))
 
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""
@@ -197,7 +201,7 @@ class OnlineLearner:
     # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_learn", "_state", "_place", "_direct")
+        made_anew = ("_learn", "_state", "_place", "_direct", "_classes")
         kept = {name: value for name, value in self.__dict__.items() if name not in made_anew}
         return kept | {"_learnt": self._numbers()[self._places]}
 

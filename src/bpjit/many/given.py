@@ -22,7 +22,7 @@ from ..common.arguments import (
     refuse_masked,
 )
 from ..kernels.state import Samples
-from ..networks.architecture import class_numbers, same_kind
+from ..networks.architecture import same_kind
 from ..networks.evaluation import (
     as_lam,
     as_loss,
@@ -298,7 +298,8 @@ class Given:
             with concerning(int(members[wrong[0]])):
                 as_weights(names[2], table[wrong[0]], len(D.X))
         if class_weight is not None:
-            labels = class_numbers(net._architecture.targets(names[1], Y, len(D.X)))
+            targets = net._architecture.targets(names[1], Y, len(D.X))
+            labels = net._architecture.classes_of_targets(names[1], targets)
             for member, row in zip(members, table, strict=True):
                 with concerning(int(member)):
                     weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
@@ -342,7 +343,8 @@ def _own_data(
                     raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
                 labels = None
                 if class_weight is not None:
-                    labels = class_numbers(net._architecture.targets(names[1], Y[member], len(D.X)))
+                    targets = net._architecture.targets(names[1], Y[member], len(D.X))
+                    labels = net._architecture.classes_of_targets(names[1], targets)
                 c[place, : len(D.X)], _ = weights_of_mean_one(
                     names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
                 )

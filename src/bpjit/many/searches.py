@@ -74,6 +74,7 @@ class Table:
     settings : a dictionary of the settings of each row
     mean, std : mean and standard deviation, over folds and restarts, of the error on the samples left out, or, in a
         grid without validation, of the training error
+    diverged : how many trainings of each row diverged; such a row never stands before one without
     training : mean training error of each row
     fits : all networks, in the order of ``rows`` times folds times restarts
     numbers : the networks of each row in ``fits``, [shape: (rows, networks of a row)]
@@ -83,12 +84,13 @@ class Table:
     mean: np.ndarray
     std: np.ndarray
     training: np.ndarray
+    diverged: np.ndarray
     fits: Fits
     numbers: np.ndarray
 
     @property
     def best(self) -> dict[str, Any]:
-        """The settings with the smallest mean error."""
+        """The settings with the smallest mean error, of those with which no training diverged if there are any."""
         return self.settings[0]
 
     def __len__(self) -> int:
@@ -101,6 +103,8 @@ class Table:
             [*(_word(row[name]) for name in names), *(f"{value:.6g}" for value in values)]
             for row, *values in zip(self.settings, self.mean, self.std, self.training, strict=True)
         ]
+        if self.diverged.any():
+            header, rows = [*header, "diverged"], [[*row, str(n)] for row, n in zip(rows, self.diverged, strict=True)]
         return "\n".join(aligned([header, *rows], left=0))
 
     __repr__ = __str__
@@ -291,12 +295,14 @@ def _table(rows: list[dict[str, Any]], fits: Fits, errors: np.ndarray) -> Table:
     numbers = np.arange(len(fits)).reshape(len(rows), -1)
     by_row = errors[numbers]
     mean = by_row.mean(axis=1)
-    order = np.argsort(np.where(np.isnan(mean), np.inf, mean), kind="stable")
+    diverged = (fits.stopped_by[numbers] == "diverged").sum(axis=1)
+    order = np.lexsort((np.where(np.isnan(mean), np.inf, mean), diverged > 0))
     return Table(
         [rows[i] for i in order],
         mean[order],
         by_row.std(axis=1)[order],
         fits.error[numbers].mean(axis=1)[order],
+        diverged[order],
         fits,
         numbers[order],
     )

@@ -149,6 +149,15 @@ def step(z: Number) -> Number:
 
 # A softmax unit is not a formula on one number: kernels do its maximum, exp and sum.
 ACTIVATIONS = (sigmoid, tanh, relu, leaky_relu, softplus, softsign, identity, sin, step)
+REACH = {  # of those that do not take every value: what they come to at most
+    sigmoid: (0.0, 1.0),
+    tanh: (-1.0, 1.0),
+    relu: (0.0, math.inf),
+    softplus: (0.0, math.inf),
+    softsign: (-1.0, 1.0),
+    sin: (-1.0, 1.0),
+    step: (0.0, 1.0),
+}
 
 # --- Losses: (ŷ_j, y_j) -> (share of E_k, −∂E_k/∂ŷ_j).
 

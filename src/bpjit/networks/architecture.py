@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..common.arguments import as_choice, as_dtype, as_inputs, as_integer, as_numbers, as_targets, describe
-from ..kernels.layout import ACTIVATION_CODES, Units, lay_out, number_of_parameters, places_of_layers
+from ..kernels.layout import ACTIVATION_CODES, REACH, Units, lay_out, number_of_parameters, places_of_layers
 from .scale import Scale, as_fitting, as_scale
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
@@ -51,10 +52,10 @@ def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[st
     return (*hidden, output)
 
 
-def class_numbers(outputs: np.ndarray) -> Any:
+def class_numbers(outputs: np.ndarray, cut: float = 0.5) -> Any:
     """The class that outputs stand for, [shape: (..., l)] to (...): that of the largest, or with one output 1 where it
-    is at least ½."""
-    return (outputs[..., 0] >= 0.5).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+    is at least ``cut``."""
+    return (outputs[..., 0] >= cut).astype(np.int64) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
 
 def views(vector: np.ndarray, sizes: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -127,6 +128,43 @@ class Architecture:
     def unscaled_outputs(self, y_hat: np.ndarray) -> np.ndarray:
         """Outputs [shape: (..., l)] in the user's units."""
         return y_hat if self.scale is None else self.scale.unscale_targets(y_hat)
+
+    # --- Classes.
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """What an output lies within, in the network's units."""
+        return REACH[self.activations[-1]]
+
+    @cached_property
+    def cut(self) -> float:
+        """From where on a single output stands for class 1, in the user's units: the middle of what it can reach, or
+        ½."""
+        middle = sum(self.reach) / 2
+        return float(self.unscaled_outputs(np.array([middle]))[0]) if math.isfinite(middle) else 0.5
+
+    def classes_of_outputs(self, y_hat: np.ndarray) -> Any:
+        """The classes that outputs in the user's units stand for, [shape: (..., l)] to (...)."""
+        return class_numbers(y_hat, self.cut)
+
+    def classes_of_targets(self, name: str, targets: np.ndarray) -> np.ndarray:
+        """The class of each sample, [shape: (m,)], from targets in the user's units, which must be those of classes:
+        two values, and with several outputs one of the larger in each row."""
+        low, high = targets.min(), targets.max()
+        above = targets == high
+        if targets.shape[1] == 1:
+            fits = low == high or low < self.cut <= high
+        else:
+            fits = (above.sum(axis=1) == 1).all()
+        if not (fits and (above | (targets == low)).all()):
+            expected = "one 1 in each row and else 0" if targets.shape[1] > 1 else f"two values around {self.cut:g}"
+            raise ValueError(
+                f"class_weight: expected {name} to be targets of classes, {expected}; got others, from {low:g} to "
+                f"{high:g}. sample_weight takes a weight for each sample"
+            )
+        return np.asarray(self.classes_of_outputs(targets))
+
+    # --- What data are.
 
     @property
     def _dtype_of_data(self) -> np.dtype:

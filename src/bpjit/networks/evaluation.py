@@ -16,7 +16,6 @@ from ..kernels.layout import LOSS_CODES
 from ..kernels.readable import batch
 from ..kernels.state import Samples, Wishes
 from ..maths import formulas
-from .architecture import class_numbers
 from .machines import need_cuda
 from .network import Network
 
@@ -74,9 +73,7 @@ def as_samples(
     numbers = np.arange(m, dtype=np.uint64)
     c = np.ones(m)
     if sample_weight is not None or class_weight is not None:
-        labels = (
-            None if class_weight is None else class_numbers(targets)
-        )  # in the user's units, as classify reads outputs
+        labels = None if class_weight is None else net._architecture.classes_of_targets(names[1], targets)
         given = c if sample_weight is None else sample_weight
         c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]), net.dtype)
         if not present.all():

@@ -17,7 +17,7 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
-from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers
+from .architecture import Architecture, HasArchitecture, as_sizes
 from .initial import initial_parameters
 from .machines import as_machine, need_cuda
 from .scale import Scale
@@ -246,7 +246,9 @@ class Network(HasArchitecture):
         return evaluating.predict_there(self.sizes, self._activations, self._parameters, X)
 
     def classify(self, X: Any) -> np.ndarray:
-        """Class numbers: that of the largest output, or, with one output, 1 where ŷ ≥ ½ and 0 elsewhere.
+        """Class numbers: that of the largest output; with one output, 1 where ŷ lies at or above the middle of what it
+        can reach, ½ with sigmoid and 0 with tanh, softsign and sin, and 0 elsewhere. The middle of an output without
+        bounds is ½.
 
         Takes what ``predict`` takes; returns integers, [shape: (m,)], or one integer for a single sample.
 
@@ -256,7 +258,7 @@ class Network(HasArchitecture):
         >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]]).classify([[1, 1], [0, 1]])
         array([1, 0])
         """
-        return class_numbers(on_host(self.predict(X)))
+        return self._architecture.classes_of_outputs(on_host(self.predict(X)))
 
     def with_parameters(self, parameters: Any) -> Network:
         """The same network with other parameters, such as an optimiser found."""

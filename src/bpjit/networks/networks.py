@@ -14,7 +14,7 @@ from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import predict_packs
 from ..kernels.state import Samples, Wishes
 from . import storage
-from .architecture import Architecture, HasArchitecture, as_sizes, class_numbers, same_kind
+from .architecture import Architecture, HasArchitecture, as_sizes, same_kind
 from .initial import initial_parameters
 from .machines import as_machine
 from .network import Network
@@ -215,7 +215,7 @@ class Networks(HasArchitecture):
 
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers by each network, as ``Network.classify``, [shape: (networks, m)]."""
-        return class_numbers(self.predict(X))
+        return self._architecture.classes_of_outputs(self.predict(X))
 
     def mean(self, X: Any, weights: Any = None) -> np.ndarray:
         """The mean of the networks' outputs: an averaged ensemble.

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..common.arguments import as_array
 
+ROUNDING = 8 * np.finfo(np.float64).eps  # what differs by no more is the same number, computed in another way
 ARRAYS = ("input_offset", "input_factor", "target_offset", "target_factor")
 
 
@@ -61,12 +62,12 @@ class Scale:
     @classmethod
     def standard(cls, X: Any, Y: Any = None) -> Scale:
         """Mean 0 and standard deviation 1 in every column of X, and of Y if given; a constant column becomes 0."""
-        return cls._fit(X, Y, lambda A: (A.mean(0), A.std(0)))
+        return cls._fit(X, Y, lambda A, low, high: (A.mean(0), A.std(0)))
 
     @classmethod
     def min_max(cls, X: Any, Y: Any = None) -> Scale:
         """Every column of X, and of Y if given, into 0 to 1; a constant column becomes 0."""
-        return cls._fit(X, Y, lambda A: (A.min(0), A.max(0) - A.min(0)))
+        return cls._fit(X, Y, lambda A, low, high: (low, high - low))
 
     @classmethod
     def _fit(cls, X: Any, Y: Any, columns: Any) -> Scale:
@@ -79,10 +80,12 @@ class Scale:
             if A.ndim != 2:
                 raise ValueError(f"{name}: expected finite numbers, one sample a row, got shape {A.shape}")
             with np.errstate(all="ignore"):
-                offset, factor = columns(A)
+                low, high = A.min(0), A.max(0)
+                offset, factor = columns(A, low, high)
+                constant = high - low <= ROUNDING * np.maximum(abs(low), abs(high))  # and so has no mean but its value
             if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
                 raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
-            arrays += [offset, np.where(factor > 0, factor, 1.0)]
+            arrays += [np.where(constant, low, offset), np.where(constant, 1.0, factor)]
         return cls(*arrays)
 
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_array, as_inputs, as_integer, describe
-from ..networks.architecture import class_numbers
 from ..networks.evaluation import as_network
 from ..networks.network import Network
 from .canvas import AREAS, DARK, HATCHES, LIGHT, MARKERS, Axes, axes, dress, speaker
 
 FLOAT = np.dtype(np.float64)
+SHARES = np.array([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])  # of what an output can reach, where levels are drawn
 POINTS = 160  # of a grid, along each side
 
 
@@ -78,15 +78,18 @@ def decision_boundary(
     grid = np.tile(fixed, (POINTS * POINTS, 1))
     grid[:, across], grid[:, up] = (values.ravel() for values in np.meshgrid(*sides))
     y_hat = net.predict(grid).astype(FLOAT).reshape(POINTS, POINTS, l)
+    cut, span = net._architecture.cut, _span(net)
+    ends = cut - span / 2, cut + span / 2
     binary = l == 1 and (
-        net.output in ("sigmoid", "step") or (targets is not None and bool(np.isin(targets, (0, 1)).all()))
+        net.output in ("sigmoid", "step") or (targets is not None and bool(np.isin(targets, ends).all()))
     )
     if l == 1:
-        _levels(ax, sides, y_hat[..., 0], binary)
+        _levels(ax, sides, y_hat[..., 0], cut + span * (SHARES - 0.5) if binary else None)
     else:
         _regions(ax, sides, y_hat)
     labels = [f"{say('class')} {number}" for number in range(max(2, l))] if names is None else list(map(str, names))
-    _samples(ax, X[:, [across, up]], targets, labels if l > 1 or binary else None)
+    classes = None if targets is None or not (l > 1 or binary) else net._architecture.classes_of_outputs(targets)
+    _samples(ax, X[:, [across, up]], targets, classes, labels)
     ax.set(xlabel=f"$x_{{{across + 1}}}$", ylabel=f"$x_{{{up + 1}}}$", xlim=sides[0][[0, -1]], ylim=sides[1][[0, -1]])
     return dress(ax)
 
@@ -104,19 +107,29 @@ def _side(values: np.ndarray) -> np.ndarray:
     return np.linspace(low - room, high + room, POINTS)
 
 
-def _levels(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray, binary: bool) -> None:
-    """Level lines of one output over pale shades."""
+def _span(net: Network) -> float:
+    """The width of what a single output can reach, in the user's units; 1 where that has no bounds."""
+    low, high = (net._architecture.unscaled_outputs(np.array([end]))[0] for end in net._architecture.reach)
+    return float(abs(high - low)) if np.isfinite(high - low) else 1.0
+
+
+def _levels(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray, levels: np.ndarray | None) -> None:
+    """Level lines of one output over pale shades; between two classes at these levels, the middle one drawn bold."""
     if np.ptp(y_hat) == 0.0:
         return
-    levels = np.array([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]) if binary else 12
-    shades = ax.contourf(*sides, y_hat, levels, cmap="Greys", alpha=0.35, extend="both" if binary else "neither")
-    inner = shades.levels[1:-1]
-    thin = inner[inner != 0.5] if binary else inner
+    binary = levels is not None
+    shades = ax.contourf(
+        *sides, y_hat, levels if binary else 12, cmap="Greys", alpha=0.35, extend="both" if binary else "neither"
+    )
+    thin = shades.levels[1:-1]
+    if levels is not None:
+        middle = levels[len(levels) // 2]
+        thin = thin[thin != middle]
+        if y_hat.min() < middle < y_hat.max():
+            ax.contour(*sides, y_hat, [middle], colors="black", linewidths=2.2)
     if len(thin):
         lines = ax.contour(*sides, y_hat, thin, colors="0.35", linewidths=0.8, linestyles="--" if binary else "-")
         ax.clabel(lines, fontsize="small")
-    if binary and y_hat.min() < 0.5 < y_hat.max():
-        ax.contour(*sides, y_hat, [0.5], colors="black", linewidths=2.2)
 
 
 def _regions(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray) -> None:
@@ -138,15 +151,16 @@ def _regions(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray) -> None:
             ax.contour(*sides, lead, [0.0], colors="black", linewidths=2.2)
 
 
-def _samples(ax: Axes, places: np.ndarray, targets: np.ndarray | None, labels: Sequence[str] | None) -> None:
+def _samples(
+    ax: Axes, places: np.ndarray, targets: np.ndarray | None, classes: np.ndarray | None, labels: Sequence[str]
+) -> None:
     """The samples, with a marker for each class, or as dark as their target is large."""
     dots = {"edgecolor": "black", "zorder": 3, "s": 45, "linewidth": 1.0}
     if targets is None:
         ax.scatter(*places.T, c="white", **dots)
-    elif labels is None:
+    elif classes is None:
         ax.scatter(*places.T, c=targets[:, 0], cmap="Greys", **dots)
     else:
-        classes = class_numbers(targets)
         for number in np.unique(classes):
             face = ("white", "black", LIGHT, DARK)[number % 4]
             marker = MARKERS[number % len(MARKERS)]

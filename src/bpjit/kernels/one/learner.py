@@ -20,6 +20,7 @@ from ..simd.across import lane_max, lane_sum
 from ..simd.memory import item, lanes_of, pointer, put
 from ..state import Steps, Update
 from ..switches import OF_RULES, prepare
+from .any_layout import targets_at
 from .each_sample import lift, load, load_first, output_terms, outputs, step, store, update_thresholds
 from .first_layer import forward_dense, update_then_forward_dense
 from .learner_state import (
@@ -248,7 +249,7 @@ def predict_one(data: Any, x: Any, y_hat: Any) -> Any:
     net, top = net_in(data), layers[len(layers) - 1]
     check = run_forward(net, layers, x, net.P)
     for j in range(top.fan_out):
-        put(y_hat, j, item(net.b, top.here + j))
+        y_hat[j] = item(net.b, top.here + j)
     return check == like(check, 0)
 
 
@@ -270,7 +271,7 @@ def slopes_one(data: Any, x: Any, y_hat: Any, J: Any) -> Any:
         for index in range(len(layers) - 1, 0, -1):
             back(net, layers[index], net.P)
         for i in range(d):
-            put(J, j * d + i, first_slope(net, bottom, i, lanes))
+            J[j, i] = first_slope(net, bottom, i, lanes)
     return finite
 
 
@@ -301,9 +302,9 @@ def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
 def _make_learn_kernel(code: int) -> Any:
     kind = (0,) * code
 
-    def learn_kernel(data: np.ndarray, x: np.ndarray, y: np.ndarray) -> Any:
-        """As ``learn_one``, for the rule with this code."""
-        return learn_one(kind, data, x, y)
+    def learn_kernel(data: np.ndarray, x: np.ndarray, y: np.ndarray | float) -> Any:
+        """As ``learn_one``, for the rule with this code; y may be a number, as ``targets_at`` takes it."""
+        return learn_one(kind, data, x, targets_at(data, y))
 
     return atomic(learn_kernel, f"learn_kernel{code}")
 

@@ -22,7 +22,7 @@ from ..simd.memory import aligned_zeros, item, pointer, put
 from .padded import PACKED, Net, make_work
 
 # Places in the header: numbers, and where things begin, in elements of the network's dtype.
-LAYERS, LOSS, N, RECORDS, P, A, S, Z, B, SLOPE, G, USED, CONSTANTS, SETTINGS = range(14)
+LAYERS, LOSS, N, RECORDS, P, A, S, Z, B, SLOPE, G, USED, ROOM, CONSTANTS, SETTINGS = range(15)
 HEADER = 16
 # Places among the settings.
 ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, SHARED1, SHARED2 = range(9)
@@ -60,6 +60,7 @@ def make_state(
         SLOPE: work.slope,
         G: work.g,
         USED: work.used,
+        ROOM: np.zeros(sizes[0] + sizes[-1], dtype),  # for a sample
         CONSTANTS: np.zeros(MOST_SETTINGS, dtype),
         P: work.P,
         A: work.A if work.A is not work.P else work.A[:0],
