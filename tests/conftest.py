@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -17,6 +18,21 @@ settings.load_profile("bpjit")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In a job started with & or nohup: tests that press Ctrl-C would train until memory is full.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real one, Chromium; what needs it is skipped where it is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    with sync_api.sync_playwright() as tools:
+        try:
+            browser = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium can be started here: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
 
 MOST_MEMORY = 2 << 30  # bytes of a worker
 

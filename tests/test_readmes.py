@@ -1,5 +1,6 @@
-"""What the two READMEs, English and Chinese, promise: examples that run and print what they show, the same examples,
-commands and figures in both, links that lead somewhere, and every script named."""
+"""What the READMEs, those of the package and of its scripts, in English and Chinese, promise: examples that run and
+print what they show, the same examples, commands and figures in both languages, links that lead somewhere, every script
+and every public name; and that the first one stays short."""
 
 import ast
 import contextlib
@@ -12,10 +13,15 @@ from pathlib import Path
 
 import pytest
 
+import bpjit
+import build_docs
+
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("README.md", "README.zh-CN.md")
+FIRST = ("README.md", "README.zh-CN.md")
+SECOND = ("scripts/README.md", "scripts/README.zh-CN.md")
+NAMES = (*FIRST, *SECOND)
 TEXTS = {name: (ROOT / name).read_text("utf-8") for name in NAMES}
-ENGLISH, CHINESE = TEXTS.values()
+ENGLISH, CHINESE = (TEXTS[first] + TEXTS[second] for first, second in zip(FIRST, SECOND, strict=True))
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if "__main__" in path.read_text("utf-8"))
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[-−]?\d+)?")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -63,31 +69,66 @@ def test_examples_run_and_print_what_is_shown(name, tmp_path, monkeypatch):
             assert all(place >= 0 for place in places), parts[[place >= 0 for place in places].index(False)]
             assert places == sorted(places)
             shown += 1
-    assert shown >= 3
+    assert shown == (1 if name in FIRST else 3)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_first_command_prints_what_is_shown(name):
-    first = next(body for body in blocks(TEXTS[name], "text") if body.startswith("XOR with "))
+def without_times(text):
+    return " ".join(re.sub(r"[\d.]+ ms", "", text).split())
+
+
+def test_the_first_command_prints_what_is_shown():
+    """In full, but for the time, and in short; ... stands for lines left out."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "train_xor.py")], capture_output=True, text=True, check=True
     )
-    time = re.compile(r"[\d.]+ ms")
-    assert time.sub("", first).split() == time.sub("", done.stdout).split()
+    printed = without_times(done.stdout)
+    for name, text in TEXTS.items():
+        shown = next(body for body in blocks(text, "text") if body.startswith("XOR with "))
+        if name in FIRST:
+            start, end = map(without_times, shown.split("\n...\n"))
+            assert printed.startswith(start)
+            assert end in printed
+        else:
+            assert without_times(shown) == printed
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_the_first_page_is_short(name):
+    assert len(TEXTS[name].splitlines()) <= 250
 
 
 def test_the_same_examples_in_both():
     """But for comments and their order."""
-    english, chinese = ([ast.dump(ast.parse(body)) for body in blocks(text, "python")] for text in TEXTS.values())
-    assert Counter(english) == Counter(chinese)
-    assert Counter(blocks(ENGLISH, "sh")) == Counter(blocks(CHINESE, "sh"))
+    for pair in (FIRST, SECOND):
+        english, chinese = ([ast.dump(ast.parse(body)) for body in blocks(TEXTS[name], "python")] for name in pair)
+        assert Counter(english) == Counter(chinese)
+        assert Counter(blocks(TEXTS[pair[0]], "sh")) == Counter(blocks(TEXTS[pair[1]], "sh"))
+    assert [body.strip() for body in blocks(TEXTS["README.md"], "sh")] == [
+        "python -m pip install . && python scripts/train_xor.py",
+        "python -m pip install '.[test]' && python -m pytest",
+    ]
+
+
+def test_every_public_name_has_a_place_in_the_table():
+    english = build_docs.groups(TEXTS["README.md"])
+    chinese = build_docs.groups(TEXTS["README.zh-CN.md"], "能做什么")
+    assert "More" not in english, english["More"]
+    assert list(chinese.values()) == list(english.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_exist(name):
+    text = re.sub(r"<!--.*?-->", "", TEXTS[name], flags=re.DOTALL)
+    named = {path for path in re.findall(r"\bbpjit\.(\w+)", text) if path != "compiled"}  # a module of its own
+    assert len(named) > 10
+    assert named <= set(dir(bpjit))
 
 
 def test_the_same_commands_in_both():
     assert commands(ENGLISH) == commands(CHINESE)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SECOND)
 def test_every_script_has_its_row(name):
     assert len(SCRIPTS) > 10
     assert {re.search(r"scripts/\w+\.py", command).group() for command in commands(TEXTS[name])} == {
@@ -107,14 +148,24 @@ def test_options_exist(name):
             assert f'"{option}"' in source, (script, option)
 
 
-def test_the_same_figures_in_both():
+def figures(text):
+    """The numbers of every table, row by row; a row may have its numbers in another order, as languages do."""
+    return [tuple(tuple(tuple(sorted(numbers(cell))) for cell in row) for row in table) for table in tables(text)]
+
+
+@pytest.mark.parametrize("pair", [FIRST, SECOND])
+def test_the_same_figures_in_both(pair):
     """Every number in every table, cell by cell; tables may stand in another order."""
-    english, chinese = (
-        Counter(tuple(tuple(tuple(sorted(numbers(cell))) for cell in row) for row in table) for table in tables(text))
-        for text in TEXTS.values()
-    )
+    english, chinese = (Counter(figures(TEXTS[name])) for name in pair)
     assert english - chinese == Counter()
     assert chinese - english == Counter()
+
+
+def test_the_speeds_of_the_first_page_are_those_measured():
+    short = tables(section(TEXTS["README.md"], "How fast"))[0]
+    full = tables(section(TEXTS["scripts/README.md"], "Speed"))[0]
+    assert len(short) > 3
+    assert all(row in full for row in short)
 
 
 @pytest.mark.parametrize(("english", "chinese"), [("Speed", "速度"), ("Measured", "实测")])
@@ -126,14 +177,26 @@ def test_the_same_figures_between_the_tables(english, chinese):
     assert chinese - english == Counter()
 
 
+def anchors(text):
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.*)$", BLOCK.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_somewhere(name):
-    text = BLOCK.sub("", TEXTS[name])
-    headings = {re.sub(r"[^\w\- ]", "", h).lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)}
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
-    assert {other for other in NAMES if other != name} <= set(links)
+    links = re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", TEXTS[name]))
+    assert len(links) > 10
+    seen = set()
     for link in links:
-        if link.startswith("#"):
-            assert link[1:] in headings, link
-        elif "://" not in link:
-            assert (ROOT / link.split("#")[0]).is_file(), link
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = (ROOT / name).parent.joinpath(path).resolve() if path else ROOT / name
+        assert target.is_file(), link
+        seen.add(str(target.relative_to(ROOT)))
+        if heading:
+            assert heading in anchors(target.read_text("utf-8")), link
+    pair = FIRST if name in FIRST else SECOND
+    assert {other for other in pair if other != name} <= seen
+    assert {FIRST[pair.index(name)], SECOND[pair.index(name)]} - {name} <= seen  # the other page in this language

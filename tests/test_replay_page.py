@@ -2,7 +2,6 @@
 and keys, and shows the numbers that Python computes.
 """
 
-import shutil
 import time
 from pathlib import Path
 
@@ -17,18 +16,6 @@ X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
 Y = np.array([0.0, 1.0, 1.0, 0.0])
 WIDTHS = {"desktop": 1280, "phone": 400}
 EVIL = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    with sync_api.sync_playwright() as tools:
-        try:
-            browser = tools.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium can be started here: {str(error).splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 def xor(**more):
