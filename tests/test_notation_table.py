@@ -1,4 +1,4 @@
-"""The README's notation table holds: the same network, gradient terms and λ in PyTorch and scikit-learn.
+"""The notation table of scripts/README.md holds: the same network, gradient terms and λ in PyTorch and scikit-learn.
 
 Where one of them is not installed its own test is skipped; the formulas that the table gives for it are checked in
 NumPy in any case.
