@@ -13,6 +13,7 @@ from ..kernels.lanes.packs import into_lanes, out_of_lanes
 from ..kernels.layout import LOSS_CODES
 from ..kernels.orders import Orders
 from ..kernels.plane_numbers import PRESENT, VALIDATING
+from ..kernels.simd.memory import aligned_copy
 from ..maths import random_streams
 from .groups import Data, Group, by_member
 from .starts import watch_of
@@ -106,7 +107,7 @@ class LaneSeats:
         getattr(state, name)[:] = into_lanes(rows, self.width)
 
     def copy(self, state: packs.Packs) -> packs.Packs:
-        return packs.Packs(*(None if array is None else array.copy() for array in state))  # type: ignore[arg-type]
+        return packs.Packs(*(None if array is None else aligned_copy(array) for array in state))  # type: ignore[arg-type]
 
     def all_finite(self, state: packs.Packs, name: str) -> np.ndarray:
         array = getattr(state, name)

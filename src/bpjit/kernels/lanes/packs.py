@@ -22,6 +22,7 @@ from ..jit import by_type, call_body, inline, unless_none
 from ..layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
 from ..orders import Orders
 from ..plane_numbers import Watch
+from ..simd.memory import aligned_copy, aligned_zeros
 from ..simd.numbers import VECTOR_BYTES, Simd
 
 REGISTERS = 4  # in a vector: enough independent work that none waits for another
@@ -72,7 +73,7 @@ def into_lanes(rows: np.ndarray, width: int) -> np.ndarray:
     packs = -(-len(rows) // width)
     whole = np.zeros((packs * width, rows.shape[1]), rows.dtype)
     whole[: len(rows)] = rows
-    return np.ascontiguousarray(whole.reshape(packs, width, -1).transpose(0, 2, 1)).reshape(packs, -1)
+    return aligned_copy(whole.reshape(packs, width, -1).transpose(0, 2, 1)).reshape(packs, -1)
 
 
 def out_of_lanes(packs: np.ndarray, width: int) -> np.ndarray:
@@ -179,12 +180,10 @@ class Room(NamedTuple):
 
 def make_room(sizes: Sequence[int], dtype: Any, registers: int = REGISTERS) -> Room:
     """Work space for a pack."""
-    lanes, units = width(dtype, registers), sum(sizes[1:])
-    n = number_of_parameters(sizes)
-    z, b, slope, g = (np.zeros(units * lanes, dtype) for _ in range(4))
-    return Room(
-        np.zeros(n * lanes, dtype), z, b, slope, g, np.zeros((sizes[0] + sizes[-1]) * lanes, dtype), (0,) * registers
-    )
+    units = sum(sizes[1:])
+    numbers = number_of_parameters(sizes), units, units, units, units, sizes[0] + sizes[-1]
+    lanes = width(dtype, registers)
+    return Room(*(aligned_zeros(count * lanes, np.dtype(dtype)) for count in numbers), (0,) * registers)
 
 
 # --- Sizes by type or by value; room in registers or in memory.

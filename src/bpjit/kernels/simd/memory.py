@@ -236,6 +236,13 @@ def aligned_zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return buffer[start : start + n * dtype.itemsize].view(dtype)
 
 
+def aligned_copy(array: np.ndarray) -> np.ndarray:
+    """A contiguous copy that begins at a cache line."""
+    copy = aligned_zeros(array.size, array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 @intrinsic
 def lanes_of(typing_context: Any, array: Any) -> Any:
     """How many numbers of its dtype a vector register holds."""
