@@ -186,6 +186,7 @@ class DiskCache(NullCache):
                 path, key = self._place(sig, data.codegen)
                 self._numba.locator.ensure_cache_path()
                 write(path, key, serialize.dumps(self._numba.reduce(data)))
+                data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
                 tidy(path)
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from llvmlite.binding import Linkage
 from numba import types
 from numba.core import config
 from numba.core.codegen import JITCodeLibrary
@@ -49,20 +50,26 @@ class _WithoutEnvironment:
 
 
 class _Part(JITCodeLibrary):
-    """The code of a function that only kernels call: linked as it is. Numba would optimise every function with all
-    that it calls, and turn it into machine code, again at each level of calls: half of the time to compile."""
+    """The code of a function that only kernels call: linked as it is, where a kernel needs it. Numba would optimise
+    every function with all that it calls, and turn it into machine code, again at each level of calls, and keep two
+    copies at each: half of the time to compile, and most of the memory."""
 
     @property
     def codegen(self) -> Any:
         return _WithoutEnvironment(self._codegen)
 
     def finalize(self) -> None:
-        seen = set()
-        for library in self._linking_libraries:
-            if library not in seen:
-                seen.add(library)
-                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = Linkage.linkonce_odr  # several kernels may have it
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        """For whoever is no kernel: together with all that it calls."""
+        if self._shared_module is None:
+            self._shared_module = self._final_module.clone()
+            link_parts(self._shared_module, self)
+        return self._shared_module
 
     def _optimize_functions(self, module: Any) -> None:
         module.data_layout = self._codegen._data_layout
@@ -71,8 +78,25 @@ class _Part(JITCodeLibrary):
         return 0
 
 
+def link_parts(module: Any, library: Any) -> None:
+    """Link all that a library calls, at whatever level, into a module, each once."""
+    seen, waiting = {library}, library._linking_libraries[::-1]
+    while waiting:
+        callee = waiting.pop()
+        if callee not in seen:
+            seen.add(callee)
+            is_part = isinstance(callee, _Part)
+            module.link_in(callee._final_module if is_part else callee._get_module_for_linking(), preserve=True)
+            waiting += callee._linking_libraries[::-1] if is_part else []
+
+
 class _Whole(JITCodeLibrary):
     """The code of a kernel: optimised once. Numba does it twice, to remove reference counts, of which we have none."""
+
+    def finalize(self) -> None:
+        link_parts(self._final_module, self)
+        self._linking_libraries = []
+        super().finalize()
 
     def _optimize_final_module(self) -> None:
         passes, builder = self._codegen._module_pass_manager()
