@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import bpjit
+from bpjit.common.plain import print_in_plain
 from bpjit.common.tables import text_table
 from bpjit.plot.canvas import new_figure
 
@@ -28,6 +29,7 @@ def run(
     script: Callable[[argparse.Namespace], int], parser: argparse.ArgumentParser, arguments: list[str] | None
 ) -> int:
     """The exit code of a script; one line on stderr and 2 for input it cannot use, 130 after Ctrl-C."""
+    print_in_plain()
     options = parser.parse_args(arguments)
     try:
         return script(options)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 PROGRESS_DELAY = 2.0  # seconds before a progress bar appears
+AGAIN = 2.0  # seconds in which a second Ctrl-C is meant for the program
+FOLLOWS = 1.0  # seconds in which a training begins that follows another at once
+NOTED = "bpjit: interrupted; the training ends with what it has learnt. Press Ctrl-C again to end the program"
 
 
 def ctrl_c() -> contextlib.AbstractContextManager[threading.Event]:
-    """Note Ctrl-C instead of raising, so that nothing is cut in two; a second one raises as usual.
+    """Note Ctrl-C instead of raising, so that nothing is cut in two, and say so in the end; a second one soon after it
+    raises as usual, also in a training that follows at once.
 
     Nothing is noted where Ctrl-C means something else to the program, and in threads that see no signals.
     """
@@ -27,13 +34,19 @@ class _Note:
     """A handler of SIGINT that notes the first, from ``with`` to its end. No generator: another signal may raise just
     when that yields, and ``with`` would never end."""
 
+    last = -math.inf  # when one was noted, by whatever training
+    ended = -math.inf  # when that training had ended
+
     def __init__(self) -> None:
         self.pressed, self.thread, self._seen = threading.Event(), threading.get_ident(), False
+        self._follows = time.monotonic() - _Note.ended < FOLLOWS
 
     def __call__(self, number: int, frame: Any) -> None:
-        if self._seen:
+        now = time.monotonic()
+        if self._seen or self._follows or now - _Note.last < AGAIN:
             signal.default_int_handler(number, frame)
         self._seen = True  # before the event, whose lock a second signal must not wait for
+        _Note.last = now
         self.pressed.set()
 
     def __enter__(self) -> threading.Event:
@@ -51,6 +64,10 @@ class _Note:
             self._restore()
         finally:
             self._restore()  # if the handler of another signal raised meanwhile
+        if self._seen and raised[0] is None:
+            _Note.ended = time.monotonic()
+            with contextlib.suppress(Exception):  # there may be nothing to print to
+                print(NOTED, file=sys.stderr, flush=True)
 
     def _restore(self) -> bool:
         """Give back Ctrl-C, unless somebody else has taken it since; returns whether it was ours."""
@@ -72,7 +89,9 @@ def progress_bar(wanted: bool | None, total: int | None, unit: str = "epoch") ->
     if not wanted:
         yield _show_nothing
         return
-    from tqdm.auto import tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no ipywidgets: then the bar is one of text
+        from tqdm.auto import tqdm
 
     with tqdm(total=total, unit=unit, delay=delay, leave=False) as bar:
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_choice, as_integer, as_real, as_seed, describe
+from ..common.plain import printable
 from ..maths import random_streams
 from ..settings.rules import Rule
 from .walk import AT_ONCE, Stepper, Walk
@@ -61,6 +62,7 @@ class Path:
         """The function and the path as a picture; see ``draw``."""
         return draw([self], ax, kind, limits)
 
+    @printable
     def __str__(self) -> str:
         point = ", ".join(f"{x:.6g}" for x in self.end)
         slope = "" if self.gradients is None else f", gradient {math.hypot(*self.gradients[-1]):.2g}"

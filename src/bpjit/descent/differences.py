@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_array, as_choice, as_real, describe
+from ..common.plain import printable
 
 KINDS = ("forward", "central")
 EPSILON = float(np.finfo(np.float64).eps)
@@ -53,6 +54,7 @@ class Derivative:
 
         return draw_errors(self, ax, None if slope is None else as_real("slope", slope))
 
+    @printable
     def __str__(self) -> str:
         return f"{self.value:.12g} ± {self.error:.1g} ({self.kind} difference, h = {self.h:.1g})"
 

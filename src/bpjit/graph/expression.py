@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_numbers, as_real, describe
+from ..common.plain import printable
 from .compiled import Compiled
 from .program import CONSTANT, VARIABLE, Program
 from .sweep import Sweep
@@ -210,6 +211,7 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self})"
 
+    @printable
     def __str__(self) -> str:
         return self.program.text()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..common.arguments import as_choice, as_integer, describe
+from ..common.plain import printable
 from ..common.tables import markdown_table, text_table
 from .program import Local, Node, Program
 
@@ -114,6 +115,7 @@ class Sweep:
 
         return draw_sweep(self, self._program, ax, as_integer("digits", digits, low=1, high=17))
 
+    @printable
     def __str__(self) -> str:
         return self.table()
 

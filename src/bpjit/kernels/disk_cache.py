@@ -15,6 +15,7 @@ import os
 import pickle
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,18 @@ def tidy(path: str) -> None:
                     os.unlink(file.path)
 
 
+@functools.cache
+def say_once(reason: str) -> None:
+    """Tell why nothing is kept."""
+    if say_once.cache_info().currsize == 0:
+        warnings.warn(
+            "bpjit: machine code cannot be kept on disk, so every process compiles for seconds what it needs; name a "
+            f"folder that can be written in the environment variable NUMBA_CACHE_DIR ({reason})",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
 class DiskCache(NullCache):
     """The cache of one kernel, as Numba's dispatchers want it. Kernels of one file must differ in their names: what a
     function holds in its closure is not looked at, as SIMD loads and stores there differ from process to process."""
@@ -181,13 +194,16 @@ class DiskCache(NullCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled for this signature, if that is possible; not if a source file has changed since it was
         imported, as then nobody knows what was compiled."""
-        with contextlib.suppress(Exception):  # a full disk, no permission, no folder
+        try:
             if self._enabled and self._numba.check_cachable(data) and hash_of_sources() == SOURCES:
                 path, key = self._place(sig, data.codegen)
                 self._numba.locator.ensure_cache_path()
                 write(path, key, serialize.dumps(self._numba.reduce(data)))
                 data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
                 tidy(path)
+        except Exception as error:  # a full disk, no permission, no folder
+            with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail
+                say_once(f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def _short(text: bytes, size: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_integer, as_seed, describe, refuse_masked
+from ..common.plain import printable
 from ..common.tables import aligned
 from ..maths import random_streams
 from ..networks.evaluation import as_network
@@ -96,6 +97,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.settings)
 
+    @printable
     def __str__(self) -> str:
         names = list(self.settings[0])
         header = [*names, "error", "±", "training"]

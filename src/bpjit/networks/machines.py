@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..common.arguments import as_choice
+from ..common.plain import printable
 from ..kernels.devices import lies_on_gpu
 
 INSTALL = "python -m pip install 'bpjit[cuda]'"
@@ -45,6 +46,7 @@ class CudaInfo:
     numba_cuda: str | None = None
     simulated: bool = False
 
+    @printable
     def __str__(self) -> str:
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.memory is not None:

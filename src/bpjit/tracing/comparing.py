@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.arguments import as_integer, as_real, describe
+from ..common.plain import printable
 from ..common.tables import aligned
 from .mistakes import MISTAKES
 from .notation import KEYS, Names, Style
@@ -106,6 +107,7 @@ class Comparison:
         """Names of the quantities that are wrong."""
         return tuple(finding.name for finding in self.findings if finding.verdict == "wrong")
 
+    @printable
     def __str__(self) -> str:
         say, rows = self.style.say, []
         for finding in self.findings:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..common.arguments import as_flag
+from ..common.plain import printable
 from ..kernels.layout import Units
 from ..kernels.readable import line_by_line
 from ..kernels.state import COUNTERS, Memory, Steps
@@ -228,7 +229,8 @@ class Trace:
         return replace(self, style=self.style.but(**style))
 
     def text(self, **style: Any) -> str:
-        """Aligned text for a terminal; ``str(trace)`` is the same. Arguments as for ``styled``."""
+        """Aligned text for a terminal; ``str(trace)`` is the same, in characters that stdout has. Arguments as for
+        ``styled``."""
         from .rendering import text
 
         return text(self, self.style.but(**style))
@@ -264,6 +266,7 @@ class Trace:
 
         return compare(self, my_numbers, step=step, rtol=rtol)
 
+    @printable
     def __str__(self) -> str:
         return self.text()
 

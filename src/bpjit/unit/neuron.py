@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_array, as_choice, as_inputs, as_integer, as_real
+from ..common.plain import printable
 from ..maths import formulas
 from ..networks.network import Network
 
@@ -205,6 +206,7 @@ class Learning:
         """How often the unit changed."""
         return int(self.mistakes.sum())
 
+    @printable
     def __str__(self) -> str:
         if self.converged:
             weights = ", ".join(f"{w:g}" for w in self.unit.weights)

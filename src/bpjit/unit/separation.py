@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_inputs, as_numbers, describe
+from ..common.plain import printable
 from ..networks.network import Network
 from .neuron import Unit, as_labels
 
@@ -63,6 +64,7 @@ class Separation:
         of_class = np.flatnonzero((label == self.Y) & (self.shares > CLOSE))
         return " + ".join(f"{self.shares[k]:.3g}·{_words(self.X[k])}" for k in of_class)
 
+    @printable
     def __str__(self) -> str:
         if self.unit is not None:
             weights = ", ".join(f"{w:.4g}" for w in self.unit.weights)
