@@ -1,5 +1,6 @@
 """Fixtures and settings that all tests share."""
 
+import math
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bpjit.common import console
 from bpjit.kernels.devices import cores
 
 settings.register_profile("bpjit", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -74,6 +76,12 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(
             f"peak memory of a worker: {own:.2f} GiB, of a process it started: {of_others:.2f} GiB"
         )
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_pressed():
+    """Ctrl-C of an earlier test is not the first of two."""
+    console._Note.last = console._Note.ended = -math.inf
 
 
 XOR_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)

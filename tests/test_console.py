@@ -4,9 +4,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import warnings
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from bpjit.common import console
 from bpjit.common.console import ctrl_c
 
 
@@ -33,6 +37,59 @@ def test_the_first_is_noted_and_the_second_raises():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert handler() is signal.default_int_handler
+
+
+def later(monkeypatch, seconds):
+    """Let the clock of trainings be so much ahead from now on."""
+    now = time.monotonic()
+    monkeypatch.setattr(console.time, "monotonic", lambda: now + seconds)
+
+
+@pytest.mark.parametrize(
+    ("pause", "wait", "raises"),
+    [(0.1, 0.1, True), (0.1, 1.5, True), (0.5, 60.0, True), (1.5, 0.2, True), (1.5, 1.0, False), (10.0, 0.0, False)],
+)
+def test_a_second_soon_after_ends_the_program_and_not_the_next_training_alone(monkeypatch, capsys, pause, wait, raises):
+    """The next training begins after ``pause`` seconds, the second comes ``wait`` seconds later."""
+    with ctrl_c() as pressed:
+        signal.raise_signal(signal.SIGINT)
+    assert pressed.is_set()
+    assert capsys.readouterr().err.count("interrupted") == 1
+    later(monkeypatch, pause)
+    with ctrl_c() as pressed:
+        later(monkeypatch, wait)
+        if raises:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        else:
+            signal.raise_signal(signal.SIGINT)
+        assert pressed.is_set() is not raises
+
+
+def test_nothing_is_said_where_nothing_was_pressed_or_there_is_nowhere_to(monkeypatch, capsys):
+    with ctrl_c():
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", None)
+    with ctrl_c() as pressed:
+        signal.raise_signal(signal.SIGINT)
+    assert pressed.is_set()
+
+
+def test_a_notebook_without_ipywidgets_is_not_warned(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("tqdm")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    for name in ("ipywidgets", "IPython.html.widgets"):
+        monkeypatch.setitem(sys.modules, name, None)  # not to be imported
+    monkeypatch.setitem(
+        sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(config={"IPKernelApp": 1}))
+    )
+    for wanted in (None, True):
+        with warnings.catch_warnings(record=True) as heard, console.progress_bar(wanted, 3) as show:
+            warnings.simplefilter("always")
+            show(3, 0.5)
+        assert not heard
 
 
 @pytest.mark.parametrize("error", [ValueError, Timeout, KeyboardInterrupt, GeneratorExit, SystemExit])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -224,6 +225,27 @@ def test_a_save_that_fails_costs_nothing(module, name, error, folder, monkeypatc
     assert len(list(folder.rglob("*.*"))) == (name == "tidy")  # and leaves no temporary file
     made._cache.save_overload(DOUBLE, made.overloads[DOUBLE])
     assert load(made) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("write", OSError(errno.ENOSPC, "no space left on device"), "no space left"),
+        ("write", PermissionError("read-only"), "read-only"),
+        ("CompileResultCacheImpl", RuntimeError("no locator available"), "no locator"),
+    ],
+)
+def test_that_nothing_can_be_kept_is_said_once(name, error, said, folder, monkeypatch):
+    monkeypatch.setattr(disk_cache, name, fails(error))
+    disk_cache.say_once.cache_clear()
+    with pytest.warns(RuntimeWarning, match=rf"NUMBA_CACHE_DIR \(.*{said}") as heard:
+        another().compile(DOUBLE)
+    assert len(heard) == 1
+    with warnings.catch_warnings(record=True) as heard:
+        another().compile(SINGLE)
+    assert not heard
+    disk_cache.say_once.cache_clear()
+    another().compile(DOUBLE)  # here the warning is an error: nobody hears it, and nothing fails
 
 
 def test_a_folder_that_is_none(folder, monkeypatch):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import bpjit
 import reference
 from bpjit import Network, Scale, jacobian
 from bpjit.maths import random_streams
@@ -137,6 +138,60 @@ def test_scale_from_data():
     np.testing.assert_allclose(scale.scale_inputs(X, np.dtype("f8")), [[-1, 0, -1], [1, 0, 1]])
     np.testing.assert_allclose(scale.scale_targets(np.array([[0.0], [4.0]]), np.dtype("f8")), [[-1], [1]])
     np.testing.assert_allclose(Scale.min_max(X).scale_inputs(X, np.dtype("f8")), [[0, 0, 0], [1, 0, 1]])
+
+
+@pytest.mark.parametrize("value", [0.1, 14.62, 273.15, -1e-12, 1e15 / 3, 0.0])
+@pytest.mark.parametrize("make", [Scale.standard, Scale.min_max])
+def test_a_column_that_differs_by_rounding_alone_is_constant(value, make):
+    column = np.full(10, value)
+    column[3:6] = np.nextafter(value, np.inf)
+    for constant in (np.full(10, value), column):
+        X = np.c_[np.arange(10.0), constant]
+        scale = make(X, X[:, 1])
+        assert scale.arrays["input_factor"][1] == scale.arrays["target_factor"][0] == 1.0
+        assert scale.arrays["input_offset"][1] == value
+        net = Network.random((2, 3, 1), "tanh", "identity", scale=scale, dtype="float32")
+        as_float32 = net.predict(X.astype(np.float32))
+        np.testing.assert_allclose(as_float32, net.predict(X), rtol=1e-4, atol=1e-4 * abs(value) + 1e-6)
+
+
+def test_what_spreads_little_is_not_constant():
+    X = np.c_[1.0 + 1e-12 * np.arange(10), 1e-150 * np.arange(10)]
+    assert (Scale.standard(X).scale_inputs(X, np.dtype("f8")).std(axis=0) > 0.9).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "scale", "cut"),
+    [
+        ("sigmoid", None, 0.5),
+        ("identity", None, 0.5),
+        ("relu", None, 0.5),
+        ("tanh", None, 0.0),
+        ("softsign", None, 0.0),
+        ("sin", None, 0.0),
+        ("tanh", Scale([0.0], [1.0], [5.0], [2.0]), 5.0),
+        ("sigmoid", Scale([0.0], [1.0], [1.0], [1.0]), 1.5),
+        ("identity", Scale([0.0], [1.0], [1.0], [4.0]), 0.5),
+    ],
+)
+def test_one_output_is_cut_in_the_middle_of_what_it_reaches(output, scale, cut):
+    net = Network.from_arrays([[[0.3]]], [[0.0]], output=output, scale=scale)
+    X = np.linspace(-3, 3, 101)[:, None]
+    y_hat = net.predict(X)[:, 0]
+    expected = (y_hat >= cut).astype(int)
+    assert net.classify(X).tolist() == expected.tolist()
+    assert 0 < expected.sum() < 101 or output == "relu"
+    assert bpjit.Networks.of([net]).classify(X)[0].tolist() == expected.tolist()
+    learner = bpjit.OnlineLearner(net)
+    assert [learner.classify(x) for x in X[::20]] == expected[::20].tolist()
+
+
+def test_labels_of_minus_one_and_one_are_told_apart():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    Y = np.sign(X[:, 0] + 0.2)
+    fit = bpjit.train(Network.random((2, 3, 1), "tanh", "tanh"), X, Y, eta=0.1, stop=60)
+    assert (fit.network.classify(X) == (Y > 0)).mean() > 0.95
+    assert bpjit.error(fit.network, X, Y, class_weight="balanced") > 0  # and are classes
 
 
 def test_printing():

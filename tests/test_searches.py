@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import bpjit
+from bpjit.many.searches import _table
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 
@@ -62,6 +63,37 @@ def test_cross_validation_leaves_each_fold_out_once():
         assert mean == pytest.approx(np.mean(out), rel=1e-9)
         assert std == pytest.approx(np.std(out), rel=1e-9)
         assert training == pytest.approx(np.mean(inside), rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+def test_a_setting_that_diverged_never_stands_before_one_that_did_not(rule):
+    X, labels = clusters()
+    Y, nets = 3.0 * X[:, :1] + labels[:, None], bpjit.Networks.random((4, 5, 1), 2, "tanh", "identity")
+    settings = {"eta": [1e-9, 0.01, 30.0]}  # learns nothing, learns, diverges
+    tables = [
+        bpjit.grid(nets, X, Y, settings=settings, rule=rule, stop=30),
+        bpjit.grid(nets, X, Y, settings=settings, rule=rule, stop=30, validation=(X[:9], Y[:9])),
+        bpjit.cross_validate(nets, X, Y, settings=settings, folds=3, rule=rule, stop=30),
+    ]
+    for table in tables:
+        assert [row["eta"] for row in table.settings] == [0.01, 1e-9, 30.0]
+        assert table.diverged[:2].tolist() == [0, 0]
+        reasons = table.fits.stopped_by[table.numbers]
+        assert table.diverged.tolist() == (reasons == "diverged").sum(axis=1).tolist()
+        assert table.diverged[2] > 0
+        assert str(table).splitlines()[0].split()[-1] == "diverged"
+    assert "diverged" not in str(bpjit.grid(nets, X, Y, settings={"eta": [0.01]}, rule=rule, stop=3))
+
+
+def test_the_best_of_settings_of_which_all_diverged_is_the_one_of_the_smallest_error():
+    error = np.array([5.0, 1.0, np.nan, 3.0])
+    rows = [{"eta": eta} for eta in (1, 2, 3, 4)]
+
+    class Known(list):
+        stopped_by, error = np.array(["diverged"] * 3 + ["MaxEpochs"]), np.array([5.0, 1.0, np.nan, 3.0])
+
+    fits = Known(rows)
+    assert [row["eta"] for row in _table(rows, fits, error).settings] == [4, 2, 1, 3]
 
 
 def test_numbers_are_dealt_without_classes():

@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 
 import bpjit
 import reference
-from bpjit import AdaptiveRate, EarlyStopping, GradientNorm, MaxEpochs, Network, NoImprovement, TargetError, TimeLimit
+from bpjit import (
+    AdaptiveRate,
+    EarlyStopping,
+    GradientNorm,
+    MaxEpochs,
+    Network,
+    Networks,
+    NoImprovement,
+    TargetError,
+    TimeLimit,
+)
 from bpjit import train as bp_train
 from bpjit.kernels.state import POSITION
 
@@ -310,6 +320,32 @@ def test_two_classes_with_one_output_and_both_kinds_of_weights():
     net = Network.random((3, 1))
     expected = bpjit.error(net, X[:4], labels, sample_weight=c * np.where(labels == 1, 5.0, 1.0))
     assert bpjit.error(net, X[:4], labels, sample_weight=c, class_weight={1: 5}) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "output", "targets"),
+    [
+        ((3, 1), "identity", [0.1, 0.7, 0.2, 0.9]),  # numbers
+        ((3, 1), "sigmoid", [0.0, 0.5, 1.0, 1.0]),
+        ((3, 1), "identity", [3.0, 7.0, 3.0, 7.0]),  # two, but on one side of ½
+        ((3, 3), "softmax", [[0.2, 0.3, 0.5]] * 4),
+        ((3, 2), "sigmoid", [[1, 1], [0, 1], [1, 0], [0, 1]]),  # two labels at once
+    ],
+)
+def test_class_weights_want_classes(sizes, output, targets):
+    net, targets = Network.random(sizes, output=output), np.array(targets)
+    calls = (
+        lambda: bp_train(net, X[:4], targets, class_weight="balanced", stop=1),
+        lambda: bpjit.error(net, X[:4], targets, class_weight={0: 2.0}),
+        lambda: bpjit.gradient(net, X[:4], targets, class_weight="balanced"),
+        lambda: bpjit.train_many(Networks.of([net, net]), X[:4], targets, class_weight="balanced", stop=1),
+        lambda: bpjit.train_many(
+            Networks.of([net, net]), np.stack([X[:4]] * 2), np.stack([targets] * 2), class_weight={0: 2.0}, stop=1
+        ),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="class_weight: expected Y to be targets of classes"):
+            call()
 
 
 @pytest.mark.parametrize("settings", [{}, {"rule": "adam", "updates": 4}, {"rule": "rprop", "updates": "accumulated"}])

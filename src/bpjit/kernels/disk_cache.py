@@ -195,15 +195,18 @@ class DiskCache(NullCache):
         """Keep what was compiled for this signature, if that is possible; not if a source file has changed since it was
         imported, as then nobody knows what was compiled."""
         try:
-            if self._enabled and self._numba.check_cachable(data) and hash_of_sources() == SOURCES:
-                path, key = self._place(sig, data.codegen)
-                self._numba.locator.ensure_cache_path()
-                write(path, key, serialize.dumps(self._numba.reduce(data)))
-                data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
-                tidy(path)
+            if not (self._enabled and self._numba.check_cachable(data) and hash_of_sources() == SOURCES):
+                return
+            path, key = self._place(sig, data.codegen)
+            self._numba.locator.ensure_cache_path()
+            write(path, key, serialize.dumps(self._numba.reduce(data)))
+            data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder
             with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail
                 say_once(f"{type(error).__name__}: {error}".splitlines()[0])
+            return
+        with contextlib.suppress(Exception):
+            tidy(path)
 
 
 def _short(text: bytes, size: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_integer, as_seed, describe, refuse_masked
+from ..common.arguments import as_integer, as_seed, describe, quiet, refuse_masked
 from ..common.plain import printable
 from ..common.tables import aligned
 from ..maths import random_streams
@@ -293,6 +293,7 @@ def _each(rows: list[dict[str, Any]], times: int) -> dict[str, Any]:
     return {name: [row[name] for row in rows for _ in range(times)] for name in rows[0]}
 
 
+@quiet
 def _table(rows: list[dict[str, Any]], fits: Fits, errors: np.ndarray) -> Table:
     numbers = np.arange(len(fits)).reshape(len(rows), -1)
     by_row = errors[numbers]

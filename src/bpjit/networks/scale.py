@@ -12,6 +12,7 @@ import numpy as np
 
 from ..common.arguments import as_array
 
+TINY = np.finfo(np.float64).tiny
 ROUNDING = 8 * np.finfo(np.float64).eps  # what differs by no more is the same number, computed in another way
 ARRAYS = ("input_offset", "input_factor", "target_offset", "target_factor")
 
@@ -82,7 +83,8 @@ class Scale:
             with np.errstate(all="ignore"):
                 low, high = A.min(0), A.max(0)
                 offset, factor = columns(A, low, high)
-                constant = high - low <= ROUNDING * np.maximum(abs(low), abs(high))  # and so has no mean but its value
+                constant = high - low <= TINY + ROUNDING * np.maximum(abs(low), abs(high))  # its mean is its value
+                constant |= factor == 0.0  # so do numbers whose squares are beyond the smallest
             if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
                 raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
             arrays += [np.where(constant, low, offset), np.where(constant, 1.0, factor)]
