@@ -140,6 +140,8 @@ EVERYTHING = {
     "rowed": (True, True),
     "own": True,
 }
+LOW_PART = "0f32A57060"  # of log2 e: the exp that keeps its digits where its argument is large takes two parts of it
+
 MANY = [
     # sizes, rule, dtype, bytes that may be spilled, other settings
     ((2, 2, 1), None, "float32", 0, {}),
@@ -173,7 +175,7 @@ def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation,
     assert not code.calls  # all is inlined
     assert code.registers * threads <= REGISTERS
     assert code.shared <= 48 << 10
-    assert "ex2.approx" in code.ptx or dtype == "float64"
+    assert ("ex2.approx" in code.ptx and LOW_PART in code.ptx) or dtype == "float64"
     assert code.spilled <= spilled
 
 

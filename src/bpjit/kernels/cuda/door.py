@@ -37,6 +37,7 @@ if not SIMULATED:
 
     # What fast math would take for these has three digits, or loses them far from 0 or close to 1.
     for _helper, _double, _single in (
+        (formulas.exp, libdevice.exp, libdevice.expf),
         (formulas.tanh_of, libdevice.tanh, libdevice.tanhf),
         (formulas.sin_of, libdevice.sin, libdevice.sinf),
         (formulas.cos_of, libdevice.cos, libdevice.cosf),
