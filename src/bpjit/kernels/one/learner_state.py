@@ -13,7 +13,6 @@ import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
@@ -95,6 +94,8 @@ def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
 
 def _header_at(context: Any, builder: Any, kind: Any, data: Any, index: Any) -> Any:
     """Whole number ``index`` of the header, while code is generated."""
+    from numba.np import arrayobj  # Numba needs it to compile, but not before: half of what it takes to import this
+
     start = arrayobj.make_array(kind)(context, builder, data).data
     return builder.load(builder.gep(builder.bitcast(start, ir.IntType(64).as_pointer()), [index]))
 
@@ -114,6 +115,8 @@ def layers_in(typing_context: Any, data: Any) -> Any:
     """The records of the layers."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from numba.np import arrayobj
+
         offset, count = (
             _header_at(context, builder, data, arguments[0], context.get_constant(types.intp, place))
             for place in (RECORDS, LAYERS)
