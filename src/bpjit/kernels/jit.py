@@ -110,7 +110,7 @@ class _KernelCompiler(Compiler):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return super()._compile_core()
+            return without_types(super()._compile_core())
         finally:
             if collecting:
                 gc.enable()
@@ -125,6 +125,16 @@ class _KernelCompiler(Compiler):
 class _PartCompiler(Compiler):
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
         super().__init__(typing, target, library or _Part(target.codegen(), "bpjit"), *rest)
+
+    def _compile_core(self) -> Any:
+        return without_types(super()._compile_core())
+
+
+def without_types(compiled: Any) -> Any:
+    """What was compiled, without the type of every variable in it and the lines they came from: they are two thirds of
+    what it holds in Python, and only ``inspect_types`` looks at them."""
+    compiled.fndesc.typemap = compiled.fndesc.calltypes = None
+    return compiled._replace(type_annotation=None)
 
 
 OPTIONS_OF_PARTS: dict[str, Any] = {**OPTIONS, "pipeline_class": _PartCompiler}
