@@ -47,7 +47,7 @@ def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
     return predict_one(state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
 
 
-@atomic
+@_writing
 def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
     """One update for the sample x, [shape: (d,)], with targets y, [shape: (l,)]; or a number: the target if l = 1, or
     the class number with softmax outputs.

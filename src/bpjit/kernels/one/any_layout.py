@@ -51,6 +51,8 @@ def _inputs_gathered(data: Any, x: Any) -> Any:
 
 
 def _choose_inputs(data: Any, x: Any) -> Any:
+    if not data.mutable:
+        raise TypeError(f"state: expected that of an OnlineLearner, which can be written, got one of {data}")
     _check("x", x, data, "(d,)")
     return _inputs_here if _lies_whole(x) else _inputs_gathered
 

@@ -36,6 +36,16 @@ class State(NamedTuple):
     kind: tuple[int, ...]  # as long as the code of its rule, which is compiled in
     data: np.ndarray
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return own_state, tuple(self)
+
+
+def own_state(kind: tuple[int, ...], data: np.ndarray) -> State:
+    """A state in memory of its own: what comes out of a pickle may lie where nobody may write."""
+    own = aligned_zeros(len(data), np.dtype(data.dtype.type))
+    own[:] = data
+    return State(kind, own)
+
 
 def make_state(
     sizes: Sequence[int],
