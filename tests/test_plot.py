@@ -1,5 +1,6 @@
 """Pictures: what is drawn (limits, lines and their data, labels, legends), in both languages, without a display."""
 
+import itertools
 import subprocess
 import sys
 
@@ -331,6 +332,25 @@ def test_names_stand_beside_inputs_and_outputs(fit):
     assert [text.get_text() for text in ax.texts if text.get_gid() == "name"] == ["left", "right", "odd"]
     with pytest.raises(ValueError, match="names: expected 2 names of inputs, got 1"):
         plot.network(fit.network, names=(["left"], None))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("sizes", [(2, 2, 1), (2, 4, 1), (3, 5, 2), (4, 4, 4), (2, 3, 3, 1)])
+def test_no_two_numbers_of_a_diagram_lie_on_each_other(sizes, language):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    for seed, x in ((0, None), (1, np.ones(sizes[0]))):
+        ax = plot.network(bpjit.Network.random(sizes, init="normal", seed=seed), x, values=True, language=language)
+        canvas = FigureCanvasAgg(ax.figure)
+        canvas.draw()
+        boxes = [
+            text.get_window_extent(canvas.get_renderer())
+            for text in ax.texts
+            if text.get_gid() in ("weight", "threshold", "unit")
+        ]
+        pairs = sum(a * b for a, b in itertools.pairwise(sizes))
+        assert len(boxes) == pairs + sum(sizes) + sum(sizes[1:])
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("x", [[1.0], [[1, 0], [0, 1]], [np.nan, 0]])

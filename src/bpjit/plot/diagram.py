@@ -19,6 +19,9 @@ from .canvas import DARK, LIGHT, Axes, axes, dress, speaker
 
 APART = 2.6  # from layer to layer, where units of a layer lie 1 apart
 RADIUS = 0.27
+SMALL = 7  # points of what is written to lines and under units
+WIDE, HIGH = 0.65, 1.5  # of a character of these points, and of a line in its box
+PLACES = 25  # along a line, where its label may stand
 Place = tuple[float, float]
 
 
@@ -89,8 +92,9 @@ def _draw_weights(ax: Axes, net: Network, places: list[dict[int, Place]], values
     thickest = min(4.6, max(1.4, 22 / max(map(len, places))))
     largest = max(float(np.abs(weights).max()) for weights in net.weights) or 1.0
     for weights, below, here in zip(net.weights, places[:-1], places[1:], strict=True):
-        share = 1.0 / (len(here) + 1)  # labels at this part of the way lie evenly above each other
-        share = max(share, 1.25 * RADIUS / APART)
+        lines = [(*start, *end) for start in below.values() for end in here.values()]
+        texts = [f"{float(weights[i, j]):.3g}" for i in below for j in here]
+        spots = iter(_spots(lines, max(map(len, texts)), _inches(ax, places))) if values else iter(())
         for i, (x0, y0) in below.items():
             for j, (x1, y1) in here.items():
                 w = float(weights[i, j])
@@ -104,9 +108,60 @@ def _draw_weights(ax: Axes, net: Network, places: list[dict[int, Place]], values
                     gid="weight",
                 )
                 if values:
-                    spot = (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
                     box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-                    ax.text(*spot, f"{w:.3g}", fontsize=7, ha="center", va="center", bbox=box, zorder=2, gid="weight")
+                    ax.text(
+                        *next(spots),
+                        f"{w:.3g}",
+                        fontsize=SMALL,
+                        ha="center",
+                        va="center",
+                        bbox=box,
+                        zorder=2,
+                        gid="weight",
+                    )
+
+
+def _limits(places: Sequence[Any]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """What the axes show: left and right, bottom and top."""
+    tallest = max(map(len, places))
+    return (-0.9, APART * (len(places) - 1) + 0.9), (-tallest / 2 - 0.25, tallest / 2 + 0.45)
+
+
+def _inches(ax: Axes, places: Sequence[Any]) -> float:
+    """How long a unit of the axes will be, about."""
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    across, along = (high - low for low, high in _limits(places))
+    return float(min(box.width / across, box.height / along) / dpi)
+
+
+def _spots(lines: Sequence[tuple[float, ...]], characters: int, inches: float) -> list[tuple[float, float]]:
+    """Where on each of these lines its label stands: so that no two lie on each other, and few on another's line.
+
+    All begin at the middle; in turns each goes to the place where it is least in the way, until none would move.
+    """
+    point = 1 / 72 / inches
+    wide, high = (characters * WIDE + 1) * SMALL * point, HIGH * SMALL * point
+    x0, y0, x1, y1 = np.array(lines).T[:, :, None]
+    margin = min(0.45, (1.5 * RADIUS + wide / 2) / APART)  # beside the units, and what is written under them
+    t = np.linspace(margin, 1 - margin, PLACES)
+    x, y = x0 + t * (x1 - x0), y0 + t * (y1 - y0)  # [shape: (lines, PLACES)]
+    slope = ((y1 - y0) / APART)[:, 0]
+    apart = np.abs(y[:, :, None] - (y0[:, 0] + (x[:, :, None] - x0[:, 0]) * slope))  # from each line, up or down
+    near = apart / (high / 2 + np.abs(slope) * wide / 2)  # below 1 the line runs through the label
+    cost = np.maximum(0, 1.3 - near).sum(axis=2) + 0.5 * np.abs(t - 0.5)
+    chosen = np.full(len(lines), PLACES // 2)
+    every = np.arange(len(lines))
+    for _ in range(4 * len(lines)):
+        before = chosen.copy()
+        for line in every:
+            others = every != line
+            dx = np.abs(x[line][:, None] - x[every, chosen][others])
+            dy = np.abs(y[line][:, None] - y[every, chosen][others])
+            inside = np.maximum(0, wide - dx) * np.maximum(0, high - dy) / (wide * high)
+            chosen[line] = np.argmin(cost[line] + 100 * inside.sum(axis=1) + 10 * (inside > 0).sum(axis=1))
+        if (chosen == before).all():
+            break
+    return list(zip(x[every, chosen].tolist(), y[every, chosen].tolist(), strict=True))
 
 
 def _draw_units(
@@ -130,7 +185,7 @@ def _draw_units(
             if values and index:
                 letter = r"\theta" if index == last else r"\gamma"
                 label = f"${letter}_{{{unit + 1}}}$ = {net.thresholds[index - 1][unit]:.3g}"
-                ax.text(x, y - RADIUS - 0.03, label, ha="center", va="top", fontsize=7, zorder=4, gid="threshold")
+                ax.text(x, y - RADIUS - 0.03, label, ha="center", va="top", fontsize=SMALL, zorder=4, gid="threshold")
         first += net.sizes[index]
     for given, layer, side, where in ((names[0], places[0], -1, "right"), (names[1], places[-1], 1, "left")):
         if given is not None:
@@ -171,5 +226,6 @@ def _finish(ax: Axes, shown: list[list[int | None]], say: Any) -> None:
         Line2D([], [], color=LIGHT, linewidth=2, linestyle=(0, (4, 1.6)), label=say("negative weight")),
     ]
     ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False, fontsize=9)
-    ax.set(xlim=(-0.9, APART * (len(shown) - 1) + 0.9), ylim=(-tallest / 2 - 0.25, tallest / 2 + 0.45), aspect="equal")
+    xlim, ylim = _limits(shown)
+    ax.set(xlim=xlim, ylim=ylim, aspect="equal")
     ax.axis("off")
