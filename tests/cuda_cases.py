@@ -18,6 +18,7 @@ from bpjit.kernels import plane_numbers
 
 X = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32).astype(np.float64)
 Y = np.random.default_rng(1).uniform(0.1, 0.9, size=(9, 2)).astype(np.float32).astype(np.float64)
+GAPS = np.where(np.random.default_rng(5).random((9, 2)) < 0.3, np.nan, Y)
 LABELS = np.random.default_rng(2).integers(0, 2, 9)
 Work = Callable[[str], dict[str, np.ndarray]]
 
@@ -84,6 +85,8 @@ def training() -> Iterator[tuple[str, Work]]:
             Y,
             {"updates": 5, "rule": "nesterov", "validation": (X[:3], Y[:3]), "stop": early, "sample_weight": weights},
         ),
+        "targets not known": (net, GAPS, {"missing": "ignore", "validation": (X[:4], GAPS[:4]), "stop": 2}),
+        "targets not known, in batches": (net, GAPS, {"missing": "ignore", "updates": 4, "rule": "adam", "stop": 2}),
         "one layer": (bpjit.Network.random((3, 2), output="softmax", seed=0), LABELS, {"updates": 5, "stop": 2}),
         "target error": (
             net,

@@ -179,6 +179,19 @@ def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation,
     assert code.spilled <= spilled
 
 
+def test_whether_a_target_is_known_is_not_optimised_away(tmp_path):
+    """Fast mathematics might take it that no number is NaN."""
+    from bpjit.kernels.cuda import columns, many
+
+    codes = []
+    for loss in (0, (0,)):
+        kind = many_kind((2, 2, 2), None, "float32")._replace(loss=loss, activations=("tanh", "identity"))
+        threads = columns.launch_for(1, kind.threads).threads
+        codes.append(Code(many.train_kernel(kind), many_signature(kind), (9, 0), threads, tmp_path).ptx)
+    of_all, where_known = (len(re.findall(r"setp\.le\.\S+ .*0f7F800000", code)) for code in codes)
+    assert (of_all, where_known) == (0, 4)  # of two targets, in training and in measuring
+
+
 @pytest.mark.parametrize("sizes", [(2, 2, 1), (64, 32, 10)])
 def test_kernels_that_predict(sizes, tmp_path):
     from bpjit.kernels.cuda import columns, many

@@ -130,7 +130,7 @@ def test_banks_and_snapshots(come, rule, tmp_path):
 
 
 @WAYS
-@pytest.mark.parametrize("sizes", [SIZES, (2, 40, 1)])
+@pytest.mark.parametrize("sizes", [SIZES, pytest.param((2, 40, 1), marks=pytest.mark.slow)])
 def test_networks(come, sizes, tmp_path):
     net = bpjit.Network.random(sizes)
     twin, frozen, before = come(net, tmp_path)

@@ -239,15 +239,19 @@ def _has_entries(value: Any) -> bool:
 
 def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
     """An array of real numbers, from whatever NumPy can read, of whatever shape; not yet checked for NaN."""
+    if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        return value
     if isinstance(value, (str, bytes, Mapping, Set)) or value is None:
         raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name}: expected {expected}, got a sparse matrix; pass its .toarray()")
     refuse_masked(name, value, expected)
     try:
-        array = np.asarray(value)
+        array = np.asarray(value) if isinstance(value, np.ndarray) else _read(value)
     except (ValueError, TypeError, OverflowError) as error:  # NumPy's own; others come from a signal's handler, say
         raise ValueError(f"{name}: expected {expected}, got something NumPy cannot read: {error}") from error
+    if array.dtype == object:
+        array = _of_plain_numbers(array)
     if array.dtype == object:
         wrong = next((item for item in array.flat if not (_is_real(item) or isinstance(item, (bool, np.bool_)))), None)
         if wrong is not None or array.ndim == 0 or any(item is None for item in array.flat):
@@ -261,49 +265,126 @@ def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
     return array
 
 
-def as_array(name: str, value: Any, dtype: np.dtype, expected: str, finite: bool = True) -> np.ndarray:
+def _read(value: Any) -> np.ndarray:
+    """What NumPy reads; a table with columns of several kinds of numbers as float64, where it would give objects."""
+    dtypes: Any = getattr(value, "dtypes", None)
+    if hasattr(dtypes, "__iter__"):
+        kinds = {getattr(dtype, "kind", "O") for dtype in dtypes}
+        if kinds <= set("biuf") and (len(kinds) > 1 or any(not isinstance(dtype, np.dtype) for dtype in dtypes)):
+            try:
+                return np.asarray(value, np.float64)
+            except (ValueError, TypeError):  # a missing value, say: let it be found
+                pass
+    return np.asarray(value)
+
+
+def _of_plain_numbers(array: np.ndarray) -> np.ndarray:
+    """Objects as float64 if all are single numbers, which their types tell; else the array as it is."""
+    plain = (numbers.Real, np.floating, np.integer, np.bool_)
+    if array.ndim == 0 or not all(issubclass(kind, plain) for kind in set(map(type, array.ravel().tolist()))):
+        return array
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        return array
+
+
+def as_array(
+    name: str, value: Any, dtype: np.dtype, expected: str, finite: bool = True, rows: Any = None, missing: bool = False
+) -> np.ndarray:
     """A contiguous array of finite numbers of the given dtype, the caller's own where it fits already, read-only or
-    not: nobody writes to it. Without ``finite`` somebody else sees to that."""
+    not: nobody writes to it. Without ``finite`` somebody else sees to that; where ``missing`` is allowed NaN may stand.
+    ``rows``, a slice or numbers, picks those that count: the others are not looked at."""
     array = as_numbers(name, value, expected)
     if array.size == 0:
         raise ValueError(f"{name}: expected {expected}, got an empty array of shape {array.shape}")
+    picked = array if rows is None else array[rows]
     with np.errstate(all="ignore"):
-        ready = np.require(array, dtype, ["C", "A"])
+        ready = np.require(picked, dtype, ["C", "A"])
     if not finite:
         return ready
     usual = np.isfinite(ready)
+    if missing:
+        usual |= np.isnan(ready)
     if not usual.all():
         place = tuple(int(i) for i in np.argwhere(~usual)[0])
-        came = array[place]
+        came = picked[place]
+        if rows is not None:
+            place = int(np.arange(len(array))[rows][place[0]]), *place[1:]
         reason = f"too large for {dtype}" if np.isfinite(came) else "neither NaN nor infinity is allowed"
         raise ValueError(f"{name}: expected {expected}, got {came} at {list(place)}; {reason}")
     return ready
 
 
-def as_inputs(name: str, value: Any, d: int, dtype: np.dtype, finite: bool = True) -> np.ndarray:
-    """Inputs, one sample a row, [shape: (m, d)]."""
-    expected = f"finite numbers of shape (m, {d}), one sample a row"
-    X = as_array(name, value, dtype, expected, finite)
+def as_input_numbers(name: str, value: Any, d: int) -> np.ndarray:
+    """Inputs as they came, one sample a row, [shape: (m, d)]; not yet checked for NaN."""
+    return check_inputs(name, as_numbers(name, value, expected_inputs(d)), d)
+
+
+def check_inputs(name: str, X: np.ndarray, d: int) -> np.ndarray:
+    """Inputs as they came, if they have the shape of inputs."""
+    if X.size == 0:
+        raise ValueError(f"{name}: expected {expected_inputs(d)}, got an empty array of shape {X.shape}")
     if X.ndim != 2 or X.shape[1] != d:
-        raise ValueError(f"{name}: expected {expected}, got shape {X.shape}")
+        raise ValueError(f"{name}: expected {expected_inputs(d)}, got shape {X.shape}")
     return X
 
 
-def as_targets(name: str, value: Any, m: int, l: int, dtype: np.dtype, class_numbers: bool) -> np.ndarray:
-    """Targets, [shape: (m, l)], from (m, l), from (m,) if l = 1, or from class numbers (m,) if these are allowed."""
+def expected_inputs(d: int) -> str:
+    """What inputs are."""
+    return f"finite numbers of shape (m, {d}), one sample a row"
+
+
+def as_inputs(name: str, value: Any, d: int, dtype: np.dtype, finite: bool = True, rows: Any = None) -> np.ndarray:
+    """Inputs, one sample a row, [shape: (m, d)]; of these ``rows`` as ``as_array`` takes them."""
+    return as_array(name, as_input_numbers(name, value, d), dtype, expected_inputs(d), finite, rows)
+
+
+def as_targets(
+    name: str,
+    value: Any,
+    m: int,
+    l: int,
+    dtype: np.dtype,
+    class_numbers: bool,
+    rows: np.ndarray | None = None,
+    missing: bool = False,
+) -> np.ndarray:
+    """Targets, [shape: (m, l)], from (m, l), from (m,) if l = 1, or from class numbers (m,) if these are allowed; of
+    these ``rows``. Where ``missing`` is allowed NaN stands for what is not known."""
     shapes = f"({m}, {l})" + (f" or ({m},)" if l == 1 else "")
     expected = f"finite numbers of shape {shapes}" + (f" or {m} class numbers 0 to {l - 1}" if class_numbers else "")
-    Y = as_array(name, value, dtype, expected)
-    if Y.shape == (m, l):
+    if rows is not None:
+        value = as_numbers(name, value, expected)
+        rows = rows if value.shape[:1] == (m,) else None
+    try:
+        Y = as_array(name, value, dtype, expected, rows=rows, missing=missing)
+    except TypeError as error:
+        raise TypeError(f"{error}{_of_labels(value)}") from None
+    shape = Y.shape if rows is None else (m, *Y.shape[1:])
+    if shape == (m, l):
         return Y
-    if Y.shape == (m,) and class_numbers:
-        wrong = (np.floor(Y) != Y) | (Y < 0) | (l <= Y)
+    if shape == (m,) and class_numbers:
+        known = ~np.isnan(Y)
+        wrong = known & ((np.floor(Y) != Y) | (Y < 0) | (l <= Y))
         if wrong.any():
             raise ValueError(f"{name}: expected {expected}, got {Y[wrong][0]:g}")
-        return np.eye(l, dtype=dtype)[Y.astype(np.int64)]
-    if Y.shape == (m,) and l == 1:
-        return Y.reshape(m, 1)
-    raise ValueError(f"{name}: expected {expected}, got shape {Y.shape}")
+        if known.all():
+            return np.eye(l, dtype=dtype)[Y.astype(np.int64)]
+        one_hot = np.full((len(Y), l), np.nan, dtype)
+        one_hot[known] = np.eye(l, dtype=dtype)[Y[known].astype(np.int64)]
+        return one_hot
+    if shape == (m,) and l == 1:
+        return Y.reshape(-1, 1)
+    raise ValueError(f"{name}: expected {expected}, got shape {shape}")
+
+
+def _of_labels(value: Any) -> str:
+    """What to do with labels that are words."""
+    labels = np.asarray(value)
+    if labels.dtype.kind in "USTO" and any(isinstance(label, (str, bytes)) for label in labels.ravel()[:100].tolist()):
+        return "; labels become class numbers by: classes, Y = np.unique(labels, return_inverse=True)"
+    return ""
 
 
 def as_weights(name: str, value: Any, m: int) -> np.ndarray:

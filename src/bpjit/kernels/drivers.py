@@ -97,22 +97,24 @@ def evaluate(
     activations: Sequence[str],
     p: np.ndarray,
     D: Samples,
-    loss: int,
+    loss: Any,
     wishes: Wishes,
     between: Callable[[], None] | None = None,
+    total: np.ndarray | None = None,
 ) -> Any:
     """Run all samples through a network with parameters p. Writes what is given of ``wishes``; returns Σ c_k E_k if
     that is wanted, and NaN if outputs are wanted for inputs that are not finite. ``between`` is called between kernel
-    calls of a few ms, and may raise."""
+    calls of a few ms, and may raise. ``total`` is the sum of samples before these, and what rounding took of it."""
     if not isinstance(D.X, np.ndarray):
         from .cuda import evaluating
 
         return evaluating.evaluate(sizes, activations, p, D, loss, wishes)
     if READABLE:
         with np.errstate(all="ignore"):  # compiled code does not heed it
-            return driver.evaluate(sizes, activations, p, D, loss, wishes)
+            return driver.evaluate(sizes, activations, p, D, loss, wishes, total)
     errors, y_hat, gradient = wishes
-    m, dtype, total = len(D.X), p.dtype, np.zeros(2, p.dtype)
+    m, dtype = len(D.X), p.dtype
+    total = np.zeros(2, dtype) if total is None else total
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)
     work = batches.make_block_work(sizes, activations, dtype, max(1, m))

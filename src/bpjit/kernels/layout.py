@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core import config
@@ -37,9 +37,13 @@ ACTIVATION_CODES = {function.__name__: code for code, function in enumerate(form
 REACH = dict.fromkeys(ACTIVATION_CODES, (-math.inf, math.inf))  # the values of each activation lie within
 REACH |= {function.__name__: ends for function, ends in formulas.REACH.items()} | {"softmax": (0.0, 1.0)}
 CROSS_ENTROPY = len(formulas.LOSSES)
-LOSS_CODES = {function.__name__: code for code, function in enumerate(formulas.LOSSES)} | {
+LOSS_CODES: dict[str, Any] = {function.__name__: code for code, function in enumerate(formulas.LOSSES)} | {
     "cross_entropy": CROSS_ENTROPY
 }
+LOSSES = tuple(LOSS_CODES)
+# The same losses over those targets that are known, the others being NaN: a tuple, so that this stands in the type.
+WHERE_KNOWN = {f"{name} where known": (code,) for name, code in LOSS_CODES.items()}
+LOSS_CODES |= WHERE_KNOWN
 
 
 def number_of_parameters(sizes: Sequence[int]) -> int:

@@ -20,7 +20,7 @@ class Task(NamedTuple):
 
     D: Samples
     V: Samples  # validation set; without one it has no rows
-    loss: int
+    loss: Any  # its code, or a tuple of it where targets may be NaN, not known
     every: int  # epochs from one validation to the next
     shuffle: bool
     order_key: np.uint64

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from ..maths import formulas
-from ..maths.formulas import like
+from ..maths.formulas import like, select
 from ..settings.rules import RULES, SHARED, SLOTS, Rule
-from .jit import formula, from_lines, inline, items, switch
+from .jit import by_type, formula, from_lines, inline, items, switch
 from .layout import CROSS_ENTROPY
 from .state import LAST_OBJECTIVE, SHARED1, SHARED2, TOTAL, Steps
 
@@ -134,10 +135,20 @@ def prepare_rule(steps: Steps, scalars: np.ndarray, p: np.ndarray, n: int) -> An
     return shared
 
 
-@inline
-def terms_of(loss: int, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
+def terms_of(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
     """(shares of E_k, g_j, nothing) of output units; of softmax units with a loss other than cross-entropy (shares of
-    E_k, −∂E_k/∂ŷ_j, shares of its mean), from which ``formulas.softmax_gradient_term`` makes g_j."""
+    E_k, −∂E_k/∂ŷ_j, shares of its mean), from which ``formulas.softmax_gradient_term`` makes g_j. All are 0 where a
+    target is NaN, not known, for a loss ``where known``."""
+    return (_terms_where_known if isinstance(loss, tuple) else _terms)(loss, softmax, z, b, slope, y)
+
+
+def code_of(loss: Any) -> Any:
+    """The code of a loss, over all targets or over those known."""
+    return loss[0] if isinstance(loss, tuple) else loss
+
+
+@inline
+def _terms(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
     nothing = like(z, 0)
     if loss == CROSS_ENTROPY:
         share = formulas.categorical_cross_entropy(z, y) if softmax else formulas.binary_cross_entropy(z, y)
@@ -146,3 +157,18 @@ def terms_of(loss: int, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> An
     if softmax:
         return share, d, b * d
     return share, formulas.output_gradient_term(slope, d), nothing
+
+
+@inline
+def _terms_where_known(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
+    nothing = like(z, 0)
+    known = y <= like(z, np.inf)
+    share, g, shared = _terms(loss[0], softmax, z, b, slope, select(known, y, nothing))
+    return select(known, share, nothing), select(known, g, nothing), select(known, shared, nothing)
+
+
+by_type(
+    terms_of,
+    lambda loss, *rest: _terms_where_known if isinstance(loss, types.BaseTuple) else _terms,
+)
+by_type(code_of, lambda loss: (lambda loss: loss[0]) if isinstance(loss, types.BaseTuple) else (lambda loss: loss))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from ..common.arguments import (
     MOST,
     as_array,
+    as_input_numbers,
     as_integer,
     as_real,
     as_seed,
@@ -21,7 +22,7 @@ from ..common.arguments import (
     describe,
     refuse_masked,
 )
-from ..kernels.state import Samples
+from ..kernels.devices import lies_on_gpu
 from ..networks.architecture import same_kind
 from ..networks.evaluation import (
     as_lam,
@@ -30,7 +31,6 @@ from ..networks.evaluation import (
     as_samples,
     rows_of_mean_one,
     weigh_classes,
-    weights_of_mean_one,
 )
 from ..networks.network import Network
 from ..networks.networks import Networks
@@ -46,22 +46,15 @@ from ..settings.stopping import (
     TimeLimit,
     as_conditions,
 )
+from ..training.held_out import as_share
 from ..training.setting import as_batch_size, as_trainable, check_numbers
+from .data import all_rows, concerning, own_data, split_for_each
 from .groups import OF_EACH, Data, Group, one_of, those_of
 
 KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
 
 
 MOST_IN_RING = 1 << 20  # epochs whose smallest errors are kept for each network
-
-
-@contextlib.contextmanager
-def concerning(index: int) -> Iterator[None]:
-    """Let an error name the network."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"network {index}: {error}") from None
 
 
 def one_or_each(name: str, value: Any, count: int, convert: Callable[[Any], Any]) -> list[Any]:
@@ -107,6 +100,7 @@ class Given:
         validation: Any = None,
         sample_weight: Any = None,
         class_weight: Any = None,
+        missing: Any = None,
         trainable: Any = None,
         train_thresholds: bool = True,
         shuffle: bool = True,
@@ -117,7 +111,7 @@ class Given:
             refuse_masked(name, value, "numbers")
         self.kinds = as_kinds(nets)
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
-        self.X, self.Y, self.loss, self.updates = X, Y, loss, updates
+        self.X, self.Y, self.loss, self.updates, self.missing = X, Y, loss, updates, missing
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
         self.rules = one_or_each("rule", rule, count, as_rule)
@@ -138,6 +132,7 @@ class Given:
             raise ValueError(f"X: expected one data set for all networks, or {count}, one for each; got {len(X)}")
         if self.own and (not hasattr(Y, "__len__") or len(Y) != count):
             raise ValueError(f"Y: expected {count} sets of targets, one for each network, got {describe(Y)}")
+        self.share = as_share(validation)
         self.validation = self._as_validation(validation)
 
     def _rates(self, eta: Any) -> tuple[np.ndarray, list[Schedule]]:
@@ -192,12 +187,20 @@ class Given:
                 as_integer(name, item.patience, low=1, high=MOST_IN_RING)
 
     def _as_validation(self, validation: Any) -> tuple[Any, Any, Any] | None:
+        if self.share is not None:
+            if self.own or np.ndim(self.sample_weight) == 2:
+                raise ValueError(
+                    "validation: a share goes with one data set and the same weights for all networks; expected "
+                    f"(X, Y, mask), or (list of X, list of Y), got {describe(validation)}"
+                )
+            return None
         if validation is None:
             if any(isinstance(item, EarlyStopping) for item in self.conditions):
                 raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
             return None
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-            raise TypeError(f"validation: expected (X, Y) or (X, Y, mask), got {describe(validation)}")
+            expected = "(X, Y), (X, Y, mask) or a share such as 0.2"
+            raise TypeError(f"validation: expected {expected}, got {describe(validation)}")
         X, Y, *mask = validation
         if _is_own(X) and not (len(X) == self.count and hasattr(Y, "__len__") and len(Y) == self.count):
             raise ValueError(f"validation: expected one set for all networks, or {self.count}, one for each")
@@ -215,10 +218,14 @@ class Given:
         groups = []
         for members, net, parameters in self.kinds:
             self._check_numbers(net.dtype, members)
-            loss = as_loss(self.loss, net)
+            loss = as_loss(self.loss, net, self.missing)
             mask = as_trainable(self.trainable, net, self.train_thresholds)
-            D = self._data(net, members, self.X, self.Y, self.sample_weight, loss, ("X", "Y", "sample_weight"))
-            V = Data(D.X[:0], D.Y[:0], None, None, D.numbers[:0])
+            if self.share is not None:
+                everything = as_samples(net, self.X, self.Y, loss, self.sample_weight, self.class_weight)
+                D, V = split_for_each(net, everything, self.share, those_of(self.seeds, members), len(members))
+            else:
+                D = self._data(net, members, self.X, self.Y, self.sample_weight, loss, ("X", "Y", "sample_weight"))
+                V = Data(D.X[:0], D.Y[:0], None, None, D.numbers[:0])
             if self.validation is not None:
                 names = "validation X", "validation Y", "validation mask"
                 V = self._data(net, members, *self.validation, loss, names)
@@ -282,24 +289,33 @@ class Given:
         own = _is_own(X)
         class_weight = self.class_weight if names[0] == "X" else None
         if own:
-            return _own_data(net, members, X, Y, weights, class_weight, loss, names)
+            return own_data(net, members, X, Y, weights, class_weight, loss, names)
         by_network = weights is not None and np.ndim(weights) == 2
         if not by_network:
-            D = as_samples(net, X, Y, loss, weights, class_weight, names=names[:2])
+            D = as_samples(net, X, Y, loss, weights, class_weight, names=names)
             c = None if weights is None and class_weight is None else np.broadcast_to(D.c, (len(members), len(D.c)))
             return Data(D.X, D.Y, c, None, D.numbers)
-        D = as_samples(net, X, Y, loss, names=names[:2])
-        expected = f"finite numbers of shape ({self.count}, {len(D.X)})"
+        if not lies_on_gpu(X):
+            X = as_input_numbers(names[0], X, net.sizes[0])
+        m = int(X.shape[0])
+        expected = f"finite numbers of shape ({self.count}, {m})"
         table = as_array(names[2], weights, np.dtype(np.float64), expected)
-        if table.shape != (self.count, len(D.X)):
+        if table.shape != (self.count, m):
             raise ValueError(f"{names[2]}: expected {expected}, got shape {table.shape}")
         table = table[members]
         if wrong := np.flatnonzero((table < 0).any(1) | ~(table > 0).any(1)).tolist():
             with concerning(int(members[wrong[0]])):
-                as_weights(names[2], table[wrong[0]], len(D.X))
+                as_weights(names[2], table[wrong[0]], m)
+        present = table.any(0)
+        D = as_samples(net, X, Y, loss, None if present.all() else present.astype(float), names=names)
+        if len(D.X) < m:
+            D = all_rows(D, m)
+            table[:, D.c == 0] = 0.0
+            if wrong := np.flatnonzero(~table.any(1)).tolist():
+                with concerning(int(members[wrong[0]])):
+                    raise ValueError(f"{names[1]}: expected a target that is known, got NaN alone")
         if class_weight is not None:
-            targets = net._architecture.targets(names[1], Y, len(D.X))
-            labels = net._architecture.classes_of_targets(names[1], targets)
+            labels = net._architecture.classes_of_targets(names[1], net._architecture.unscaled_outputs(D.Y))
             for member, row in zip(members, table, strict=True):
                 with concerning(int(member)):
                     weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
@@ -312,49 +328,6 @@ def _is_own(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim == 3 or (X.dtype == object and X.ndim == 1 and len(X) > 0 and np.ndim(X[0]) == 2)
     return isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) == 2
-
-
-def _own_data(
-    net: Network,
-    members: np.ndarray,
-    X: Any,
-    Y: Any,
-    weights: Any,
-    class_weight: Any,
-    loss: str,
-    names: tuple[str, str, str],
-) -> Data:
-    """Data where each network has its own, one after another; the shorter ones end with samples that are absent."""
-    if weights is not None and len(weights) != len(X):
-        raise ValueError(f"{names[2]}: expected weights for each of {len(X)} networks, got {len(weights)}")
-    sets: list[Samples] = []
-    for member in members:
-        with concerning(int(member)):
-            sets.append(as_samples(net, X[member], Y[member], loss, names=names[:2]))
-    lengths = np.array([len(D.X) for D in sets])
-    m, starts = int(lengths.max()), np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    c = None
-    if weights is not None or class_weight is not None or (lengths != m).any():
-        c = np.zeros((len(sets), m), net.dtype)
-        for place, (member, D) in enumerate(zip(members, sets, strict=True)):
-            with concerning(int(member)):
-                mine = np.ones(len(D.X)) if weights is None else weights[member]
-                if np.shape(mine) != (len(D.X),):
-                    raise ValueError(f"{names[2]}: expected {len(D.X)} numbers, got {describe(mine)}")
-                labels = None
-                if class_weight is not None:
-                    targets = net._architecture.targets(names[1], Y[member], len(D.X))
-                    labels = net._architecture.classes_of_targets(names[1], targets)
-                c[place, : len(D.X)], _ = weights_of_mean_one(
-                    names[2], mine, len(D.X), class_weight, labels, max(2, D.Y.shape[1]), net.dtype
-                )
-    return Data(
-        np.concatenate([D.X for D in sets]),
-        np.concatenate([D.Y for D in sets]),
-        c,
-        starts[:, None] + np.minimum(np.arange(m), lengths[:, None] - 1),
-        np.arange(m, dtype=np.uint64),
-    )
 
 
 def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:

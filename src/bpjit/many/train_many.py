@@ -45,6 +45,7 @@ def train_many(
     validation: Any = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    missing: str | None = None,
     trainable: Any = None,
     train_thresholds: bool = True,
     shuffle: bool = True,
@@ -72,11 +73,13 @@ def train_many(
     max_epochs* : at most so many epochs, instead of a MaxEpochs in ``stop``
     target_error* : stop at this error, instead of a TargetError in ``stop``
     validation : (X, Y) for all networks, or (list of X, list of Y); or (X, Y, mask) with a boolean mask (networks, m),
-        True where a sample counts for a network: in a cross-validation, those it does not learn from. It is looked at
-        after the epochs where EarlyStopping or ``history`` ask for it, and at the end
+        True where a sample counts for a network: in a cross-validation, those it does not learn from; or a share of
+        the samples such as 0.2, drawn by the seed of each network, as for ``train``. It is looked at after the epochs
+        where EarlyStopping or ``history`` ask for it, and at the end
     sample_weight : (m,) weights c_k ≥ 0 for all networks, or (networks, m): a network's share of the data; a list where
-        each has data of its own. A sample of weight 0 is absent
+        each has data of its own. A sample of weight 0 is absent; the row of one that is absent for all may hold NaN
     class_weight : {class number: weight} or "balanced"
+    missing : "ignore" takes NaN in the targets for what is not known, as for ``train``
     trainable, train_thresholds : as for ``train``, for all networks
     shuffle : visit the samples in an order of its own in each epoch
     seed* : decides these orders. Networks of one seed share the orders, which is faster
@@ -132,6 +135,7 @@ def train_many(
         validation=validation,
         sample_weight=sample_weight,
         class_weight=class_weight,
+        missing=missing,
         trainable=trainable,
         train_thresholds=as_flag("train_thresholds", train_thresholds),
         shuffle=as_flag("shuffle", shuffle),

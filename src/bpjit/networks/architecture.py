@@ -13,13 +13,26 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..common.arguments import as_choice, as_dtype, as_inputs, as_integer, as_numbers, as_targets, describe
+from ..common.arguments import (
+    as_array,
+    as_choice,
+    as_dtype,
+    as_input_numbers,
+    as_integer,
+    as_numbers,
+    as_targets,
+    check_inputs,
+    describe,
+    expected_inputs,
+)
 from ..kernels.layout import ACTIVATION_CODES, REACH, Units, lay_out, number_of_parameters, places_of_layers
 from .scale import Scale, as_fitting, as_scale
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
 OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
 MOST_PARAMETERS = 2**31
+BLOCK = 1 << 17  # numbers that are converted at a time
+ROWS = 128  # a block has a multiple of so many, as the kernels take them: bits do not depend on blocks
 
 
 def as_sizes(sizes: Any) -> tuple[int, ...]:
@@ -106,24 +119,61 @@ class Architecture:
 
     # --- The user's units and the network's.
 
-    def as_inputs(self, X: Any, finite: bool = True) -> tuple[np.ndarray, bool]:
+    def as_inputs(self, X: Any) -> tuple[np.ndarray, bool]:
         """Samples in the network's units, [shape: (m, d)], and whether X was a single one."""
+        X, single = self.input_numbers(X)
+        return self.scaled_inputs("X", X), single
+
+    def input_numbers(self, X: Any) -> tuple[np.ndarray, bool]:
+        """Samples as they came, [shape: (m, d)], not yet checked for NaN, and whether X was a single one."""
         d = self.sizes[0]
         X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
-        return self.scaled_inputs("X", X[None] if X.ndim == 1 else X, finite), X.ndim == 1
+        return check_inputs("X", X[None] if X.ndim == 1 else X, d), X.ndim == 1
 
-    def scaled_inputs(self, name: str, X: Any, finite: bool = True) -> np.ndarray:
+    def blocks(self, X: np.ndarray) -> list[slice]:
+        """Rows of samples as they came that are to be brought into the network's units at a time: all, where they are
+        in them, else so many that what is made of them takes little memory."""
+        ready = self.scale is None and X.dtype == self.dtype and X.flags.c_contiguous and X.flags.aligned
+        return [slice(0, len(X))] if ready else self.parts(len(X))
+
+    def parts(self, m: int) -> list[slice]:
+        """So many rows, in blocks."""
+        some = max(1, BLOCK // self.sizes[0] // ROWS) * ROWS
+        return [slice(first, min(first + some, m)) for first in range(0, m, some)]
+
+    def scaled_inputs(self, name: str, X: Any) -> np.ndarray:
         """Samples in the network's units, [shape: (m, d)]."""
-        X = as_inputs(name, X, self.sizes[0], self._dtype_of_data, finite)
-        return X if self.scale is None else as_fitting(name, self.scale.scale_inputs(X, self.dtype))
+        return self.in_units(name, as_input_numbers(name, X, self.sizes[0]))
 
-    def targets(self, name: str, Y: Any, m: int) -> np.ndarray:
-        """Targets of m samples in the user's units, [shape: (m, l)]."""
-        return as_targets(name, Y, m, self.sizes[-1], self._dtype_of_data, self.activations[-1] == "softmax")
+    def in_units(self, name: str, X: np.ndarray, rows: Any = None, finite: bool = True) -> np.ndarray:
+        """Samples as they came in the network's units, of these ``rows`` alone: a slice, or numbers. Without ``finite``
+        somebody else sees to that."""
+        if self.scale is None:
+            return as_array(name, X, self.dtype, expected_inputs(self.sizes[0]), finite, rows)
+        places = range(len(X)) if rows is None else range(len(X))[rows] if isinstance(rows, slice) else rows
+        parts = self.parts(len(places))
+        if len(parts) == 1:
+            return self._scaled(name, X, rows)
+        scaled = np.empty((len(places), self.sizes[0]), self.dtype)
+        for part in parts:
+            here = places[part]
+            scaled[part] = self._scaled(name, X, slice(here.start, here.stop) if isinstance(here, range) else here)
+        return scaled
 
-    def scaled_targets(self, name: str, Y: np.ndarray) -> np.ndarray:
+    def _scaled(self, name: str, X: np.ndarray, rows: Any) -> np.ndarray:
+        assert self.scale is not None
+        X = as_array(name, X, np.dtype(np.float64), expected_inputs(self.sizes[0]), rows=rows)
+        return as_fitting(name, self.scale.scale_inputs(X, self.dtype))
+
+    def targets(self, name: str, Y: Any, m: int, rows: Any = None, missing: bool = False) -> np.ndarray:
+        """Targets of m samples in the user's units, [shape: (m, l)]; of these ``rows``, and NaN where they may be
+        ``missing``."""
+        dtype = self.dtype if self.scale is None else np.dtype(np.float64)  # scaling wants float64
+        return as_targets(name, Y, m, self.sizes[-1], dtype, self.activations[-1] == "softmax", rows, missing)
+
+    def scaled_targets(self, name: str, Y: np.ndarray, missing: bool = False) -> np.ndarray:
         """What ``targets`` gave, in the network's units."""
-        return Y if self.scale is None else as_fitting(name, self.scale.scale_targets(Y, self.dtype))
+        return Y if self.scale is None else as_fitting(name, self.scale.scale_targets(Y, self.dtype), missing)
 
     def unscaled_outputs(self, y_hat: np.ndarray) -> np.ndarray:
         """Outputs [shape: (..., l)] in the user's units."""
@@ -163,13 +213,6 @@ class Architecture:
                 f"{high:g}. sample_weight takes a weight for each sample"
             )
         return np.asarray(self.classes_of_outputs(targets))
-
-    # --- What data are.
-
-    @property
-    def _dtype_of_data(self) -> np.dtype:
-        """What the caller's data are cast to: scaling wants float64."""
-        return self.dtype if self.scale is None else np.dtype(np.float64)
 
     # --- Printing.
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
+from ..common.arguments import as_choice, as_input_numbers, as_real, as_weights, class_weights, describe, quiet
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
-from ..kernels.layout import LOSS_CODES
+from ..kernels.layout import LOSS_CODES, LOSSES, WHERE_KNOWN
 from ..kernels.readable import batch
 from ..kernels.state import Samples, Wishes
 from ..maths import formulas
+from .architecture import BLOCK
 from .machines import need_cuda
 from .network import Network
 
-LOSSES = tuple(LOSS_CODES)
 CALL = 1 << 24  # multiply-adds of one kernel call, about 20 ms
 
 
@@ -32,14 +32,18 @@ def as_network(net: Any, slopes: bool = True) -> Network:
     return net
 
 
-def as_loss(loss: Any, net: Network) -> str:
-    """The name of the loss; None is cross-entropy for softmax outputs and squared error otherwise."""
+def as_loss(loss: Any, net: Network, missing: Any = None) -> str:
+    """The name of the loss; None is cross-entropy for softmax outputs and squared error otherwise. Where ``missing``
+    targets are to be ignored it is the loss "where known"."""
     if loss is None:
-        return "cross_entropy" if net.output == "softmax" else "squared"
+        loss = "cross_entropy" if net.output == "softmax" else "squared"
     as_choice("loss", loss, LOSSES)
     if loss == "cross_entropy" and net.output not in ("sigmoid", "softmax"):
         raise ValueError(f'loss: cross_entropy goes with sigmoid or softmax outputs, the network\'s are "{net.output}"')
-    return loss
+    if missing is not None:
+        as_choice("missing", missing, ("ignore",))
+        return f"{loss} where known"
+    return str(loss)
 
 
 def as_lam(lam: Any) -> tuple[float, float]:
@@ -58,36 +62,54 @@ def as_samples(
     sample_weight: Any = None,
     class_weight: Any = None,
     *,
-    names: tuple[str, str] = ("X", "Y"),
+    names: tuple[str, ...] = ("X", "Y", "sample_weight"),
 ) -> Samples:
-    """Data in the network's units and dtype. Samples of weight 0 are left out; the others keep their numbers. What lies
-    on a GPU stays there."""
+    """Data in the network's units and dtype. Samples of weight 0 are left out, whatever stands in their rows, and with
+    a loss "where known" those without a known target; the others keep their numbers. What lies on a GPU stays there."""
     if lies_on_gpu(X):
         return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
-    X = net._architecture.scaled_inputs(names[0], X)
-    m = len(X)
-    targets = net._architecture.targets(names[1], Y, m)
-    Y = net._architecture.scaled_targets(names[1], targets)
-    if loss == "cross_entropy":
-        _check_probabilities(names[1], Y, net.output)
-    numbers = np.arange(m, dtype=np.uint64)
-    c = np.ones(m)
+    X = as_input_numbers(names[0], X, net.sizes[0])
+    rows, Y, c = present_targets(net, len(X), Y, loss, sample_weight, class_weight, names)
+    numbers = np.arange(len(X), dtype=np.uint64) if rows is None else rows.astype(np.uint64)
+    return Samples(net._architecture.in_units(names[0], X, rows), Y, c.astype(net.dtype), numbers)
+
+
+def present_targets(
+    net: Network, m: int, Y: Any, loss: str, sample_weight: Any, class_weight: Any, names: tuple[str, ...]
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """The rows, among m, of the samples that are present, None for all; their targets in the network's units, and their
+    weights of mean 1."""
+    architecture, missing, numbers, c = net._architecture, loss in WHERE_KNOWN, np.arange(m), np.ones(m)
+    if sample_weight is not None:
+        c = as_weights(names[2], sample_weight, m)
+        numbers = np.flatnonzero(c)
+    targets = architecture.targets(names[1], Y, m, numbers if len(numbers) < m else None, missing)
+    if missing:
+        known = ~np.isnan(targets)
+        if not known.any():
+            raise ValueError(f"{names[1]}: expected a target that is known, got NaN alone")
+        if not known.any(1).all():
+            numbers, targets = numbers[known.any(1)], targets[known.any(1)]
+    c = c[numbers] if len(numbers) < m else c
     if sample_weight is not None or class_weight is not None:
-        labels = None if class_weight is None else net._architecture.classes_of_targets(names[1], targets)
-        given = c if sample_weight is None else sample_weight
-        c, present = weights_of_mean_one("sample_weight", given, m, class_weight, labels, max(2, Y.shape[1]), net.dtype)
+        c, present = _of_mean_one(net, c.copy(), targets, class_weight, names[1])
         if not present.all():
-            X, Y, c, numbers = X[present], Y[present], c[present], numbers[present]
-    return Samples(X, Y, c.astype(net.dtype), numbers)
+            numbers, targets, c = numbers[present], targets[present], c[present]
+    Y = architecture.scaled_targets(names[1], targets, missing)
+    if loss.startswith("cross_entropy"):
+        _check_probabilities(names[1], Y, net.output)
+    return numbers if len(numbers) < m else None, Y, c
 
 
-def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, names: tuple[str, str]) -> Samples:
+def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, names: tuple[str, ...]) -> Samples:
     """Inputs that lie on a GPU, not copied, with their targets."""
     need_cuda()
     from ..kernels.cuda import door
 
     if net.scale is not None or weighted:
         raise ValueError(f"{names[0]}: data on a GPU go with networks without a scale and samples without weights")
+    if loss in WHERE_KNOWN:
+        raise ValueError(f"{names[0]}: data on a GPU go with targets that are all known; expected missing=None")
     probabilities = loss == "cross_entropy"
     arrays, m = [], X.shape[0] if len(X.shape) == 2 else None
     for name, array, columns, low, high in (
@@ -114,17 +136,15 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
     return Samples(there, targets, np.ones(m or 0, net.dtype), np.arange(m or 0, dtype=np.uint64))
 
 
-@quiet
-def weights_of_mean_one(
-    name: str, weights: Any, m: int, class_weight: Any, labels: np.ndarray | None, l: int, dtype: Any
+def _of_mean_one(
+    net: Network, c: np.ndarray, targets: np.ndarray, class_weight: Any, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of m samples, of mean 1 over those that are not absent; and which these are. A sample is absent if its
-    weight, beside the largest, is 0 or too small for the network's dtype. With a ``class_weight`` the class of each
-    sample is in ``labels``, one of l."""
-    c = as_weights(name, weights, m).copy()
-    if labels is not None:
-        weigh_classes(c, class_weight, labels, l)
-    table, present = rows_of_mean_one(c.reshape(1, m), dtype)
+    """Weights of mean 1 over the samples that are not absent; and which these are. A sample is absent if its weight,
+    beside the largest, is 0 or too small for the network's dtype. Writes c."""
+    if class_weight is not None:
+        labels = net._architecture.classes_of_targets(name, targets)
+        weigh_classes(c, class_weight, labels, max(2, targets.shape[1]))
+    table, present = rows_of_mean_one(c.reshape(1, -1), net.dtype)
     return table[0], present[0]
 
 
@@ -138,7 +158,7 @@ def weigh_classes(c: np.ndarray, class_weight: Any, labels: np.ndarray, l: int) 
 
 @quiet
 def rows_of_mean_one(table: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """As ``weights_of_mean_one``, for each row. Writes table."""
+    """As ``_of_mean_one``, for each row. Writes table."""
     table /= table.max(1, keepdims=True)
     present = table >= np.finfo(dtype).tiny
     table[~present] = 0.0
@@ -156,6 +176,11 @@ def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
     if wrong.any():
         raise ValueError(f"{name}: cross_entropy expects targets from 0 to 1, got {Y[wrong][0]:g}")
     if output == "softmax":
+        partly = np.isnan(Y).any(1)
+        if partly.any():
+            raise ValueError(
+                f"{name}: cross_entropy with softmax outputs expects rows that are known or all NaN, got a row of both"
+            )
         wrong = np.abs(Y.sum(1) - 1.0) > 1e-3
         if wrong.any():
             raise ValueError(
@@ -167,11 +192,15 @@ def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
 # --- On data ready for the kernels.
 
 
+def _evaluate(net: Network, vector: np.ndarray, D: Samples, loss: str, wishes: Wishes, *more: Any, **named: Any) -> Any:
+    return drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], wishes, *more, **named)
+
+
 def measure(
     net: Network, vector: np.ndarray, D: Samples, loss: str, between: Callable[[], None] | None = None
 ) -> float:
     """E of a network with these parameters. ``between`` is called every few milliseconds, and may raise."""
-    total = drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], Wishes(errors=True), between)
+    total = _evaluate(net, vector, D, loss, Wishes(errors=True), between)
     return float(total / net.dtype.type(max(1, len(D.X))))
 
 
@@ -194,7 +223,7 @@ def gradient_of(
 ) -> np.ndarray:
     """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
     descent = np.empty(len(vector), net.dtype)
-    drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], Wishes(gradient=descent), between)
+    _evaluate(net, vector, D, loss, Wishes(gradient=descent), between)
     dtype = net.dtype.type
     return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
 
@@ -212,6 +241,7 @@ def error(
     lam: float | None = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    missing: str | None = None,
 ) -> float:
     """E = Σ_k c_k E_k / Σ_k c_k of a network on data; with ``lam`` the book's objective λ E + (1 − λ) Σ w².
 
@@ -223,8 +253,10 @@ def error(
     loss : "squared" ½Σ(ŷ−y)², "absolute" Σ|ŷ−y|, "huber" (δ = 1) or "cross_entropy", each summed over the outputs;
         None is cross_entropy for softmax outputs and squared otherwise
     lam : the book's λ, in (0, 1), or None
-    sample_weight : (m,) weights c_k ≥ 0; a sample of weight 0 is absent
+    sample_weight : (m,) weights c_k ≥ 0; a sample of weight 0 is absent, and its row may hold NaN
     class_weight : {class number: weight} or "balanced", as in scikit-learn
+    missing : "ignore" takes NaN in Y for a target that is not known: its output counts for the others only, with 0 for
+        its share of E_k and for its g_j. A sample none of whose targets is known is absent. None refuses NaN
 
     Raises
     ------
@@ -241,9 +273,25 @@ def error(
     0.298371109
     """
     net = as_network(net, slopes=False)
-    loss, lams = as_loss(loss, net), as_lam(lam)
-    value = measure(net, net._parameters, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
+    loss, lams = as_loss(loss, net, missing), as_lam(lam)
+    if lies_on_gpu(X):
+        value = measure(net, net._parameters, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
+    else:
+        value = _measure_in_blocks(net, X, Y, loss, sample_weight, class_weight)
     return objective_of(value, net._parameters, lams)
+
+
+def _measure_in_blocks(net: Network, X: Any, Y: Any, loss: str, sample_weight: Any, class_weight: Any) -> float:
+    """As ``measure``, of data as they came; inputs are brought into the network's units some at a time."""
+    architecture = net._architecture
+    X = as_input_numbers("X", X, net.sizes[0])
+    rows, Y, c = present_targets(net, len(X), Y, loss, sample_weight, class_weight, ("X", "Y", "sample_weight"))
+    c, total = c.astype(net.dtype), np.zeros(2, net.dtype)
+    for part in architecture.blocks(X) if rows is None else architecture.parts(len(rows)):
+        inputs = architecture.in_units("X", X, part if rows is None else rows[part])
+        D = Samples(inputs, Y[part], c[part], np.empty(0, np.uint64))
+        _evaluate(net, net._parameters, D, loss, Wishes(errors=True), total=total)
+    return float(total[0] / net.dtype.type(len(c)))
 
 
 @quiet
@@ -256,6 +304,7 @@ def gradient(
     lam: float | None = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    missing: str | None = None,
 ) -> np.ndarray:
     """∂E/∂p by all parameters, in the order of ``net.parameters``, [shape: (n,)]; with ``lam`` that of the objective.
 
@@ -269,7 +318,7 @@ def gradient(
     array([ 3., -1.])
     """
     net = as_network(net)
-    loss, lams = as_loss(loss, net), as_lam(lam)
+    loss, lams = as_loss(loss, net, missing), as_lam(lam)
     D = as_samples(net, X, Y, loss, sample_weight, class_weight)
     return gradient_of(net, net._parameters, D, loss, lams)
 
@@ -298,13 +347,16 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     """
     net = as_network(net)
     as_choice("by", by, ("parameters", "inputs"))
-    X, single = net._architecture.as_inputs(X)
+    X, single = net._architecture.input_numbers(X)
     width = net.sizes[0] if by == "inputs" else len(net._parameters)
     J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._architecture.units()
     size = max(1, CALL // (len(net._parameters) * net.sizes[-1]))
+    if net.scale is not None:
+        size = max(1, min(size, BLOCK // (net.sizes[-1] * width)))
     for first in range(0, len(X), size):
         part = slice(first, first + size)
-        batch.jacobian(net._architecture.layers, net._parameters, X[part], by == "inputs", u, J[part])
-    if net.scale is not None:
-        J = net.scale.unscale_slopes(J, by == "inputs")
+        inputs = net._architecture.in_units("X", X, part)
+        batch.jacobian(net._architecture.layers, net._parameters, inputs, by == "inputs", u, J[part])
+        if net.scale is not None:
+            J[part] = net.scale.unscale_slopes(J[part], by == "inputs")
     return J[0] if single else J

@@ -195,8 +195,9 @@ class Network(HasArchitecture):
 
         Returns
         -------
-        (m, l) outputs in the network's dtype, or (l,) for a single sample. For samples that lie on a GPU, anything with
-        the CUDA array interface, they lie there too
+        (m, l) outputs in the network's dtype, or (l,) for a single sample: (m, 1) too where the targets were (m,), so
+        that ``net.predict(X)[:, 0]`` compares with them. For samples that lie on a GPU, anything with the CUDA array
+        interface, they lie there too
 
         Raises
         ------
@@ -211,12 +212,15 @@ class Network(HasArchitecture):
         """
         if target != "cpu" or lies_on_gpu(X):
             return self._predict_on(target, X)
-        X, single = self._architecture.as_inputs(X, finite=self.scale is not None)
-        y_hat = np.empty((len(X), self.sizes[-1]), self.dtype)
-        D = Samples(X, y_hat, y_hat[0], np.empty(0, np.uint64))  # only X counts
-        if drivers.evaluate(self.sizes, self._activations, self._parameters, D, 0, Wishes(y_hat=y_hat)) != 0:
-            self._architecture.scaled_inputs("X", X)  # says which input it is
-        y_hat = self._architecture.unscaled_outputs(y_hat)
+        architecture, (given, single) = self._architecture, self._architecture.input_numbers(X)
+        y_hat = np.empty((len(given), self.sizes[-1]), self.dtype)
+        for rows in architecture.blocks(given):
+            inputs, here = architecture.in_units("X", given, rows, finite=False), y_hat[rows]
+            D = Samples(inputs, here, here[0], np.empty(0, np.uint64))  # only X counts
+            if drivers.evaluate(self.sizes, self._activations, self._parameters, D, 0, Wishes(y_hat=here)) != 0:
+                architecture.in_units("X", given, rows)  # says which input it is
+            if self.scale is not None:
+                here[:] = self.scale.unscale_targets(here)
         return y_hat[0] if single else y_hat
 
     def _predict_on(self, target: str, X: Any) -> np.ndarray:

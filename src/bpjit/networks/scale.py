@@ -93,14 +93,14 @@ class Scale:
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """X in the network's units."""
         with np.errstate(all="ignore"):
-            return ((X - self._arrays["input_offset"]) / self._arrays["input_factor"]).astype(dtype)
+            return ((X - self._arrays["input_offset"]) / self._arrays["input_factor"]).astype(dtype, copy=False)
 
     def scale_targets(self, Y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Y in the network's units."""
         with np.errstate(all="ignore"):
             if "target_offset" in self._arrays:
                 Y = (Y - self._arrays["target_offset"]) / self._arrays["target_factor"]
-            return Y.astype(dtype)
+            return Y.astype(dtype, copy=False)
 
     def unscale_targets(self, y_hat: np.ndarray) -> np.ndarray:
         """Outputs of the network in the user's units, in the dtype they came in."""
@@ -135,9 +135,10 @@ class Scale:
         return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self._arrays.items())})"
 
 
-def as_fitting(name: str, scaled: np.ndarray) -> np.ndarray:
-    """Scaled data that stayed finite: themselves."""
-    if not np.isfinite(scaled).all():
+def as_fitting(name: str, scaled: np.ndarray, missing: bool = False) -> np.ndarray:
+    """Scaled data that stayed finite: themselves. NaN may stand where they are ``missing``."""
+    usual = np.isfinite(scaled)
+    if not (usual | np.isnan(scaled) if missing else usual).all():
         raise ValueError(
             f"{name}: expected numbers that the network's scale keeps finite in {scaled.dtype}, got larger"
         )

@@ -31,6 +31,7 @@ class Reel:
     """The frames, as lists of arrays with one entry a frame."""
 
     def __init__(self, net: Network, D: Samples, setting: Setting, frames: int) -> None:
+        D = known(D)
         self.net, self.D, self.setting = net, D, setting
         n, units, m = len(net.parameters), sum(net.sizes[1:]), len(D.X)
         each = 6 * units + n  # numbers of a sample in a frame
@@ -49,7 +50,7 @@ class Reel:
         """One more frame."""
         net, p = self.net, session.memory.p
         eta = session.rate.eta if session.rate else self.setting.schedule.rates(np.array([int(epoch)]))[0]
-        D, loss = self.shown, self.setting.loss
+        D, loss = self.shown, self.setting.given_loss
         descent = np.zeros((len(D.X), len(p)), p.dtype)  # −∂E_k/∂p
         opened = [lay_open_at(net, p, D.X[k], D.Y[k], loss, k, descent[k]) for k in range(len(D.X))]
         share = eta * D.c[:, None] if self.plain else 1.0
@@ -99,6 +100,14 @@ class Reel:
             "samples": rows(self.shown),
             "dots": [] if self.picture == "table" else rows(thin(self.D, DOTS)),
         }
+
+
+def known(D: Samples) -> Samples:
+    """Those of the samples whose targets are all known."""
+    whole = ~np.isnan(D.Y).any(axis=1)
+    if not whole.any():
+        raise ValueError("fit: a page shows samples whose targets are all known, these data have none")
+    return D if whole.all() else Samples(*(array[whole] for array in D))
 
 
 def thin(D: Samples, count: int) -> Samples:

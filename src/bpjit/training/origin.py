@@ -93,11 +93,13 @@ class Origin:
         """The same with the data given again, in all their rows."""
         trace = self.without_data().trace
         assert trace is not None
-        D = as_samples(self.net, X, Y, self.setting.loss)
-        if len(D.X) != trace.count:
-            raise ValueError(f"X: the fit was made with {trace.count} samples, got {len(D.X)}")
-        if trace.numbers is not None:
-            D = Samples(*(array[trace.numbers] for array in D))
+        present = None
+        if trace.numbers is not None and len(X) == trace.count:  # what the others hold does not matter
+            present = np.zeros(trace.count)
+            present[trace.numbers] = 1.0
+        D = as_samples(self.net, X, Y, self.setting.loss, present)
+        if len(D.X) != (trace.count if present is None else len(trace.numbers)):  # type: ignore[arg-type]
+            raise ValueError(f"X: the fit was made with {trace.count} samples, got {len(X)}")
         if trace.c is not None:
             D = D._replace(c=trace.c)
         return replace(self, D=drivers.on_gpu(D) if self.target == "cuda" else D)
@@ -106,7 +108,7 @@ class Origin:
         """Whether a training that went on from here learnt from the same data, and so has this origin too."""
         if self.D is not None and later.D is not None:
             pairs = zip(self.D, later.D, strict=True)
-            return all(mine is theirs or np.array_equal(mine, theirs) for mine, theirs in pairs)
+            return all(mine is theirs or np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in pairs)
         mine, theirs = self.without_data().trace, later.without_data().trace
         return mine is not None and theirs is not None and mine.same_as(theirs)
 

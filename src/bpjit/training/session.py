@@ -162,9 +162,9 @@ class Session:
 
     def check_data(self) -> None:
         """Raise ``RuntimeError`` if data are not finite now, as they were."""
-        V = self.task.V
+        V, missing = self.task.V, self.setting.missing is not None
         for name, array in (("X", self.D.X), ("Y", self.D.Y), ("validation X", V.X), ("validation Y", V.Y)):
-            if not is_finite(array):
+            if not is_finite(array, missing and name.endswith("Y")):
                 raise RuntimeError(CHANGED.format(name))
 
     # --- Going on, and going back.
@@ -347,10 +347,10 @@ class Session:
         self._remembered = state["memories"]
 
 
-def is_finite(array: Any) -> bool:
-    """Whether all numbers are finite, in an array here or on a GPU."""
+def is_finite(array: Any, missing: bool = False) -> bool:
+    """Whether all numbers are finite, or NaN where they are ``missing``, in an array here or on a GPU."""
     if isinstance(array, np.ndarray):
-        return bool(np.isfinite(array).all())
+        return not np.isinf(array).any() if missing else bool(np.isfinite(array).all())
     from ..kernels.cuda import door
 
     return door.count_outside(array, -np.inf, np.inf) == 0

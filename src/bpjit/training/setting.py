@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe, refuse_masked
+from ..kernels.layout import WHERE_KNOWN
 from ..networks.architecture import views
 from ..networks.evaluation import as_lam, as_loss
 from ..networks.network import Network
@@ -36,6 +37,16 @@ class Setting:
         return "accumulated" if self.size is None else "stochastic" if self.size == 1 else self.size
 
     @property
+    def given_loss(self) -> str:
+        """The loss as the user says it."""
+        return self.loss.removesuffix(" where known")
+
+    @property
+    def missing(self) -> str | None:
+        """What becomes of targets that are not known, as the user says it."""
+        return "ignore" if self.loss in WHERE_KNOWN else None
+
+    @property
     def given_lam(self) -> float | None:
         """λ as the user says it, or None."""
         return None if self.lam[1] == 0.0 else self.lam[0]
@@ -43,7 +54,8 @@ class Setting:
     def _as_given(self) -> list[tuple[str, Any]]:
         """The settings as the user may have given them to ``train``."""
         return [
-            ("loss", self.loss),
+            ("loss", self.given_loss),
+            ("missing", self.missing),
             ("rule", self.rule),
             ("eta", self.schedule),
             ("updates", self.updates),
@@ -76,9 +88,10 @@ def as_setting(
     train_thresholds: Any,
     shuffle: Any,
     seed: Any,
+    missing: Any = None,
 ) -> Setting:
     """The setting that these arguments of ``train`` stand for."""
-    loss, rule = as_loss(loss, net), as_rule(rule)
+    loss, rule = as_loss(loss, net, missing), as_rule(rule)
     setting = Setting(
         loss=loss,
         rule=rule,

@@ -19,6 +19,7 @@ from ..settings.schedules import Schedule
 from ..settings.stopping import EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
+from .held_out import as_share, split
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 
@@ -37,9 +38,10 @@ def train(
     rule: str | Rule = "sgd",
     lam: float | None = None,
     stop: Any = None,
-    validation: tuple[Any, Any] | None = None,
+    validation: tuple[Any, Any] | float | None = None,
     sample_weight: Any = None,
     class_weight: Any = None,
+    missing: str | None = None,
     trainable: Any = None,
     resume: Fit | None = None,
     train_thresholds: bool = True,
@@ -69,9 +71,14 @@ def train(
     stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
         ``threading.Event`` ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit,
         MaxEpochs(1000) is added
-    validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs
-    sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent
+    validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs; or a share of the
+        samples between 0 and 1, such as 0.2, drawn by ``seed``, of each class alike where targets are those of classes:
+        the network does not learn from them. They keep their weights
+    sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent, and its row may hold NaN
     class_weight : {class number: weight} or "balanced", as in scikit-learn
+    missing : "ignore" takes NaN in Y, and in the targets of ``validation``, for a target that is not known: its output
+        counts for the others only, with 0 for its share of E_k and for its g_j. A sample none of whose targets is known
+        is absent. None refuses NaN
     trainable : which parameters to train: a boolean vector like ``net.parameters``, or a list with one entry for each
         layer: True, False, or a pair (weights, thresholds) of booleans or boolean arrays
     resume : a fit to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. ``net`` must be its
@@ -81,7 +88,7 @@ def train(
         only the epochs that ``history`` kept
     train_thresholds : False leaves all thresholds as they are
     shuffle : visit the samples in an order of its own in each epoch
-    seed : decides these orders
+    seed : decides these orders, and which samples a share held out has
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
     threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
         does not depend on it, to the last bit
@@ -129,17 +136,18 @@ def train(
         train_thresholds=train_thresholds,
         shuffle=shuffle,
         seed=seed,
+        missing=missing,
     )
     conditions = as_conditions(stop)
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
     target = target_of_data(target, X, Y, validation)
-    D = as_samples(net, X, Y, setting.loss, sample_weight, class_weight)
+    D, V = as_data(net, X, Y, validation, setting, (sample_weight, class_weight))
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
-    V = as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
+    V = V or as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
@@ -178,6 +186,20 @@ def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int,
     return as_machine(target, 3.0 * n * m * min(epochs or 1000, 10_000) if shared else 0.0)
 
 
+def as_data(
+    net: Network, X: Any, Y: Any, validation: Any, setting: Setting, weights: tuple[Any, Any]
+) -> tuple[Samples, Samples | None]:
+    """The samples to learn from; and those held out, where ``validation`` is a share. ``weights`` are those of samples
+    and of classes."""
+    share = as_share(validation)
+    D = as_samples(net, X, Y, setting.loss, *weights)
+    if share is None:
+        return D, None
+    if not isinstance(D.X, np.ndarray):
+        raise ValueError("validation: a share goes with data that do not lie on a GPU; expected (X, Y) or None")
+    return split(net, D, share, setting.seed)
+
+
 def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:
     """The validation set, or None."""
     if validation is None:
@@ -185,7 +207,7 @@ def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Sam
             raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
         return None
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise TypeError(f"validation: expected a pair (X, Y), got {describe(validation)}")
+        raise TypeError(f"validation: expected a pair (X, Y) or a share such as 0.2, got {describe(validation)}")
     X, Y = validation
     return as_samples(net, X, Y, loss, names=("validation X", "validation Y"))
 

@@ -61,7 +61,7 @@ class Kind(NamedTuple):
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
-    loss: int
+    loss: Any
     dtype: str
     rule: str
     penalty: bool

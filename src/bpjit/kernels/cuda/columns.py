@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
-    loss: int
+    loss: Any
     dtype: str
     rule: str | None  # None for standard BP: gradient and update are one
     penalty: bool

@@ -15,7 +15,7 @@ from .stages import THREADS, Chunk
 
 
 def evaluate(
-    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: int, wishes: Wishes
+    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: Any, wishes: Wishes
 ) -> Any:
     """As ``drivers.evaluate``, for samples on the device."""
     outputs = empty((0 if wishes.y_hat is None else int(D.X.shape[0]), sizes[-1]), p.dtype)
@@ -33,7 +33,7 @@ def predict_there(sizes: Sequence[int], activations: Sequence[str], p: np.ndarra
 
 
 def run_stages(
-    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: int, wishes: Wishes, outputs: Any
+    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: Any, wishes: Wishes, outputs: Any
 ) -> float:
     """Σ c_k E_k, if wanted. Writes the gradient, if wanted, and outputs, where they have rows, instead of E."""
     m, dtype = int(D.X.shape[0]), p.dtype

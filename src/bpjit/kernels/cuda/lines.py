@@ -14,7 +14,7 @@ from ...maths import formulas
 from ...maths.formulas import like
 from ..jit import formula
 from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX, places_of_layers
-from ..switches import LOOK_AHEAD, activate, ahead, prepare, rule_step, terms_of
+from ..switches import LOOK_AHEAD, activate, ahead, code_of, prepare, rule_step, terms_of
 from .door import WARP, wait, wait_for_warp
 
 FEWEST = 4  # units below that are worth a thread of their own
@@ -139,7 +139,7 @@ def softmax(layer: Layer, net: Net, team: Team) -> None:
 
 
 @formula
-def output_terms(layer: Layer, loss: int, net: Net, team: Team, Y: Any, k: int, c: Any) -> Any:
+def output_terms(layer: Layer, loss: Any, net: Net, team: Team, Y: Any, k: int, c: Any) -> Any:
     """c g_j of the outputs for the targets in row k. Writes g, returns c E_k, to each thread."""
     zero = like(c, 0)
     error, mean, is_softmax = zero, zero, layer.activation == SOFTMAX
@@ -151,7 +151,7 @@ def output_terms(layer: Layer, loss: int, net: Net, team: Team, Y: Any, k: int, 
         if j % team.size == team.rank:
             net.g[here] = c * g
     barrier(team)
-    if is_softmax and loss != CROSS_ENTROPY:
+    if is_softmax and code_of(loss) != CROSS_ENTROPY:
         for j in range(team.rank, layer.fan_out, team.size):
             here = layer.here + j
             net.g[here] = formulas.softmax_gradient_term(net.b[here], net.g[here], c * mean)

@@ -39,7 +39,7 @@ class Passing(NamedTuple):
     """How samples of a set pass through a network; constants to the compiler."""
 
     layers: Any
-    loss: int
+    loss: Any
     weighted: bool
     rowed: bool
 

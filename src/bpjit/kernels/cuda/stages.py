@@ -46,7 +46,7 @@ class Network(NamedTuple):
 
     parts: Any
     upper: Any  # layers above the first, as warps see them
-    loss: int
+    loss: Any
     n: int  # parameters
 
 

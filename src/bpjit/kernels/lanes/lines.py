@@ -23,7 +23,7 @@ from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_lane_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..state import Update
-from ..switches import activate, terms_of
+from ..switches import activate, code_of, terms_of
 from .packs import at, depth_of, each_unit, layer_at, write
 from .samples import value
 
@@ -170,7 +170,7 @@ def outputs(net: Net, shape: Any, layers: Any, P: Any, x: Any) -> None:
 
 
 @inline
-def output_terms(net: Net, layer: Any, loss: int, y: Any, c: Any) -> Any:
+def output_terms(net: Net, layer: Any, loss: Any, y: Any, c: Any) -> Any:
     """c g_j of the outputs. Writes g, returns c E_k."""
     zero = like(at(net.b, layer.here), 0)
     error, mean, is_softmax = zero, zero, layer.activation == SOFTMAX
@@ -182,7 +182,7 @@ def output_terms(net: Net, layer: Any, loss: int, y: Any, c: Any) -> Any:
         error += share
         mean += shared
         write(net.g, unit, weighted(c, g))
-    if is_softmax and loss != CROSS_ENTROPY:
+    if is_softmax and code_of(loss) != CROSS_ENTROPY:
         mean = weighted(c, mean)
         for unit in range(layer.here, layer.here + layer.fan_out):
             write(net.g, unit, formulas.softmax_gradient_term(at(net.b, unit), at(net.g, unit), mean))

@@ -24,6 +24,7 @@ from ..orders import Orders
 from ..plane_numbers import Watch
 from ..simd.memory import aligned_copy, aligned_zeros
 from ..simd.numbers import VECTOR_BYTES, Simd
+from ..switches import code_of
 
 REGISTERS = 4  # in a vector: enough independent work that none waits for another
 NARROW = 2  # where few networks are left
@@ -90,8 +91,9 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
     return np.array(layers, np.int64)
 
 
-def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: int) -> tuple[tuple[int, ...], ...] | None:
+def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tuple[tuple[int, ...], ...] | None:
     """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
+    loss = code_of(loss)
     if len(sizes) != 3 or number_of_parameters(sizes) > TYPED:
         return None
     return tuple((0,) * length for length in (*sizes, *(ACTIVATION_CODES[name] for name in activations), loss))
@@ -146,7 +148,7 @@ class Task(NamedTuple):
     layers: np.ndarray  # as ``lay_out`` gives them
     D: Rows
     V: Rows  # validation set; without one it has no samples
-    loss: int
+    loss: Any
     kind: tuple[int, ...] | None  # the rule, as in ``state.Steps``; None for standard BP: gradient and update are one
     penalty: bool | None  # anything but None if the networks have a λ
     mask: np.ndarray | None  # 1 where a parameter is trained, 0 elsewhere, [shape: (n · lanes,)]; None where all are
@@ -217,16 +219,19 @@ def depth_of(shape: Any, layers: Any) -> int:
     return len(layers)
 
 
-def loss_of(shape: Any, loss: int) -> Any:
+def loss_of(shape: Any, loss: Any) -> Any:
     """The code of the loss."""
 
 
-by_type(
-    loss_of,
-    lambda shape, loss: (
-        (lambda shape, loss: loss) if isinstance(shape, types.NoneType) else (lambda shape, loss: len(shape[5]))
-    ),
-)
+def _choose_loss(shape: Any, loss: Any) -> Any:
+    if isinstance(shape, types.NoneType):
+        return lambda shape, loss: loss
+    if isinstance(loss, types.BaseTuple):
+        return lambda shape, loss: (len(shape[5]),)
+    return lambda shape, loss: len(shape[5])
+
+
+by_type(loss_of, _choose_loss)
 by_type(
     layer_at,
     lambda shape, layers, index: _layer_by_value if isinstance(shape, types.NoneType) else _layer_by_type,

@@ -293,7 +293,7 @@ def evaluate(
     work: BlockWork,
     D: Samples,
     stretch: tuple[int, int],
-    loss: int,
+    loss: Any,
     errors: bool,
     gradients: bool,
     y_hat: np.ndarray,

@@ -91,7 +91,7 @@ def forward(net: Net, layers: Any, P: Any, chunk: Chunk, first: int, last: int) 
 
 
 @inline
-def terms(net: Net, layers: Any, loss: int, P: Any, chunk: Chunk, first: int, last: int, scale: Any) -> None:
+def terms(net: Net, layers: Any, loss: Any, P: Any, chunk: Chunk, first: int, last: int, scale: Any) -> None:
     """Errors and gradient terms of samples ``first`` to ``last``, times ``scale``. Writes chunk.errors, g."""
     top = layers[len(layers) - 1]
     for row in range(first, last):

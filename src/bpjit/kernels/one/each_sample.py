@@ -24,7 +24,7 @@ from ..simd.across import lane, lane_max, lane_sum, lane_sums, with_four
 from ..simd.memory import item, lanes_of, partial_vectors, pointer, registers, vectors
 from ..state import UPDATES, Memory, Order, Task, Update
 from ..sums import add_error
-from ..switches import activate, prepare_rule, terms_of
+from ..switches import activate, code_of, prepare_rule, terms_of
 from .first_layer import forward, update_then_forward
 from .padded import Net, Work, look_ahead, net_of, pointer_or_none
 
@@ -132,7 +132,7 @@ def outputs(net: Net, layers: Any, P: Any) -> None:
 
 
 @inline
-def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int, scale: Any) -> Any:
+def output_terms(net: Net, layer: Any, loss: Any, Y: Any, y_at: int, at: int, scale: Any) -> Any:
     """g_j of the outputs at ``at`` for the targets at ``y_at``, times ``scale``. Writes g, returns E_k."""
     lanes, here, l, softmax = lanes_of(net.P), layer.here, layer.fan_out, layer.activation == SOFTMAX
     zero = lift(like(item(Y, y_at), 0))
@@ -144,7 +144,7 @@ def output_terms(net: Net, layer: Any, loss: int, Y: Any, y_at: int, at: int, sc
         mean += shared
         error += select(used, share, zero)
         store(net.g, at + v, select(used, g * scale, zero))
-    if softmax and loss != CROSS_ENTROPY:
+    if softmax and code_of(loss) != CROSS_ENTROPY:
         mean = lift(lane_sum(mean))
         for v in range(0, layer.width, lanes):
             g = formulas.softmax_gradient_term(load(net.b, at + v), load(net.g, at + v), mean * scale)

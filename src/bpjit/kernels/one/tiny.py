@@ -24,7 +24,7 @@ from ..simd.across import lane, lane_max, lane_sum, lane_sums
 from ..simd.memory import aligned_zeros, partial_vectors, pointer, vectors
 from ..state import UPDATES, Memory, Order, Task
 from ..sums import add_error
-from ..switches import activate, terms_of
+from ..switches import activate, code_of, terms_of
 
 INPUTS = OUTPUTS = 4
 LANES = (4, 8, 16)  # hidden units, one kernel each
@@ -85,7 +85,7 @@ def net_input(x: Any, v0: Any, v1: Any, v2: Any, v3: Any, gamma: Any) -> Any:
 
 
 @inline
-def four_outputs(code: int, loss: int, z: Any, y: Any, used: Any) -> Any:
+def four_outputs(code: int, loss: Any, z: Any, y: Any, used: Any) -> Any:
     """(E_k, g_j) of the outputs with these net inputs and targets."""
     zero = like(z, 0)
     if code == SOFTMAX:
@@ -94,12 +94,12 @@ def four_outputs(code: int, loss: int, z: Any, y: Any, used: Any) -> Any:
         b = formulas.exp(z) * used
         total = z * zero + lane_sum(b)
         b, slope = b / total, zero
-        if loss == CROSS_ENTROPY:
+        if code_of(loss) == CROSS_ENTROPY:
             z = z - formulas.log(total)
     else:
         b, slope = activate(code, z)
     share, g, shared = terms_of(loss, code == SOFTMAX, z, b, slope, y)
-    if code == SOFTMAX and loss != CROSS_ENTROPY:
+    if code == SOFTMAX and code_of(loss) != CROSS_ENTROPY:
         g = formulas.softmax_gradient_term(b, g, zero + lane_sum(select(used > zero, shared, zero)))
     return lane_sum(select(used > zero, share, zero)), select(used > zero, g, zero)
 

@@ -100,7 +100,7 @@ def add_errors(
     D: Samples,
     first: int,
     last: int,
-    loss: int,
+    loss: Any,
     u: Units,
     total: np.ndarray,
 ) -> None:

@@ -55,10 +55,17 @@ train_block = make_train_block("plain", nothing, anywhere, advance)
 
 
 def evaluate(
-    sizes: Sequence[int], activations: Sequence[str], p: np.ndarray, D: Samples, loss: int, wishes: Wishes
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    p: np.ndarray,
+    D: Samples,
+    loss: Any,
+    wishes: Wishes,
+    total: np.ndarray | None = None,
 ) -> Any:
     """As ``drivers.evaluate``, in plain Python: for use without the JIT."""
-    layers, u, total = lay_out(sizes, activations), Units.of(sizes, p.dtype), np.zeros(2, p.dtype)
+    layers, u = lay_out(sizes, activations), Units.of(sizes, p.dtype)
+    total = np.zeros(2, p.dtype) if total is None else total
     errors, y_hat, gradient = wishes
     last = layers[-1]
     if gradient is not None:

@@ -25,7 +25,7 @@ def forward(layers: np.ndarray, p: np.ndarray, x: np.ndarray, u: Units) -> None:
 
 
 @kernel
-def errors(layers: np.ndarray, loss: int, y: np.ndarray, u: Units) -> Any:
+def errors(layers: np.ndarray, loss: Any, y: np.ndarray, u: Units) -> Any:
     """g_j of a sample. Returns E_k, writes u.g of the outputs."""
     return output_terms(layers, loss, y, u)
 

@@ -19,7 +19,7 @@ from ..jit import formula
 from ..layout import CROSS_ENTROPY, SOFTMAX, Units
 from ..state import Samples
 from ..sums import add_error
-from ..switches import activate, lose
+from ..switches import activate, code_of, terms_of
 
 
 @formula
@@ -72,28 +72,18 @@ def softmax(layer: Any, u: Units) -> None:
 
 
 @formula
-def output_terms(layers: np.ndarray, loss: int, y: np.ndarray, u: Units) -> Any:
+def output_terms(layers: np.ndarray, loss: Any, y: np.ndarray, u: Units) -> Any:
     """g_j = ŷ_j (1 − ŷ_j)(y_j − ŷ_j) for sigmoid and squared error; −∂E_k/∂β_j for all. Returns E_k, writes u.g."""
     layer = layers[-1]
-    error, mean = like(u.b[0], 0), like(u.b[0], 0)
+    error, mean, is_softmax = like(u.b[0], 0), like(u.b[0], 0), layer.activation == SOFTMAX
     for j in range(layer.fan_out):
         here = layer.here + j
-        if loss == CROSS_ENTROPY:
-            if layer.activation == SOFTMAX:
-                error += formulas.categorical_cross_entropy(u.z[here], y[j])
-            else:
-                error += formulas.binary_cross_entropy(u.z[here], y[j])
-            u.g[here] = formulas.cross_entropy_gradient_term(u.b[here], y[j])
-        else:
-            share, d = lose(loss, u.b[here], y[j])
-            error += share
-            mean += u.b[here] * d
-            u.g[here] = formulas.output_gradient_term(u.slope[here], d)
-    if layer.activation == SOFTMAX and loss != CROSS_ENTROPY:
-        for j in range(layer.fan_out):
-            here = layer.here + j
-            _, d = lose(loss, u.b[here], y[j])
-            u.g[here] = formulas.softmax_gradient_term(u.b[here], d, mean)
+        share, u.g[here], shared = terms_of(loss, is_softmax, u.z[here], u.b[here], u.slope[here], y[j])
+        error += share
+        mean += shared
+    if is_softmax and code_of(loss) != CROSS_ENTROPY:
+        for here in range(layer.here, layer.here + layer.fan_out):
+            u.g[here] = formulas.softmax_gradient_term(u.b[here], u.g[here], mean)
     return error
 
 
@@ -132,7 +122,7 @@ def standard_bp(
     p: np.ndarray,
     D: Samples,
     order: np.ndarray,
-    loss: int,
+    loss: Any,
     eta: Any,
     u: Units,
     total: np.ndarray,
