@@ -268,11 +268,11 @@ def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
 def _read(value: Any) -> np.ndarray:
     """What NumPy reads; a table with columns of several kinds of numbers as float64, where it would give objects."""
     dtypes: Any = getattr(value, "dtypes", None)
-    if hasattr(dtypes, "__iter__"):
+    if hasattr(dtypes, "__iter__") and hasattr(value, "to_numpy"):
         kinds = {getattr(dtype, "kind", "O") for dtype in dtypes}
         if kinds <= set("biuf") and (len(kinds) > 1 or any(not isinstance(dtype, np.dtype) for dtype in dtypes)):
             try:
-                return np.asarray(value, np.float64)
+                return np.asarray(value.to_numpy(np.float64))
             except (ValueError, TypeError):  # a missing value, say: let it be found
                 pass
     return np.asarray(value)
