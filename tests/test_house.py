@@ -24,6 +24,7 @@ ROOMS = [
     "training",
     "many",
     "learners",
+    "advice",
     "tracing",
     "replay",
     "graph",
@@ -38,6 +39,10 @@ WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # 
 # Methods that open a higher room when they are called: (who, whom).
 DOORS = {
     ("training.fit", "replay"),
+    ("training.fit", "advice"),
+    ("training.warning", "advice.checks"),
+    ("training.warning", "advice.evidence"),
+    ("many.fits", "advice.of_many"),
     ("tracing.laid_open", "tracing.rendering"),
     ("tracing.laid_open", "tracing.comparing"),
     ("graph.sweep", "plot.graphs"),

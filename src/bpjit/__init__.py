@@ -25,11 +25,13 @@ from .settings.schedules import AdaptiveRate, Constant, Cosine, InverseTime, Ste
 from .settings.stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
 from .training.fit import Fit, Progress
 from .training.train import train
+from .training.warning import TrainingWarning
 from .version import __version__
 from .warm_up import compile
 
 if TYPE_CHECKING:
     from . import descent, graph, plot, unit
+    from .advice import Diagnosis, diagnose
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
     from .unit import Unit
 
@@ -42,6 +44,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "CudaInfo",
+    "Diagnosis",
     "EarlyStopping",
     "Fit",
     "Fits",
@@ -67,6 +70,7 @@ __all__ = [
     "TargetError",
     "TimeLimit",
     "Trace",
+    "TrainingWarning",
     "Unit",
     "__version__",
     "bagging",
@@ -76,6 +80,7 @@ __all__ = [
     "cuda_info",
     "deal_folds",
     "descent",
+    "diagnose",
     "error",
     "gradient",
     "graph",
@@ -92,7 +97,8 @@ __all__ = [
 
 # What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
 _ROOMS = ("descent", "graph", "plot", "unit")
-_ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing") | {"Unit": "unit"}
+_ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
+_ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
 

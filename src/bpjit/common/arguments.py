@@ -101,15 +101,12 @@ def as_real(
     below: float | None = None,
 ) -> float:
     """A finite real number within limits: ``low``/``high`` are allowed themselves, ``above``/``below`` are not."""
-    limits = ((">=", low), (">", above), ("<=", high), ("<", below))
-    expected = " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
-    expected = f"a finite number {expected}".rstrip()
-    if not _is_real(value):
-        raise TypeError(f"{name}: expected {expected}, got {describe(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
+    real, number = _is_real(value), math.nan
+    if real:
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
     fits = (
         math.isfinite(number)
         and (low is None or number >= low)
@@ -118,7 +115,10 @@ def as_real(
         and (below is None or number < below)
     )
     if not fits:
-        raise ValueError(f"{name}: expected {expected}, got {describe(value)}")
+        limits = ((">=", low), (">", above), ("<=", high), ("<", below))
+        words = " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
+        error = ValueError if real else TypeError
+        raise error(f"{name}: expected a finite number {words}".rstrip() + f", got {describe(value)}")
     return number
 
 

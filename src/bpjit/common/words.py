@@ -118,3 +118,105 @@ PAGE = {
         "此浏览器无法解压本页：需要 DecompressionStream（Chrome 80、Firefox 113、Safari 16.4）。"
     ),
 }
+
+# Of advice.
+ADVICE = {
+    "E {error:.4g}; one constant answer for all samples would have {constant:.4g}": (
+        "误差 E {error:.4g}；对所有样本给出同一个最佳常数时为 {constant:.4g}"
+    ),
+    "nothing conspicuous was found": "没有发现异常",
+    "targets go from {least:.4g} to {most:.4g}, but {output} outputs reach only {low:g} to {high:g}: {share:.0%} "
+    "lie outside": (
+        "目标值从 {least:.4g} 到 {most:.4g}，而 {output} 输出只能取 {low:g} 到 {high:g}，{share:.0%} 的目标值在此之外"
+    ),
+    'bring them into that range, or take output="identity" for numbers': (
+        '把目标值变换到这个范围内，数值预测也可用 output="identity"'
+    ),
+    "all {width} units of hidden layer {number} have the same weights, and so stay one and the same": (
+        "隐层 {number} 的 {width} 个神经元权重全部相同，因此始终相同，只相当于一个神经元"
+    ),
+    "start from random weights, as Network.random does": "请用随机权重初始化，如 Network.random",
+    "inputs are far from unit size: column {column} of X goes from {least:.4g} to {most:.4g}": (
+        "输入的尺度离 1 太远：X 的第 {column} 列从 {least:.4g} 到 {most:.4g}"
+    ),
+    "inputs are far from unit size: the largest column of X has a size of {size:.2g}": (
+        "输入的尺度离 1 太远：X 中最大的一列也只有 {size:.2g}"
+    ),
+    "targets are far from unit size: {targets:.3g}": "目标值的尺度离 1 太远：{targets:.3g}",
+    "give the network scale=bpjit.Scale.standard(X, Y)": "给网络加上 scale=bpjit.Scale.standard(X, Y)",
+    "training diverged in epoch {epoch}, by rule {rule} on inputs and targets of up to {size:.3g}": (
+        "训练在第 {epoch} 轮发散：规则 {rule}，输入和目标值最大为 {size:.3g}"
+    ),
+    "try another rule, or scale=bpjit.Scale.standard(X, Y)": "试试别的规则，或 scale=bpjit.Scale.standard(X, Y)",
+    "training diverged in epoch {epoch}, with eta={eta:.3g} on inputs and targets of up to {size:.3g}": (
+        "训练在第 {epoch} 轮发散：eta={eta:.3g}，输入和目标值最大为 {size:.3g}"
+    ),
+    "try eta={less:.2g}, or scale=bpjit.Scale.standard(X, Y) where these are far from unit size": (
+        "试试 eta={less:.2g}；若它们的尺度离 1 太远，用 scale=bpjit.Scale.standard(X, Y)"
+    ),
+    "E jumps by {jump:.0%} from epoch to epoch": "误差 E 每轮上下跳动 {jump:.0%}",
+    "E ended at {error:.3g}, worse than the {constant:.3g} of one constant answer": (
+        "误差 E 最后为 {error:.3g}，比最佳常数的 {constant:.3g} 还差"
+    ),
+    "eta={eta:.3g} is too large, try eta={less:.2g}": "eta={eta:.3g} 太大，试试 eta={less:.2g}",
+    "hidden units are saturated: {share:.0%} of their outputs have no slope": (
+        "隐层神经元已饱和：{share:.0%} 的输出处导数几乎为零"
+    ),
+    'start from smaller weights, as init="glorot" does, and keep inputs near unit size': (
+        '用更小的初始权重，如 init="glorot"，并使输入的尺度接近 1'
+    ),
+    "hidden units became saturated: {share:.0%} of their outputs have no slope": (
+        "隐层神经元在训练中饱和：{share:.0%} 的输出处导数几乎为零"
+    ),
+    "try a smaller eta, and keep inputs near unit size": "试试更小的 eta，并使输入的尺度接近 1",
+    "{count} of {width} relu units of hidden layer {number} are 0 for every sample and learn nothing": (
+        "隐层 {number} 的 {width} 个 relu 神经元中有 {count} 个对所有样本都输出 0，不再学习"
+    ),
+    'try a smaller eta, thresholds near 0, or hidden="leaky_relu"': (
+        '试试更小的 eta、接近 0 的阈值，或 hidden="leaky_relu"'
+    ),
+    "outputs are constant: between samples they differ by {spread:.2g}, and targets by {wanted:.2g}": (
+        "输出几乎是常数：各样本的输出相差 {spread:.2g}，而目标值相差 {wanted:.2g}"
+    ),
+    "the penalty is too strong: take lam nearer to 1": "惩罚项太强：让 lam 更接近 1",
+    'try another eta, rule="adam", other start weights, or scale=bpjit.Scale.standard(X, Y)': (
+        '试试别的 eta、rule="adam"、别的初始权重，或 scale=bpjit.Scale.standard(X, Y)'
+    ),
+    "class {name} has {count} of {m} samples and is never predicted": (
+        "类别 {name} 在 {m} 个样本中有 {count} 个，却从未被预测"
+    ),
+    'try class_weight="balanced", a larger eta, or more epochs': (
+        '试试 class_weight="balanced"、更大的 eta，或更多轮数'
+    ),
+    "targets are 0 and 1, but {output} outputs go from -1 to 1, and classify cuts them at 0": (
+        "目标值是 0 和 1，而 {output} 输出从 -1 到 1，classify 以 0 为界"
+    ),
+    'take targets -1 and 1, or output="sigmoid"': '目标值改用 -1 和 1，或用 output="sigmoid"',
+    'try rule="adam", more hidden units, or more epochs': '试试 rule="adam"、更多隐层神经元，或更多轮数',
+    'try eta={more:.2g}, rule="adam", or more epochs': '试试 eta={more:.2g}、rule="adam"，或更多轮数',
+    "E hardly fell in {epochs} epochs: steps are small, and moved the weights by {moved:.2g} of their length": (
+        "{epochs} 轮里误差 E 几乎没有下降：步长太小，权重只移动了自身长度的 {moved:.2g} 倍"
+    ),
+    "E hardly fell: after {epochs} epochs it is {rest:.0%} of that of one constant answer": (
+        "误差 E 几乎没有下降：{epochs} 轮后仍是最佳常数的 {rest:.0%}"
+    ),
+    "training ended too early: E still fell by {pace:.0%} over the last tenth of {epochs} epochs": (
+        "训练结束得太早：在 {epochs} 轮的最后十分之一里误差 E 还下降了 {pace:.0%}"
+    ),
+    "E stands still at {error:.4g}: {confused} of {count} samples have the output of one with another target": (
+        "误差 E 停在 {error:.4g} 不动：{count} 个样本中有 {confused} 个的输出与目标值不同的样本相同"
+    ),
+    "try another start, as multi_start does, or more hidden units": "换一个初始权重，如 multi_start，或增加隐层神经元",
+    "early stopping ended the training at once: after {epochs} epochs, of which {best} was best": (
+        "早停使训练过早结束：共 {epochs} 轮，第 {best} 轮最好"
+    ),
+    "give it more patience, a smaller eta, or validation data like those it learns from": (
+        "增大 patience、减小 eta，或使验证数据与训练数据同分布"
+    ),
+    "validation error rose from {least:.3g} after epoch {best} to {last:.3g} after epoch {epochs}": (
+        "验证误差从第 {best} 轮后的 {least:.3g} 升到第 {epochs} 轮后的 {last:.3g}"
+    ),
+    "stop with bpjit.EarlyStopping(), take fewer hidden units, or a penalty lam": (
+        "用 bpjit.EarlyStopping() 早停、减少隐层神经元，或加惩罚项 lam"
+    ),
+}

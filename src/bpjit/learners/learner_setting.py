@@ -13,8 +13,9 @@ from ..kernels.layout import LOSS_CODES
 from ..kernels.one.learner_state import State, make_state
 from ..networks.evaluation import as_lam, as_loss, as_network
 from ..networks.network import Network
+from ..settings.rates import schedule_for
 from ..settings.rules import Rule, as_rule
-from ..settings.schedules import Constant, as_schedule, check_penalty
+from ..settings.schedules import Constant, check_penalty
 from ..training.setting import check_numbers
 
 
@@ -55,7 +56,8 @@ def as_learner_setting(
     rule = as_rule(rule)
     if rule.accumulated_only:
         raise ValueError(f'rule: "{rule.name}" compares gradients of all samples; it cannot learn from one')
-    rate = as_schedule(eta, rule.default_eta, rule.name)
+    loss = as_loss(loss, net)
+    rate = schedule_for(eta, rule, net.sizes, net._activations, loss)
     if not isinstance(rate, Constant):
         raise TypeError(f"eta: expected a number, got {describe(eta)}: a learner knows no epochs")
     lams = as_lam(lam)
@@ -67,4 +69,4 @@ def as_learner_setting(
         if value is not None:
             check_held(name, value, net.dtype)
     lam = None if lam is None else lams[0]
-    return LearnerSetting(eta=rate.eta, rule=rule, loss=as_loss(loss, net), lam=lam, seed=as_seed("seed", seed), **most)
+    return LearnerSetting(eta=rate.eta, rule=rule, loss=loss, lam=lam, seed=as_seed("seed", seed), **most)

@@ -23,7 +23,7 @@ class OnlineLearner:
     Parameters
     ----------
     net : the network to start from; it stays as it is
-    eta : learning rate η > 0, or None for the rule's default
+    eta : learning rate η > 0, or None for the one that ``train`` would choose
     rule : an update rule, as for ``train``, that works on single samples
     loss : as for ``train``
     lam : the book's λ in (0, 1): each update descends λ E_k + (1 − λ) Σ w²

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..networks.architecture import same_kind
 from ..networks.network import Network
 from ..networks.networks import Networks
 from .groups import Group, Results, by_member
+from .seen import Seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Fits:
     seconds: float
     compile_seconds: float
     target: str
+    _seen: tuple[Seen, ...] = field(default=(), repr=False)  # what ``advice`` needs
 
     def __len__(self) -> int:
         return len(self.error)
@@ -59,6 +62,15 @@ class Fits:
     def best(self) -> Network:
         """The network of the smallest error: of the validation error where there is one."""
         return self.networks[int(self.ranking()[0])]
+
+    @cached_property
+    def advice(self) -> np.ndarray:
+        """In a few words what is most likely wrong with each training, such as "diverged: eta too large", "" where
+        nothing is, [shape: (networks,)]. Worked out when asked for; the less is known, the less it finds: with
+        ``history`` it also sees the errors of the epochs."""
+        from ..advice.of_many import advice_of
+
+        return advice_of(self)
 
     def ranking(self) -> np.ndarray:
         """Numbers of the networks, the best first: by validation error where there is one, else by error. Those that
@@ -104,8 +116,9 @@ def gather(
     seconds: float,
     compile_seconds: float,
     target: str,
+    groups: Sequence[Group] = (),
 ) -> Fits:
-    """The results of all portions in the order of the networks."""
+    """The results of all portions in the order of the networks; of ``groups`` it keeps what advice needs."""
     columns: dict[str, np.ndarray] = {}
     first = portions[0]
     nets: Any = [None] * count
@@ -149,4 +162,5 @@ def gather(
         seconds=seconds,
         compile_seconds=compile_seconds,
         target=target,
+        _seen=tuple(Seen.of(group) for group in groups),
     )

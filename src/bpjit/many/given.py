@@ -34,8 +34,9 @@ from ..networks.evaluation import (
 )
 from ..networks.network import Network
 from ..networks.networks import Networks
+from ..settings.rates import schedule_for
 from ..settings.rules import as_rule
-from ..settings.schedules import AdaptiveRate, Constant, Schedule, as_schedule, check_penalty
+from ..settings.schedules import AdaptiveRate, Constant, Schedule, check_penalty
 from ..settings.stopping import (
     Condition,
     EarlyStopping,
@@ -142,11 +143,15 @@ class Given:
         if numbers is not None and all(rule.default_eta is not None for rule in self.rules):
             return numbers, []
         values = one_or_each("eta", eta, count, lambda value: value)
-        schedules = []
-        for index in range(max(len(values), len(self.rules))):
-            rule = one_of(self.rules, index)
-            with concerning(index) if len(values) > 1 else contextlib.nullcontext():
-                schedules.append(as_schedule(one_of(values, index), rule.default_eta, rule.name))
+        own = len(self.kinds) > 1 and any(value is None for value in values)  # defaults depend on the network
+        schedules: list[Any] = [None] * (count if own else max(len(values), len(self.rules)))
+        for members, net, _ in self.kinds if own else self.kinds[:1]:
+            loss = as_loss(self.loss, net)
+            for index in members.tolist() if own else range(len(schedules)):
+                rule = one_of(self.rules, index)
+                with concerning(index) if len(values) > 1 else contextlib.nullcontext():
+                    value = one_of(values, index)
+                    schedules[index] = schedule_for(value, rule, net.sizes, net._activations, loss)
         constant = all(type(schedule) is Constant for schedule in schedules)
         return np.array([schedule.eta for schedule in schedules]), [] if constant else schedules
 

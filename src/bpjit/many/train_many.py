@@ -64,7 +64,7 @@ def train_many(
     ----------
     nets : ``Networks``, or a list of ``Network`` whose shapes may differ
     X, Y : data for all networks, as for ``train``; or a list with a data set for each network
-    eta* : learning rate η > 0, a schedule, or None for the rule's default
+    eta* : learning rate η > 0, a schedule, or None for the one that ``train`` would choose for the network
     updates, loss : as for ``train``
     rule* : as for ``train``
     lam* : the book's λ in (0, 1), or None
@@ -175,7 +175,7 @@ def _train(given: Given, target: str, threads: int, must: bool, progress: bool |
         work = _Work(portions, target, given.conditions, show, interrupted)
         work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
     seconds = time.perf_counter() - started - compile_seconds
-    return gather(portions, work.results, given.count, seconds, compile_seconds, target)
+    return gather(portions, work.results, given.count, seconds, compile_seconds, target, groups)
 
 
 class _Work:

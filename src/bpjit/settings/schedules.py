@@ -126,7 +126,7 @@ def as_schedule(eta: Any, default: float | None, rule: str) -> Schedule:
         return Constant(default)
     if isinstance(eta, Schedule):
         return eta
-    return Constant(as_real("eta", eta, above=0))
+    return Constant(eta)
 
 
 def check_penalty(eta: float, rest: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -106,14 +107,33 @@ class Fit:
 
         write(self, path, X, Y, title, (inputs, outputs), language, frames, progress)
 
+    @cached_property
+    def advice(self) -> list[str]:
+        """What is wrong with the training, as far as one can see, in three sentences at most, the most telling first:
+        each with the number that proves it and what to do. Empty where nothing is. Worked out when asked for;
+        ``bpjit.diagnose`` tells all, also in Chinese.
+
+        Examples
+        --------
+        >>> import bpjit
+        >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> fit = bpjit.train(bpjit.Network.random((2, 4, 1)), X, Y, eta=1e-4, stop=100)
+        >>> fit.advice[0].startswith("E hardly fell in 100 epochs")
+        True
+        """
+        from ..advice import findings_of
+
+        return [finding.say() for finding in findings_of(self)[:3]]
+
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: all but the data."""
         return {**self.__dict__, "_origin": self._origin.without_data()}
 
     def __repr__(self) -> str:
+        advice = f"; {self.advice[0]}" if self.advice else ""
         return (
             f"Fit(E {self.error:.6g} after {self.epochs} epochs and {self.updates} updates, stopped by "
-            f"{self.stopped_by}, {self.seconds:.3g} s on {self.target}, {self.network})"
+            f"{self.stopped_by}, {self.seconds:.3g} s on {self.target}, {self.network}{advice})"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,21 @@ from .setting import Setting
 
 MOST_BYTES = 8_000_000  # of X and Y that a fit keeps
 PIECES, PIECE = 32, 8192  # looked at of each array to tell data apart, and bytes of a piece
+ROWS = 512  # of large data, that a fit keeps for ``advice``
+ROWS_OF_RANGES = 8192  # that the ranges of the inputs are taken from
+
+
+class Ranges(NamedTuple):
+    """The smallest and the largest number of each column."""
+
+    X: np.ndarray  # [shape: (2, d)]
+    Y: np.ndarray  # [shape: (2, l)]
+
+    @classmethod
+    def of(cls, D: Samples) -> Ranges:
+        """Those of the targets from all rows, those of the inputs from thousands."""
+        X, Y = some_rows(D.X, ROWS_OF_RANGES), some_rows(D.Y, len(D.numbers))
+        return cls(np.stack([X.min(0), X.max(0)]), np.stack([Y.min(0), Y.max(0)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +43,8 @@ class Trace:
     numbers: np.ndarray | None  # of the samples present; None is all
     c: np.ndarray | None  # their weights; None is 1 for each
     digest: bytes  # of pieces of X and Y from all over
+    sample: Samples  # some rows from all over
+    ranges: Ranges
 
     @classmethod
     def of(cls, D: Samples, count: int) -> Trace:
@@ -38,6 +55,8 @@ class Trace:
             None if len(numbers) == count else numbers.astype(kind),
             None if (c == 1).all() else c,
             digest(D.X) + digest(D.Y),
+            sample_of(D),
+            Ranges.of(D),
         )
 
     def same_as(self, other: Trace) -> bool:
@@ -89,6 +108,13 @@ class Origin:
         """The same without data, of which it keeps a trace."""
         return self if self.D is None else replace(self, D=None, trace=self.trace or Trace.of(self.D, self.count))
 
+    def seen(self, rows: int = ROWS) -> tuple[Samples, Ranges]:
+        """So many samples at most, and the ranges of all of them."""
+        if self.D is not None:
+            return sample_of(self.D, rows), Ranges.of(self.D)
+        assert self.trace is not None
+        return sample_of(self.trace.sample, rows), self.trace.ranges
+
     def with_data(self, X: Any, Y: Any) -> Origin:
         """The same with the data given again, in all their rows."""
         trace = self.without_data().trace
@@ -111,6 +137,22 @@ class Origin:
             return all(mine is theirs or np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in pairs)
         mine, theirs = self.without_data().trace, later.without_data().trace
         return mine is not None and theirs is not None and mine.same_as(theirs)
+
+
+def sample_of(D: Samples, rows: int = ROWS) -> Samples:
+    """So many samples at most, from all over; all of them where there are no more."""
+    return Samples(*(some_rows(array, rows) for array in D))
+
+
+def some_rows(array: Any, rows: int) -> np.ndarray:
+    """So many rows at most, from all over."""
+    m = array.shape[0]
+    if m <= rows:
+        return on_host(array)
+    if isinstance(array, np.ndarray):
+        return array[np.linspace(0, m - 1, rows).astype(int)]
+    length = max(1, rows // PIECES)
+    return np.concatenate([on_host(array[k : k + length]) for k in np.linspace(0, m - length, PIECES).astype(int)])
 
 
 def digest(array: Any) -> bytes:

@@ -13,8 +13,9 @@ from ..kernels.layout import WHERE_KNOWN
 from ..networks.architecture import views
 from ..networks.evaluation import as_lam, as_loss
 from ..networks.network import Network
+from ..settings.rates import schedule_for
 from ..settings.rules import Rule, as_rule
-from ..settings.schedules import Schedule, as_schedule, check_penalty
+from ..settings.schedules import Schedule, check_penalty
 from ..settings.stopping import Condition, EarlyStopping, GradientNorm, NoImprovement, TargetError
 
 
@@ -95,7 +96,7 @@ def as_setting(
     setting = Setting(
         loss=loss,
         rule=rule,
-        schedule=as_schedule(eta, rule.default_eta, rule.name),
+        schedule=schedule_for(eta, rule, net.sizes, net._activations, loss),
         size=as_batch_size(updates, rule),
         lam=as_lam(lam),
         trainable=as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds)),

@@ -22,6 +22,7 @@ from .fit import Fit, Progress
 from .held_out import as_share, split
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
+from .warning import warn_of_end, warn_of_targets
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
 
@@ -60,7 +61,8 @@ def train(
     net : the network to start from
     X : (m, d) inputs, one sample a row
     Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
-    eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for the rule's default
+    eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for one that suits rule, activations,
+        loss and number of inputs: ``bpjit.settings.rates.default_eta``
     updates : "stochastic" (standard BP: after each sample), "accumulated" (once an epoch) or a mini-batch size; a
         batch's gradient is the mean over its samples
     loss : "squared", "absolute", "huber" or "cross_entropy"; None is cross_entropy for softmax outputs, else squared
@@ -107,6 +109,11 @@ def train(
     ValueError, TypeError : naming the argument, what was expected and what came
     RuntimeError : target "cuda" where it cannot be used; X, Y or ``validation`` changed meanwhile, where that shows
 
+    Warns
+    -----
+    TrainingWarning : once, where the outputs cannot reach the targets, where training diverged, or where it ran its
+        1,000 epochs by default and learnt nothing; ``fit.advice`` says more, and about all trainings
+
     Notes
     -----
     The algorithm is that of chapter 5 of the pumpkin book (南瓜书), in ``bpjit/kernels/readable/online.py``.
@@ -143,6 +150,7 @@ def train(
     history = check_options(callback, progress, history)
     target = target_of_data(target, X, Y, validation)
     D, V = as_data(net, X, Y, validation, setting, (sample_weight, class_weight))
+    warned = warn_of_targets(net, setting, D)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
@@ -153,7 +161,10 @@ def train(
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
     problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
     watched = Watched(history, callback, progress)
-    return run_training(problem, watched, threads=threads, resume=resume, started=started)
+    fit = run_training(problem, watched, threads=threads, resume=resume, started=started)
+    if not warned:
+        warn_of_end(fit, stop is None)
+    return fit
 
 
 # --- Arguments of train alone.

@@ -11,11 +11,13 @@ Rprop         w + sign(g) Δ, Δ grown by η⁺ while the   η⁺ 1.2, η⁻ 0.5
               sign of g holds, cut by η⁻ when it turns  Δmin 1e-6, variant iRprop-
 Quickprop     d ← d g/(g' − g), at most μ d, plus η g  η 0.1, μ 1.75                       Fahlman 1988
               where g has the sign of g' (the last g)
-Adagrad       r ← r + g², w ← w + η g/(√r + ε)         η 0.01, ε 1e-8                      Duchi et al. 2011
-RMSProp       r ← ρ r + (1−ρ) g², step as Adagrad      η 0.001, ρ 0.9, ε 1e-8              Hinton 2012
-Adam          m ← β₁ m + (1−β₁) g, r likewise with g²  η 0.001, β₁ 0.9, β₂ 0.999, ε 1e-8   Kingma & Ba 2015
+Adagrad       r ← r + g², w ← w + η g/(√r + ε)         η 0.2, ε 1e-8                       Duchi et al. 2011
+RMSProp       r ← ρ r + (1−ρ) g², step as Adagrad      η 0.01, ρ 0.9, ε 1e-8               Hinton 2012
+Adam          m ← β₁ m + (1−β₁) g, r likewise with g²  η 0.01, β₁ 0.9, β₂ 0.999, ε 1e-8    Kingma & Ba 2015
               and β₂; w + η m̂/(√r̂ + ε), m̂ = m/(1−β₁ᵗ)
 ============  =======================================  ==================================  ====================
+
+The default rates are those of small networks of tanh units; ``settings/rates.py`` fits them to a network.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Adagrad(Rule):
         (("r", False),),
         r"{eta}\cdot {D}/(\sqrt{{{new0}}}+{c0})",
     )
-    default_eta: ClassVar[float | None] = 0.01
+    default_eta: ClassVar[float | None] = 0.2
     slots: ClassVar[int] = 1
     squares: ClassVar[bool] = True
 
@@ -53,7 +53,7 @@ class RMSProp(Rule):
     shown: ClassVar[Shown] = Shown(
         r"r\leftarrow\rho\,r+(1-\rho)D^{2},\ \Delta w=\eta\,D/(\sqrt{r}+\epsilon)", *Adagrad.shown[1:]
     )
-    default_eta: ClassVar[float | None] = 0.001
+    default_eta: ClassVar[float | None] = 0.01
     slots: ClassVar[int] = 1
     squares: ClassVar[bool] = True
 
@@ -92,7 +92,7 @@ class Adam(Rule):
         r"\Delta w=\eta(m/(1-\beta_{1}^{t}))/(\sqrt{r/(1-\beta_{2}^{t})}+\epsilon)",
         (("m", True), ("r", False)),
     )
-    default_eta: ClassVar[float | None] = 0.001
+    default_eta: ClassVar[float | None] = 0.01
     slots: ClassVar[int] = 2
     shares: ClassVar[int] = 2
     squares: ClassVar[bool] = True

@@ -33,7 +33,7 @@ class Rule:
     code: ClassVar[int]  # its number, for kernels
     name: ClassVar[str]
     shown: ClassVar[Shown]
-    default_eta: ClassVar[float | None]  # None for a rule without a rate
+    default_eta: ClassVar[float | None]  # ``rates`` starts from it; None for a rule without a rate
     accumulated_only: ClassVar[bool] = False  # it compares one gradient with the last, so it needs that of all samples
     slots: ClassVar[int] = 0  # numbers of state for each parameter, SLOTS at most
     shares: ClassVar[int] = 0  # numbers that all parameters share, SHARED at most; they start at 0
