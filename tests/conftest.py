@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -34,6 +35,17 @@ def browser():
             pytest.skip(f"no Chromium can be started here: {str(error).splitlines()[0]}")
         yield browser
         browser.close()
+
+
+# Where a TrainingWarning is an error like any other: examples and scripts print none. Other tests also train what
+# diverges, or what outputs cannot reach, and look at something else.
+WITHOUT_TRAINING_WARNINGS = re.compile(r"test_(docs|readmes|\w*scripts\w*|texts|xor|advice|default_rates)\.py")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not WITHOUT_TRAINING_WARNINGS.fullmatch(item.path.name):
+            item.add_marker(pytest.mark.filterwarnings("ignore::bpjit.TrainingWarning"))
 
 
 MOST_MEMORY = 2 << 30  # bytes of a worker

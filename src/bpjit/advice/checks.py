@@ -91,7 +91,13 @@ def diverged(seen: Evidence) -> Finding | None:
     if not seen.diverged:
         return None
     size = float(max(seen.sizes_of_inputs.max(), np.abs(seen.samples.Y).max()))
-    numbers = {"epoch": seen.epochs + 1, "size": size, "eta": seen.eta, "less": (seen.eta or 0.0) / 10, "rule": seen.rule}
+    numbers = {
+        "epoch": seen.epochs + 1,
+        "size": size,
+        "eta": seen.eta,
+        "less": (seen.eta or 0.0) / 10,
+        "rule": seen.rule,
+    }
     if seen.eta is None:
         what = "training diverged in epoch {epoch}, by rule {rule} on inputs and targets of up to {size:.3g}"
         do = "try another rule, or scale=bpjit.Scale.standard(X, Y)"
@@ -245,7 +251,8 @@ def hardly_fell(seen: Evidence) -> Finding | None:
     if seen.errors is not None and len(seen.errors) > 2:
         back = seen.errors[-max(2, len(seen.errors) // 10)]
         numbers["pace"] = float(1.0 - seen.errors[-1] / back) if back > 0 else 0.0
-        if numbers["pace"] > 0.03:
+        steadily = (np.diff(seen.errors[-max(3, len(seen.errors) // 5) :]) < 0).mean() > 0.9
+        if steadily and numbers["pace"] > 0.03:
             what = "training ended too early: E still fell by {pace:.0%} over the last tenth of {epochs} epochs"
             return Finding(0.55, "ended too early", what, other, numbers)
     return None
