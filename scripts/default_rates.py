@@ -8,12 +8,19 @@ four with sigmoid, tanh, softsign or sin units.
 XOR 2-4-1: starts of 20 that are learnt within 1,000 epochs, by stochastic updates, or accumulated ones where the rule
 needs them:
 
-@XOR@
+    rule       sigmoid  tanh  softsign  sin  relu
+    ---------  -------  ----  --------  ---  ----
+    sgd             19    20        18   19    10
+    momentum        19    20        17   19     9
+    nesterov        19    20        17   19     9
+    adam            20    20        20   20     9
+    rmsprop         19    20        20   20     9
+    adagrad         16    17        18   15     9
+    rprop           19    20        19   20     8
+    quickprop       19    20        19   20     9
 
-Tables: @COUNT@ tables (the first is made by ``friedman`` below), networks of 10 hidden units, two starts, 100 epochs;
-diverged trainings, and the median of what is left of the error of the best constant, by hidden activation:
-
-@TABLES@
+Then it trains networks of 10 hidden units on twelve tables that it makes, from two starts for 100 epochs, and prints how
+many trainings diverged, and the median of what is left of the error of the best constant; sgd at a fixed 0.1 beside.
 """
 
 from __future__ import annotations
@@ -149,7 +156,8 @@ def main_with(options: argparse.Namespace) -> int:
     sets = tables(np.random.default_rng(0))
     sets = sets[::5] if options.quick else sets
     sets += [] if options.data is None else of_proben1(options.data)
-    rows = [[rule, *measured(sets, rule, options)] for rule in RULES]
+    rules = ("sgd", "adam") if options.quick else RULES
+    rows = [[rule, *measured(sets, rule, options)] for rule in rules]
     rows.append(["sgd, eta=0.1", *measured(sets, "sgd", options, 0.1)])
     print(f"\n{len(sets)} standardised tables: diverged, and the median of E by that of a constant\n")
     print(table(["rule", "diverged", *(HIDDEN[:2] if options.quick else HIDDEN)], rows))
