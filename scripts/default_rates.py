@@ -19,8 +19,8 @@ needs them:
     rprop           19    20        19   20     8
     quickprop       19    20        19   20     9
 
-Then it trains networks of 10 hidden units on twelve tables that it makes, from two starts for 100 epochs, and prints how
-many trainings diverged, and the median of what is left of the error of the best constant; sgd at a fixed 0.1 beside.
+Then it trains networks of 10 hidden units on twelve tables that it makes, from two starts for 100 epochs, and prints
+how many trainings diverged, and the median of what is left of the error of the best constant; beside sgd at 0.1.
 """
 
 from __future__ import annotations

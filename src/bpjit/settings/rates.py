@@ -39,8 +39,8 @@ def default_eta(rule: Rule, sizes: tuple[int, ...], activations: tuple[str, ...]
     activations have no limits (relu, leaky_relu, softplus, identity), min(1, 4/(units below + units here)) of the
     largest such layer.
 
-    By these, a 2-4-1 network learns XOR from at least 15 of 20 starts by every rule with sigmoid, tanh, softsign and sin
-    units (relu: 8 to 10): the table is in ``scripts/default_rates.py``, which measures it.
+    By these, a 2-4-1 network learns XOR from at least 15 of 20 starts by every rule with sigmoid, tanh, softsign and
+    sin units (relu: 8 to 10): the table is in ``scripts/default_rates.py``, which measures it.
 
     Examples
     --------
