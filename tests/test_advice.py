@@ -300,3 +300,21 @@ def test_diagnose_says_what_it_expects():
         bpjit.diagnose(bpjit.Network.random((2, 2, 1)))
     with pytest.raises(ValueError, match="language"):
         bpjit.diagnose(trained((2, 2, 1), "tanh", "sigmoid", XOR_X, XOR_Y, stop=2), language="de")
+
+
+def test_unknown_targets_are_no_fault():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    Y = np.c_[X[:, 0], 5 * X[:, 1] + 9]
+    Y[::3, 0], Y[1::3, 1] = np.nan, np.nan
+    start = bpjit.Network.random((3, 5, 2), "tanh", "sigmoid")
+    with pytest.warns(bpjit.TrainingWarning, match="sigmoid outputs reach only 0 to 1"):
+        fit = bpjit.train(start, X, Y, missing="ignore", stop=5)
+    assert "lie outside" in fit.advice[0]
+    start = bpjit.Network.random((3, 5, 2), "tanh", "identity")
+    alone = bpjit.train(start, X, np.c_[Y[:, 0], np.full(60, np.nan)], missing="ignore", stop=5)
+    many = bpjit.train_many(bpjit.Networks.of([start, start]), X, Y, missing="ignore", stop=5)
+    assert alone.advice == []  # no sample has all its targets: nothing to judge by
+    assert "nothing conspicuous" in str(bpjit.diagnose(alone))
+    assert many.advice.tolist() == ["", ""]
+    assert bpjit.train(start, X, Y, missing="ignore", stop=1)._state["setting"].schedule.eta == 0.1

@@ -232,7 +232,8 @@ def test_weights_and_folds_of_their_own(rule, updates):
     bootstrap = rng.multinomial(30, np.full(30, 1 / 30), 10).astype(float)
     assert (bootstrap == 0).any()
     check(nets, X, Y, eta=0.05, rule=rule, updates=updates, sample_weight=bootstrap, stop=30)
-    check(nets, X, Y, eta=0.05, rule=rule, updates=updates, sample_weight=bootstrap, stop=10, class_weight="balanced")
+    both = {"sample_weight": bootstrap, "class_weight": "balanced"}
+    check(nets, X, Y.argmax(axis=1), eta=0.05, rule=rule, updates=updates, stop=10, **both)
     folds = (np.arange(30) % 5 != np.arange(10)[:, None] % 5).astype(float)
     fits = bpjit.train_many(
         nets, X, Y, eta=0.05, rule=rule, updates=updates, sample_weight=folds, validation=(X, Y, folds == 0), stop=30

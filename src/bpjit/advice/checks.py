@@ -25,7 +25,7 @@ Check = Callable[[Evidence], Finding | None]
 def out_of_reach(seen: Evidence) -> Finding | None:
     """Targets that the outputs cannot reach."""
     low, high = seen.architecture.reach
-    least, most = float(seen.ranges.Y[0].min()), float(seen.ranges.Y[1].max())
+    least, most = float(np.nanmin(seen.ranges.Y[0])), float(np.nanmax(seen.ranges.Y[1]))
     excess = max(low - least, most - high)
     if seen.loss == "cross_entropy" or not excess > SLACK:
         return None
@@ -324,7 +324,9 @@ CHECKS: tuple[Check, ...] = (
 
 
 def findings(seen: Evidence) -> list[Finding]:
-    """What the checks found, the most telling first."""
+    """What the checks found, the most telling first; nothing where no sample has all its targets."""
+    if len(seen.samples.Y) == 0:
+        return []
     with np.errstate(all="ignore"):
         found = [finding for check in CHECKS if (finding := check(seen)) is not None]
     return sorted(found, key=lambda finding: -finding.telling)

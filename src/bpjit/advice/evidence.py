@@ -59,12 +59,14 @@ class Evidence:
         """That of a training."""
         origin = fit._origin
         validated = np.isfinite(fit.validation_errors).any()
+        samples, ranges = origin.seen(rows_for(fit.network))
         return cls(
             net=fit.network,
             start=origin.net,
             **told_by(fit._state["setting"]),
             count=origin.count,
-            **dict(zip(("samples", "ranges"), origin.seen(rows_for(fit.network)), strict=True)),
+            samples=known(samples),
+            ranges=ranges,
             error=fit.error,
             errors=fit.errors,
             validation_errors=fit.validation_errors if validated else None,
@@ -77,7 +79,7 @@ class Evidence:
     @classmethod
     def before(cls, net: Network, setting: Setting, D: Samples) -> Evidence:
         """That of a training that has not begun."""
-        few = sample_of(D, rows_for(net))
+        few = known(sample_of(D, rows_for(net)))
         return cls(net, net, **told_by(setting), count=len(D.X), samples=few, ranges=Ranges.of(D))
 
     @property
@@ -92,8 +94,11 @@ class Evidence:
 
     @cached_property
     def constant_error(self) -> float:
-        """E of outputs that are the same for all samples, the best such ones that are within reach."""
+        """E of outputs that are the same for all samples, the best such ones that are within reach; NaN where no
+        sample has all its targets."""
         Y, c = self.samples.Y.astype(np.float64), self.samples.c.astype(np.float64)[:, None]
+        if len(Y) == 0:
+            return np.nan
         mean = (c * Y).sum(0) / c.sum()
         low, high = self.architecture.reach
         if self.loss == "cross_entropy":
@@ -155,11 +160,17 @@ def told_by(setting: Setting) -> dict[str, Any]:
     """What a setting says of a training."""
     rated = setting.rule.default_eta is not None and not isinstance(setting.schedule, AdaptiveRate)
     return {
-        "loss": setting.loss,
+        "loss": setting.given_loss,
         "rule": setting.rule.name,
         "eta": setting.schedule.eta if rated else None,
         "penalised": setting.lam[1] > 0.0,
     }
+
+
+def known(D: Samples) -> Samples:
+    """The samples all of whose targets are known."""
+    rows = ~np.isnan(D.Y).any(1)
+    return D if rows.all() else Samples(*(array[rows] for array in D))
 
 
 def rows_for(net: Network) -> int:

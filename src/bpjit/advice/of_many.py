@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..kernels.state import Samples
+from ..kernels.layout import loss_as_given
 from ..many.seen import Seen
 from ..networks.network import Network
 from ..training.origin import Ranges
 from .checks import findings
-from .evidence import Evidence, rows_for
+from .evidence import Evidence, known, rows_for
 
 if TYPE_CHECKING:
     from ..many.fits import Fits
@@ -32,6 +32,7 @@ def evidence_of(fits: Fits, index: int, seen: Seen, place: int) -> Evidence:
     """That of one network, which has this place in its group."""
     net: Network = fits.networks[index]
     D = seen.samples(place, rows_for(net))
+    ranges, D = Ranges.of(D), known(D)
     errors = None if fits.errors is None else fits.errors[index]
     validation_errors = None if fits.validation_errors is None else fits.validation_errors[index]
     if validation_errors is not None and not np.isfinite(validation_errors).any():
@@ -39,13 +40,13 @@ def evidence_of(fits: Fits, index: int, seen: Seen, place: int) -> Evidence:
     return Evidence(
         net=net,
         start=seen.start_of(place),
-        loss=seen.loss,
+        loss=loss_as_given(seen.loss),
         rule=seen.rule_of(place).name,
         eta=seen.eta_of(place),
         penalised=seen.penalised,
         count=seen.D.m,
         samples=D,
-        ranges=Ranges.of(Samples(D.X, D.Y, D.c, D.numbers)),
+        ranges=ranges,
         error=float(fits.error[index]),
         errors=errors,
         validation_errors=validation_errors,

@@ -46,6 +46,11 @@ WHERE_KNOWN = {f"{name} where known": (code,) for name, code in LOSS_CODES.items
 LOSS_CODES |= WHERE_KNOWN
 
 
+def loss_as_given(loss: str) -> str:
+    """The name of a loss without "where known"."""
+    return loss.removesuffix(" where known")
+
+
 def number_of_parameters(sizes: Sequence[int]) -> int:
     """How many weights and thresholds a network of these sizes has."""
     return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))

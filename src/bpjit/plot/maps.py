@@ -121,15 +121,13 @@ def _levels(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray, levels: np
     shades = ax.contourf(
         *sides, y_hat, levels if binary else 12, cmap="Greys", alpha=0.35, extend="both" if binary else "neither"
     )
-    thin = shades.levels[1:-1]
-    if levels is not None:
-        middle = levels[len(levels) // 2]
-        thin = thin[thin != middle]
-        if y_hat.min() < middle < y_hat.max():
-            ax.contour(*sides, y_hat, [middle], colors="black", linewidths=2.2)
+    thin, middle = shades.levels[1:-1], None if levels is None else levels[len(levels) // 2]
+    thin = thin[thin != middle]
     if len(thin):
         lines = ax.contour(*sides, y_hat, thin, colors="0.35", linewidths=0.8, linestyles="--" if binary else "-")
         ax.clabel(lines, fontsize="small")
+    if middle is not None and y_hat.min() < middle < y_hat.max():
+        ax.contour(*sides, y_hat, [middle], colors="black", linewidths=2.2)
 
 
 def _regions(ax: Axes, sides: Sequence[np.ndarray], y_hat: np.ndarray) -> None:

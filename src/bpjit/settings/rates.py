@@ -75,7 +75,7 @@ def _for_small_slopes(activations: Sequence[str], loss: str) -> float:
     *hidden, output = activations
     if any(name != "sigmoid" for name in hidden):
         return 1.0
-    if output == "sigmoid" and loss in ("squared", "huber"):
+    if output == "sigmoid" and loss.startswith(("squared", "huber")):
         return 10.0
     return 3.0 if hidden else 1.0
 

@@ -32,7 +32,8 @@ class Ranges(NamedTuple):
     def of(cls, D: Samples) -> Ranges:
         """Those of the targets from all rows, those of the inputs from thousands."""
         X, Y = some_rows(D.X, ROWS_OF_RANGES), some_rows(D.Y, len(D.numbers))
-        return cls(np.stack([X.min(0), X.max(0)]), np.stack([Y.min(0), Y.max(0)]))
+        known = np.stack([np.fmin.reduce(Y), np.fmax.reduce(Y)])  # others are NaN
+        return cls(np.stack([X.min(0), X.max(0)]), known)
 
 
 @dataclass(frozen=True, eq=False)

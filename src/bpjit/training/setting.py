@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe, refuse_masked
-from ..kernels.layout import WHERE_KNOWN
+from ..kernels.layout import WHERE_KNOWN, loss_as_given
 from ..networks.architecture import views
 from ..networks.evaluation import as_lam, as_loss
 from ..networks.network import Network
@@ -40,7 +40,7 @@ class Setting:
     @property
     def given_loss(self) -> str:
         """The loss as the user says it."""
-        return self.loss.removesuffix(" where known")
+        return loss_as_given(self.loss)
 
     @property
     def missing(self) -> str | None:

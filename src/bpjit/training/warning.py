@@ -25,9 +25,9 @@ def warn_of_targets(net: Network, setting: Setting, D: Samples) -> bool:
     """Warn where outputs cannot reach the targets; says whether it did."""
     low, high = net._architecture.reach
     Y = D.Y
-    if setting.loss == "cross_entropy" or low == -math.inf or not isinstance(Y, np.ndarray):
+    if setting.given_loss == "cross_entropy" or low == -math.inf or not isinstance(Y, np.ndarray):
         return False
-    if np.minimum.reduce(Y, None) >= low - SLACK and np.maximum.reduce(Y, None) <= high + SLACK:
+    if np.fmin.reduce(Y, None) >= low - SLACK and np.fmax.reduce(Y, None) <= high + SLACK:
         return False
     from ..advice.checks import out_of_reach
     from ..advice.evidence import Evidence
@@ -51,5 +51,6 @@ def warn_of_end(fit: Fit, by_default: bool) -> None:
     from ..advice.evidence import Evidence
 
     seen = Evidence.of(fit)
-    if diverged or seen.rest > 0.97:
-        warnings.warn(findings(seen)[0].say(), TrainingWarning, stacklevel=CALLER)
+    found = findings(seen)
+    if found and (diverged or seen.rest > 0.97):
+        warnings.warn(found[0].say(), TrainingWarning, stacklevel=CALLER)
