@@ -61,7 +61,8 @@ def test_docstrings_read_as_they_were_meant(folder, tab):
     tab.goto((folder / "bpjit.html").as_uri())
     names = all_of(tab, "#train .docstring li > strong:first-child", "innerText")
     assert names[:4] == ["net", "X", "Y", "eta"]
-    assert all_of(tab, "#train .docstring h6", "innerText") == ["Parameters", "Returns", "Raises", "Notes", "Examples"]
+    sections = ["Parameters", "Returns", "Raises", "Warns", "Notes", "Examples"]
+    assert all_of(tab, "#train .docstring h6", "innerText") == sections
     assert "array([0, 1, 1, 0])" in tab.inner_text("#train .docstring pre")
     assert "node  formula  value  ∂e/∂node" in tab.inner_text("#graph .docstring pre")  # columns stay columns
     assert "beta1" in tab.inner_text("[id='Adam.__init__']")
