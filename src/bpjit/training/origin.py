@@ -31,7 +31,9 @@ class Ranges(NamedTuple):
     @classmethod
     def of(cls, D: Samples) -> Ranges:
         """Those of the targets from all rows, those of the inputs from thousands."""
-        X, Y = some_rows(D.X, ROWS_OF_RANGES), some_rows(D.Y, len(D.numbers))
+        m = D.X.shape[0]
+        X = D.X[:: -(-m // ROWS_OF_RANGES)] if isinstance(D.X, np.ndarray) else some_rows(D.X, ROWS_OF_RANGES)
+        Y = on_host(D.Y)
         known = np.stack([np.fmin.reduce(Y), np.fmax.reduce(Y)])  # others are NaN
         return cls(np.stack([X.min(0), X.max(0)]), known)
 
