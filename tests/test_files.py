@@ -50,7 +50,7 @@ def written_before():
     return {
         "network": Network.random((2, 3, 1), ["tanh"], "identity", seed=3, scale=one),
         "networks": nets,
-        "bank": bpjit.LearnerBank(nets, ["a", ("b", 1)], rule="momentum", lam=0.99, clip_gradient=1.0),
+        "bank": bpjit.LearnerBank(nets, ["a", ("b", 1)], rule="momentum", eta=0.01, lam=0.99, clip_gradient=1.0),
     }
 
 

@@ -49,7 +49,7 @@ BEYOND = [
 
 @pytest.mark.parametrize(("name", "settings"), BEYOND, ids=[str(pair[1]) for pair in BEYOND])
 def test_settings_beyond_float32_are_refused_and_float64_has_them(name, settings):
-    single, double = (bpjit.Network.random((2, 2, 1), dtype=dtype) for dtype in ("float32", "float64"))
+    single, double = (bpjit.Network.random((2, 2, 1), "tanh", dtype=dtype) for dtype in ("float32", "float64"))
     for nets, train in ((single, bpjit.train), ([single] * 2, bpjit.train_many)):
         with pytest.raises(ValueError) as caught:
             train(nets, *XOR, **settings)

@@ -19,7 +19,7 @@ from .setting import Setting
 MOST_BYTES = 8_000_000  # of X and Y that a fit keeps
 PIECES, PIECE = 32, 8192  # looked at of each array to tell data apart, and bytes of a piece
 ROWS = 512  # of large data, that a fit keeps for ``advice``
-ROWS_OF_RANGES = 8192  # that the ranges of the inputs are taken from
+NUMBERS, NUMBERS_OF_RANGES = 1 << 15, 1 << 16  # inputs in these, and those that ranges are taken from
 
 
 class Ranges(NamedTuple):
@@ -30,9 +30,10 @@ class Ranges(NamedTuple):
 
     @classmethod
     def of(cls, D: Samples) -> Ranges:
-        """Those of the targets from all rows, those of the inputs from thousands."""
+        """Those of the targets from all rows, those of the inputs from so many that looking costs nothing."""
         m = D.X.shape[0]
-        X = D.X[:: -(-m // ROWS_OF_RANGES)] if isinstance(D.X, np.ndarray) else some_rows(D.X, ROWS_OF_RANGES)
+        rows = max(16, NUMBERS_OF_RANGES // D.X.shape[1])
+        X = D.X[:: -(-m // rows)] if isinstance(D.X, np.ndarray) else some_rows(D.X, rows)
         Y = on_host(D.Y)
         known = np.stack([np.fmin.reduce(Y), np.fmax.reduce(Y)])  # others are NaN
         return cls(np.stack([X.min(0), X.max(0)]), known)
@@ -58,7 +59,7 @@ class Trace:
             None if len(numbers) == count else numbers.astype(kind),
             None if (c == 1).all() else c,
             digest(D.X) + digest(D.Y),
-            sample_of(D),
+            sample_of(D, max(16, min(ROWS, NUMBERS // D.X.shape[1]))),
             Ranges.of(D),
         )
 
@@ -142,7 +143,7 @@ class Origin:
         return mine is not None and theirs is not None and mine.same_as(theirs)
 
 
-def sample_of(D: Samples, rows: int = ROWS) -> Samples:
+def sample_of(D: Samples, rows: int) -> Samples:
     """So many samples at most, from all over; all of them where there are no more."""
     return Samples(*(some_rows(array, rows) for array in D))
 

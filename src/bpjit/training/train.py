@@ -16,7 +16,7 @@ from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..settings.rules import Rule
 from ..settings.schedules import Schedule
-from ..settings.stopping import EarlyStopping, as_conditions, most_epochs
+from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
 from .held_out import as_share, split
@@ -149,13 +149,9 @@ def train(
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
     target = target_of_data(target, X, Y, validation)
-    D, V = as_data(net, X, Y, validation, setting, (sample_weight, class_weight))
+    D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
-    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
-    if len(early) > 1:
-        raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
-    V = V or as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
@@ -198,14 +194,22 @@ def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int,
 
 
 def as_data(
-    net: Network, X: Any, Y: Any, validation: Any, setting: Setting, weights: tuple[Any, Any]
-) -> tuple[Samples, Samples | None]:
-    """The samples to learn from; and those held out, where ``validation`` is a share. ``weights`` are those of samples
-    and of classes."""
+    net: Network,
+    X: Any,
+    Y: Any,
+    setting: Setting,
+    weights: tuple[Any, Any],
+    validation: Any,
+    conditions: list[Condition],
+) -> tuple[Samples, Samples]:
+    """The samples to learn from, and those to validate on. ``weights`` are those of samples and of classes."""
     share = as_share(validation)
     D = as_samples(net, X, Y, setting.loss, *weights)
+    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
+    if len(early) > 1:
+        raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     if share is None:
-        return D, None
+        return D, as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
     if not isinstance(D.X, np.ndarray):
         raise ValueError("validation: a share goes with data that do not lie on a GPU; expected (X, Y) or None")
     return split(net, D, share, setting.seed)
