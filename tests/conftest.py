@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("ignore::bpjit.TrainingWarning"))
 
 
-MOST_MEMORY = 2 << 30  # bytes of a worker
+MOST_MEMORY = 3 << 30  # bytes of a worker, about
 
 
 @pytest.hookimpl(optionalhook=True)
