@@ -81,6 +81,7 @@ def test_many_networks_each_have_their_own():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::bpjit.TrainingWarning")  # of the starts that do not learn
 @pytest.mark.parametrize("rule", default_rates.RULES)
 def test_xor_is_learnt_by_default(rule):
     for hidden in ("sigmoid", "tanh", "softsign", "sin"):
