@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..jit import by_type
+from ..jit import by_type, inline
 from ..layout import SOFTMAX
 from ..simd.memory import pointer, put
 from .learner_state import ROOM, integer_in, layers_in
@@ -31,6 +31,14 @@ def _lies_whole(kind: Any) -> bool:
     return bool(kind.layout == "C" and kind.aligned)
 
 
+@inline
+def gather(data: Any, room: int, values: Any) -> Any:
+    """A pointer to numbers of any layout, brought together in the room."""
+    for k in range(len(values)):
+        put(data, room + k, values[k])
+    return pointer(data, room)
+
+
 def inputs_at(data: Any, x: Any) -> Any:
     """A pointer to the inputs of a sample. May write the room."""
 
@@ -45,9 +53,7 @@ def _inputs_gathered(data: Any, x: Any) -> Any:
     d, room = layers_in(data)[0].fan_in, integer_in(data, ROOM)
     if len(x) != d:
         raise ValueError("x: expected as many numbers as the network has inputs")
-    for i in range(d):
-        put(data, room + i, x[i])
-    return pointer(data, room)
+    return gather(data, room, x)
 
 
 def _choose_inputs(data: Any, x: Any) -> Any:
@@ -73,9 +79,7 @@ def _targets_gathered(data: Any, y: Any) -> Any:
     room, l = integer_in(data, ROOM) + layers[0].fan_in, layers[len(layers) - 1].fan_out
     if len(y) != l:
         raise ValueError("y: expected as many numbers as the network has outputs")
-    for j in range(l):
-        put(data, room + j, y[j])
-    return pointer(data, room)
+    return gather(data, room, y)
 
 
 def _target_spread(data: Any, y: Any) -> Any:
