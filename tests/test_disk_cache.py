@@ -286,12 +286,13 @@ def test_nothing_is_kept_where_there_are_no_sources(tmp_path):
     assert path == "None"
 
 
+def payload(key):
+    return key * 300
+
+
 def save_at_once(tmp_path, workers, rounds):
     """Workers that save the same entries, and entries of their own, as fast as they can; and read all of them."""
     start, wrong = threading.Barrier(workers), []
-
-    def payload(key):
-        return key * 300
 
     def work(worker):
         start.wait()
@@ -307,13 +308,18 @@ def save_at_once(tmp_path, workers, rounds):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def assert_all_kept(tmp_path, workers, rounds):
+    """Once all have ended: each entry is what was saved, and no temporary file is left."""
     kept = {path.name: read(str(path), path.name.encode()) for path in tmp_path.iterdir()}
-    assert len(kept) == 1 + workers + rounds  # and no temporary files
+    assert len(kept) == 1 + workers + rounds
     assert all(value == payload(name.encode()) for name, value in kept.items())
 
 
 def test_saves_at_once_mix_nothing(tmp_path):
     save_at_once(tmp_path, 4, 50)
+    assert_all_kept(tmp_path, 4, 50)
 
 
 SAVE = """
@@ -327,6 +333,7 @@ test_disk_cache.save_at_once(Path(sys.argv[1]), 1, 500)
 @pytest.mark.slow
 def test_a_thousand_saves_at_once_mix_nothing(tmp_path):
     save_at_once(tmp_path, 2, 1000)
+    assert_all_kept(tmp_path, 2, 1000)
 
 
 @pytest.mark.slow
@@ -336,6 +343,7 @@ def test_a_thousand_saves_at_once_of_processes(tmp_path):
     command = [sys.executable, "-c", SAVE, str(tmp_path)]
     running = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert_all_kept(tmp_path, 1, 500)
 
 
 # --- Processes that begin with an empty folder.
