@@ -72,7 +72,7 @@ def lines_of(tape: Tape, names: Sequence[str] = ()) -> tuple[list[str], list[str
     return lines, [texts[slot] for slot in tape.results]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def function_of(tape: Tape) -> Callable[..., Any]:
     """The formula as a function of numbers of any kind; several results are a tuple."""
     lines, results = lines_of(tape)
