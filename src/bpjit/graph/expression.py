@@ -18,7 +18,20 @@ from .program import CHOICE, CONSTANT, VARIABLE, Program
 from .sweep import Sweep
 
 
-class Expression:
+class _OfNumpy:
+    """What NumPy's functions do with expressions and conditions."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        return of_numpy(operate, name, inputs, settings)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, settings: Any) -> Any:
+        return of_numpy(operate, function.__name__, inputs, settings)
+
+
+class Expression(_OfNumpy):
     """A node of a computational graph: a variable, a number, or an operation on other nodes. It never changes.
 
     Made by ``variables``, by + − * / ** and abs() with numbers on either side, and by the functions of ``bpjit.graph``
@@ -44,7 +57,7 @@ class Expression:
     __slots__ = ("_program", "constant", "name", "operands", "operation")
 
     def __init__(
-        self, operation: str, operands: tuple[Expression, ...] = (), constant: float = 0.0, name: str | None = None
+        self, operation: str, operands: tuple[Any, ...] = (), constant: float = 0.0, name: str | None = None
     ) -> None:
         self.operation, self.operands, self.constant, self.name = operation, operands, constant, name
         self._program: Program | None = None
@@ -129,7 +142,7 @@ class Expression:
     def __float__(self) -> float:
         raise TypeError(NO_NUMBER)
 
-    __int__ = __index__ = __complex__ = __round__ = __trunc__ = __floor__ = __ceil__ = __float__  # type: ignore
+    __int__ = __index__ = __complex__ = __round__ = __trunc__ = __floor__ = __ceil__ = __float__
 
     # --- Evaluating.
 
@@ -248,7 +261,7 @@ class Expression:
         return self.program.text()
 
 
-class Condition:
+class Condition(_OfNumpy):
     """What may hold or not: a comparison of expressions, or several joined by & (and), | (or), ~ (not).
 
     ``graph.select`` chooses by it.
@@ -349,7 +362,7 @@ NO_NUMBER = (
 )
 
 
-def _operate(operation: str, *operands: Any) -> Any:
+def operate(operation: str, *operands: Any) -> Any:
     """The node of an operation, from expressions, conditions and numbers."""
     if operation == CHOICE:
         return choose(*operands)
@@ -358,17 +371,3 @@ def _operate(operation: str, *operands: Any) -> Any:
     if operation in ("both", "either", "opposite"):
         return Condition(operation, tuple(as_condition("operand", each) for each in operands))
     return Expression(operation, tuple(as_expression("operand", each) for each in operands))
-
-
-def _of_ufunc(node: Any, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
-    return of_numpy(
-        _operate, ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}", inputs, settings
-    )
-
-
-def _of_function(node: Any, function: Any, types: Any, inputs: Any, settings: Any) -> Any:
-    return of_numpy(_operate, function.__name__, inputs, settings)
-
-
-for _kind in (Expression, Condition):
-    _kind.__array_ufunc__, _kind.__array_function__ = _of_ufunc, _of_function  # type: ignore[attr-defined]

@@ -75,7 +75,7 @@ class Program:
     """
 
     def __init__(self, root: Node) -> None:
-        nodes = list(_in_order(root))
+        nodes = list(in_order(root))
         self._slots: dict[int, int] = {}  # id of a node -> its slot
         self._nodes = nodes  # kept, so that the ids stay theirs
         self.variables = list(dict.fromkeys(node.name or "" for node in nodes if node.operation == VARIABLE))
@@ -260,7 +260,7 @@ class Program:
         return V, D
 
 
-def _in_order(root: Node) -> Iterable[Node]:
+def in_order(root: Node) -> Iterable[Node]:
     """All nodes, each once and after its operands; without recursion, which deep graphs would exhaust."""
     seen: set[int] = set()
     waiting: list[tuple[Node, bool]] = [(root, False)]

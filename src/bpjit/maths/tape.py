@@ -77,7 +77,7 @@ def function_of(tape: Tape) -> Callable[..., Any]:
     """The formula as a function of numbers of any kind; several results are a tuple."""
     lines, results = lines_of(tape)
     text = [f"def formula({', '.join(tape.inputs)}):", *lines, f"return {', '.join(results)}"]
-    scope = {"__name__": __name__, "inf": float("inf"), "nan": float("nan")}
+    scope: dict[str, Any] = {"__name__": __name__, "inf": float("inf"), "nan": float("nan")}
     scope |= {helper.__name__: helper for helper in formulas.MACHINE}
     exec("\n    ".join(text), scope)
     function: Callable[..., Any] = scope["formula"]
