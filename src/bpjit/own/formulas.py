@@ -14,6 +14,7 @@ from ..common.arguments import as_array, describe
 from ..maths.formulas import ACTIVATIONS, LOSSES, REACH
 from ..maths.own import KNOWN, Own, find
 from ..maths.tape import Tape
+from ..settings.rules import RULES
 from .checks import check_activation, check_loss
 from .deriving import Recorded
 from .functions import variable
@@ -25,6 +26,7 @@ EVERYWHERE = (-math.inf, math.inf)
 BUILT_IN = {
     "activation": (*(each.__name__ for each in ACTIVATIONS), "softmax"),
     "loss": (*(each.__name__ for each in LOSSES), "cross_entropy"),
+    "rule": tuple(RULES),
 }
 S = TypeVar("S", bound="OfOnesOwn")
 
