@@ -16,7 +16,7 @@ from ..settings.rules.rule import SETTINGS, SHARED, SLOTS
 from .deriving import Recorded
 from .formulas import as_called
 from .functions import variable
-from .recording import arguments_of, as_result, record
+from .recording import arguments_of, as_result, named, record
 from .steps import run
 
 
@@ -164,7 +164,9 @@ def _tape(called: str, inputs: tuple[str, ...], results: Sequence[Any], without:
     """The results as a tape; none may use the input ``without``."""
     recorded, slots = Recorded(inputs), []
     for result in results:
-        slots.append(recorded.slot(recorded.write(as_result(called, result, inputs))))
+        expression = as_result(called, result, inputs)
+        with named(called):
+            slots.append(recorded.slot(recorded.write(expression)))
     tape = recorded.steps.tape(*slots)
     if without is not None:
         place = inputs.index(without)
