@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ COMPARISONS = {"less": ("<", ">"), "at_most": (r"\le", r"\ge")}  # as it stands,
 
 def latex(tape: Tape, letters: Sequence[str] = (), result: int = 0) -> str:
     """One result of a tape in LaTeX; long parts stand under names that are explained behind it."""
-    names = letters or [LETTERS.get(name, name) for name in tape.inputs]
+    names = letters or [LETTERS.get(name) or re.sub(r"(?<=[a-z])\d+$", r"_{\g<0>}", name) for name in tape.inputs]
     plain = dict(zip(tape.inputs, names, strict=True))
     root = expression_of(tape, tape.inputs, result)
     parts: list[str] = []
