@@ -12,10 +12,10 @@ from ..graph.program import CONSTANT, VARIABLE, in_order
 from ..maths.tape import Tape
 
 
-def expression_of(tape: Tape, letters: Sequence[str] = (), result: int = 0) -> Expression:
+def expression_of(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> Expression:
     """One result of a tape as an expression, in variables of these names. A product with a reciprocal is written as the
     quotient that it is, and one of equal factors as a power."""
-    nodes: list[Any] = [variable(name) for name in letters or tape.inputs]
+    nodes: list[Any] = [variable(name) for name in _names(letters) or tape.inputs]
     for operation, *rest in tape.steps:
         if operation == CONSTANT:
             nodes.append(Expression(CONSTANT, constant=rest[0]))
@@ -27,6 +27,10 @@ def expression_of(tape: Tape, letters: Sequence[str] = (), result: int = 0) -> E
             nodes.append(operate(operation, *(nodes[slot] for slot in rest)))
     found: Expression = nodes[tape.results[result]]
     return found
+
+
+def _names(letters: str | Sequence[str]) -> Sequence[str]:
+    return [letters] if isinstance(letters, str) else letters
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -42,7 +46,7 @@ def _power(node: Any) -> tuple[Any, float]:
     return (node.operands[0], node.operands[1].constant) if node.operation == "power" else (node, 1.0)
 
 
-def written(tape: Tape, letters: Sequence[str] = (), result: int = 0) -> str:
+def written(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> str:
     """One result of a tape as text, such as ``z / (1 + exp(-z))``; ``letters`` are those of its inputs."""
     return str(expression_of(tape, letters, result))
 
@@ -66,9 +70,11 @@ FUNCTIONS: dict[str, Callable[[str], str]] = {
 COMPARISONS = {"less": ("<", ">"), "at_most": (r"\le", r"\ge")}  # as it stands, and with its sides changed
 
 
-def latex(tape: Tape, letters: Sequence[str] = (), result: int = 0) -> str:
+def latex(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> str:
     """One result of a tape in LaTeX; long parts stand under names that are explained behind it."""
-    names = letters or [LETTERS.get(name) or re.sub(r"(?<=[a-z])\d+$", r"_{\g<0>}", name) for name in tape.inputs]
+    names = _names(letters) or [
+        LETTERS.get(name) or re.sub(r"(?<=[a-z])\d+$", r"_{\g<0>}", name) for name in tape.inputs
+    ]
     plain = dict(zip(tape.inputs, names, strict=True))
     root = expression_of(tape, tape.inputs, result)
     parts: list[str] = []
