@@ -262,6 +262,18 @@ def test_values_make_others():
     assert half(0.0, 2.0, quantile=0.9) == 1.8
 
 
+def test_formulas_are_parts_of_others():
+    own = bpjit.activation(lambda z, c=2.0: formulas.silu(c * z) + formulas.elu(z, alpha=0.5), name="mine")
+    assert own(POINTS) == pytest.approx(formulas.silu(2 * POINTS) + formulas.elu(alpha=0.5)(POINTS), rel=1e-13)
+    slope = 2 * formulas.silu.slope(2 * POINTS) + formulas.elu(alpha=0.5).slope(POINTS)
+    assert own.slope(POINTS) == pytest.approx(slope, rel=1e-12, abs=1e-14)
+    loss = bpjit.loss(lambda p, y: formulas.huber(p, y) + formulas.log_cosh(2.0, y - p), name="mine")
+    assert loss(1.0, 3.0) == pytest.approx(formulas.huber(1.0, 3.0) + formulas.log_cosh(2.0, 2.0), rel=1e-14)
+    assert bpjit.activation(formulas.silu).tape == formulas.silu.tape
+    with pytest.raises(TypeError, match="huber.*: expected y_hat and y, got 1 numbers"):
+        bpjit.activation(lambda z: formulas.huber(z))
+
+
 def test_the_same_formula_has_the_same_name_however_it_is_written():
     def one(z):
         return z / (1 + exp(-z))

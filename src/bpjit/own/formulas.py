@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..common.arguments import as_array, describe
+from ..graph.expression import Expression, as_expression
 from ..maths.formulas import ACTIVATIONS, LOSSES, REACH
 from ..maths.own import KNOWN, Own, find
 from ..maths.tape import Tape
@@ -20,7 +21,7 @@ from .deriving import Recorded
 from .functions import variable
 from .recording import arguments_of, as_result, name_of, named, record, values_of
 from .steps import run
-from .written import written
+from .written import expression_of, written
 
 EVERYWHERE = (-math.inf, math.inf)
 BUILT_IN = {
@@ -48,7 +49,8 @@ class OfOnesOwn(Own):
         return written(self.tape)
 
     def __call__(self, *numbers: Any, **values: Any) -> Any:
-        """The formula at numbers or arrays; with ``values`` alone, the same formula with other values."""
+        """The formula at numbers or arrays, or as a part of another one that is being recorded; with ``values`` alone,
+        the same formula with other values."""
         if not values and not numbers:
             raise TypeError(f"{self.called}: expected {' and '.join(self.tape.inputs)}, or values, got nothing")
         if values:
@@ -56,18 +58,25 @@ class OfOnesOwn(Own):
                 raise ValueError(f"{self.called}: expected no values: from a pickle came the formula with these alone")
             other = self._again(**(self.values | values))
             return other(*numbers) if numbers else other
+        if any(isinstance(x, Expression) for x in numbers):
+            self._check_count(numbers)
+            return expression_of(self.tape, [as_expression("operand", x) for x in numbers])
         return self._results(numbers)[0]
 
     def _results(self, numbers: tuple[Any, ...]) -> list[Any]:
+        self._check_count(numbers)
         names = self.tape.inputs
-        if len(numbers) != len(names):
-            raise TypeError(f"{self.called}: expected {' and '.join(names)}, got {len(numbers)} numbers")
         arrays = [
             as_array(name, x, np.dtype(np.float64), "numbers", finite=False)
             for name, x in zip(names, numbers, strict=True)
         ]
         results = run(self.tape, *arrays)
         return [float(each) if each.ndim == 0 else each for each in results]
+
+    def _check_count(self, numbers: tuple[Any, ...]) -> None:
+        names = self.tape.inputs
+        if len(numbers) != len(names):
+            raise TypeError(f"{self.called}: expected {' and '.join(names)}, got {len(numbers)} numbers")
 
     def __repr__(self) -> str:
         return f"{self.called}({', '.join(self.tape.inputs)}) = {self.formula}"

@@ -15,6 +15,7 @@ from ..common.arguments import as_real, describe
 from ..common.elsewhere import hint
 from ..graph.expression import Condition, Expression
 from ..graph.program import CONSTANT, VARIABLE, in_order
+from ..maths.own import Own
 
 MISTAKES = (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
 OURS = str(Path(__file__).parents[1])
@@ -62,6 +63,8 @@ def name_of(function: Any) -> str:
     """What a function calls itself."""
     while hasattr(function, "func"):  # a partial one
         function = function.func
+    if isinstance(function, Own):
+        return function.called.partition("(")[0]
     return str(getattr(function, "__name__", type(function).__name__))
 
 

@@ -12,10 +12,10 @@ from ..graph.program import CONSTANT, VARIABLE, in_order
 from ..maths.tape import Tape
 
 
-def expression_of(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> Expression:
-    """One result of a tape as an expression, in variables of these names. A product with a reciprocal is written as the
-    quotient that it is, and one of equal factors as a power."""
-    nodes: list[Any] = [variable(name) for name in _names(letters) or tape.inputs]
+def expression_of(tape: Tape, operands: Sequence[Any] = (), result: int = 0) -> Expression:
+    """One result of a tape as an expression of ``operands``, or of variables named as its inputs. A product with a
+    reciprocal is written as the quotient that it is, and one of equal factors as a power."""
+    nodes: list[Any] = list(operands) or [variable(name) for name in tape.inputs]
     for operation, *rest in tape.steps:
         if operation == CONSTANT:
             nodes.append(Expression(CONSTANT, constant=rest[0]))
@@ -48,7 +48,7 @@ def _power(node: Any) -> tuple[Any, float]:
 
 def written(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> str:
     """One result of a tape as text, such as ``z / (1 + exp(-z))``; ``letters`` are those of its inputs."""
-    return str(expression_of(tape, letters, result))
+    return str(expression_of(tape, [variable(name) for name in _names(letters)], result))
 
 
 # --- LaTeX.
@@ -76,7 +76,7 @@ def latex(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> str
         LETTERS.get(name) or re.sub(r"(?<=[a-z])\d+$", r"_{\g<0>}", name) for name in tape.inputs
     ]
     plain = dict(zip(tape.inputs, names, strict=True))
-    root = expression_of(tape, tape.inputs, result)
+    root = expression_of(tape, (), result)
     parts: list[str] = []
     texts: dict[int, tuple[str, int]] = {}
     for node in in_order(root):
