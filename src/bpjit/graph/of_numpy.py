@@ -37,8 +37,22 @@ MADE_OF_THEM: dict[str, Callable[..., Any]] = {
     "greater_equal": lambda operate, a, b: operate("at_most", b, a),
     "equal": lambda operate, a, b: operate("both", operate("at_most", a, b), operate("at_most", b, a)),
     "not_equal": lambda operate, a, b: operate("either", operate("less", a, b), operate("less", b, a)),
+    "sign": lambda operate, a: _sign(operate, a),
+    "logaddexp": lambda operate, a, b: _logaddexp(operate, a, b),
     "clip": lambda operate, a, low, high: operate("minimum", operate("maximum", a, low), high),
 }
+
+
+def _sign(operate: Operate, a: Any) -> Any:
+    negative = operate("select", operate("less", a, 0.0), -1.0, operate("multiply", 0.0, a))  # NaN stays
+    return operate("select", operate("less", 0.0, a), 1.0, negative)
+
+
+def _logaddexp(operate: Operate, a: Any, b: Any) -> Any:
+    small = operate("exp", operate("negate", operate("absolute", operate("subtract", a, b))))
+    return operate("add", operate("maximum", a, b), operate("log1p", small))
+
+
 OF_ANYTHING: dict[str, Any] = {"ndim": 0, "shape": (), "size": 1}  # what they say of one number
 
 

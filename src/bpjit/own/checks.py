@@ -11,6 +11,7 @@ import numpy as np
 
 from ..maths.tape import Tape
 from .steps import run
+from .written import source_of_nan
 
 FAR = 1e4  # how far out a formula must hold
 TRUSTED, BESIDE = 36.0, 0.01  # how far out differences are looked at, and how far beside the grid
@@ -76,9 +77,11 @@ def _check_numbers(called: str, tape: Tape, names: Sequence[str], points: Sequen
     for dtype in DTYPES:
         value, slope = run(tape, *points, dtype=dtype)
         for at in _nearest(np.isnan(value), points):
+            source = source_of_nan(tape, [float(x[at]) for x in points])
             raise ValueError(
-                f"{called}: expected a number everywhere, got NaN at {_place(names, points, at)} in {dtype.__name__}; "
-                f"inf - inf, inf/inf, 0·inf, and log and sqrt below 0 make it{_advice(names)}"
+                f"{called}: expected a number everywhere, got NaN at {_place(names, points, at)} in {dtype.__name__}"
+                + (f", from {source}" if source else "")
+                + _advice(names)
             )
         for at in _nearest(np.isfinite(value) & ~np.isfinite(slope), points):
             place = _place(names, points, at)

@@ -11,6 +11,8 @@ from ..graph.expression import operate
 from ..graph.program import CONSTANT, VARIABLE, in_order
 from ..maths.tape import Tape
 
+LONGEST = 160  # characters of a part; longer ones get a name
+
 
 def expression_of(tape: Tape, operands: Sequence[Any] = (), result: int = 0) -> Expression:
     """One result of a tape as an expression of ``operands``, or of variables named as its inputs. A product with a
@@ -48,13 +50,28 @@ def _power(node: Any) -> tuple[Any, float]:
 
 def written(tape: Tape, letters: str | Sequence[str] = (), result: int = 0) -> str:
     """One result of a tape as text, such as ``z / (1 + exp(-z))``; ``letters`` are those of its inputs."""
-    return str(expression_of(tape, [variable(name) for name in _names(letters)], result))
+    return expression_of(tape, [variable(name) for name in _names(letters)], result).program.text(LONGEST)
+
+
+def source_of_nan(tape: Tape, point: Sequence[float]) -> str:
+    """What gives NaN first where the inputs are these numbers, such as ``exp(z) / exp(z), which is inf / inf there``;
+    nothing where nothing does."""
+    program = expression_of(tape).program
+    named = dict(zip(tape.inputs, point, strict=True))
+    values, _ = program.evaluate([named[name] for name in program.variables])
+    texts = list(program.names)
+    for slot in range(program.first, len(program)):
+        if values[slot] != values[slot]:
+            text, program.names = program.formula(slot, texts), [f"{value:g}" for value in values]
+            return f"{text}, which is {program.formula(slot)} there"
+        text = program.formula(slot, texts)
+        texts[slot] = text if len(text) <= LONGEST else texts[slot]
+    return ""
 
 
 # --- LaTeX.
 
 LETTERS = {"y_hat": r"\hat{y}", "eta": r"\eta"}
-LONGEST = 160  # characters of a part; longer ones get a name
 SUM, PRODUCT, POWER, ATOM = range(4)  # how firmly a text binds what it is made of
 
 FUNCTIONS: dict[str, Callable[[str], str]] = {
