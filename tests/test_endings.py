@@ -199,7 +199,7 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
     bank.learn(*block), twin.learn(*block)
     before, calls = bank.snapshot().state, []
 
-    kernels = learner_bank.LEARN_RECORDS
+    kernel = learner_bank.learn_records_kernel(bank._kind)
 
     def cut(desk, counters, parts, lead, *others):
         if lead:
@@ -207,9 +207,9 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
             if len(calls) == cut_at:
                 time.sleep(0.01)  # its helpers are there and wait
                 raise Cut
-        return kernels[bank._setting.rule.code](desk, counters, parts, lead, *others)
+        return kernel(desk, counters, parts, lead, *others)
 
-    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [cut] * len(kernels))
+    monkeypatch.setattr(learner_bank, "learn_records_kernel", lambda kind: cut)
     with pytest.raises(Cut):
         bank.learn(*block)
     assert len(calls) == cut_at
@@ -234,15 +234,15 @@ def test_an_undoing_that_is_interrupted_itself_is_done_by_the_next_call(monkeypa
             raise Cut
         put_back(self)
 
-    kernels = learner_bank.LEARN_RECORDS
+    kernel = learner_bank.learn_records_kernel(bank._kind)
 
     def late(*arguments):
         if not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1]):
             raise Cut
-        return kernels[bank._setting.rule.code](*arguments)
+        return kernel(*arguments)
 
     monkeypatch.setattr(learner_bank.LearnerBank, "_put_back", cut)
-    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [late] * len(kernels))
+    monkeypatch.setattr(learner_bank, "learn_records_kernel", lambda kind: late)
     with pytest.raises(Cut):
         bank.learn(*block)
     assert not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1])
