@@ -28,11 +28,19 @@ ROOMS = [
     "tracing",
     "replay",
     "graph",
+    "own",
     "descent",
     "unit",
     "plot",
 ]
-FRONT = ["version", "compiled", "cuda_info", "warm_up", ""]  # single files above all rooms; "" is bpjit itself
+FRONT = [
+    "version",
+    "formulas",
+    "compiled",
+    "cuda_info",
+    "warm_up",
+    "",
+]  # single files above all rooms; "" is bpjit itself
 
 WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # that never look into one another
 

@@ -30,13 +30,15 @@ from .version import __version__
 from .warm_up import compile
 
 if TYPE_CHECKING:
-    from . import descent, graph, plot, unit
+    from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .own import Activation, Loss, activation, loss
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
     from .unit import Unit
 
 __all__ = [
     "SGD",
+    "Activation",
     "Adagrad",
     "Adam",
     "AdaptiveRate",
@@ -51,6 +53,7 @@ __all__ = [
     "GradientNorm",
     "InverseTime",
     "LearnerBank",
+    "Loss",
     "MaxEpochs",
     "Momentum",
     "Nesterov",
@@ -73,6 +76,7 @@ __all__ = [
     "TrainingWarning",
     "Unit",
     "__version__",
+    "activation",
     "bagging",
     "chain_rule",
     "compile",
@@ -82,11 +86,13 @@ __all__ = [
     "descent",
     "diagnose",
     "error",
+    "formulas",
     "gradient",
     "graph",
     "grid",
     "jacobian",
     "lay_open",
+    "loss",
     "multi_start",
     "plot",
     "trace",
@@ -96,8 +102,9 @@ __all__ = [
 ]
 
 # What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
-_ROOMS = ("descent", "graph", "plot", "unit")
+_ROOMS = ("descent", "formulas", "graph", "plot", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
+_ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss"), "own")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one

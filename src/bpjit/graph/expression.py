@@ -13,14 +13,29 @@ import numpy as np
 from ..common.arguments import as_numbers, as_real, describe
 from ..common.plain import printable
 from .compiled import Compiled
-from .program import CONSTANT, VARIABLE, Program
+from .of_numpy import of_numpy
+from .program import CHOICE, CONSTANT, VARIABLE, Program
 from .sweep import Sweep
 
 
-class Expression:
+class _OfNumpy:
+    """What NumPy's functions do with expressions and conditions."""
+
+    __slots__ = ()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **settings: Any) -> Any:
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        return of_numpy(operate, name, inputs, settings)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, settings: Any) -> Any:
+        return of_numpy(operate, function.__name__, inputs, settings)
+
+
+class Expression(_OfNumpy):
     """A node of a computational graph: a variable, a number, or an operation on other nodes. It never changes.
 
-    Made by ``variables``, by + − * / ** and abs() with numbers on either side, and by the functions of ``bpjit.graph``.
+    Made by ``variables``, by + − * / ** and abs() with numbers on either side, and by the functions of ``bpjit.graph``
+    or NumPy's. Comparisons make a ``Condition``.
 
     Attributes
     ----------
@@ -40,10 +55,9 @@ class Expression:
     """
 
     __slots__ = ("_program", "constant", "name", "operands", "operation")
-    __array_ufunc__ = None  # NumPy's numbers leave a * b to b
 
     def __init__(
-        self, operation: str, operands: tuple[Expression, ...] = (), constant: float = 0.0, name: str | None = None
+        self, operation: str, operands: tuple[Any, ...] = (), constant: float = 0.0, name: str | None = None
     ) -> None:
         self.operation, self.operands, self.constant, self.name = operation, operands, constant, name
         self._program: Program | None = None
@@ -96,8 +110,39 @@ class Expression:
     def __abs__(self) -> Expression:
         return Expression("absolute", (self,))
 
+    def __lt__(self, other: Any) -> Condition:
+        return compare("less", self, other)
+
+    def __le__(self, other: Any) -> Condition:
+        return compare("at_most", self, other)
+
+    def __gt__(self, other: Any) -> Condition:
+        return compare("less", other, self)
+
+    def __ge__(self, other: Any) -> Condition:
+        return compare("at_most", other, self)
+
+    def __eq__(self, other: Any) -> Any:
+        """A condition beside a number or another node; a node is found in lists and dictionaries by itself."""
+        if isinstance(other, (Expression, int, float, np.number)):
+            return compare("at_most", self, other) & compare("at_most", other, self)
+        return NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        same = self.__eq__(other)
+        return same if same is NotImplemented else ~same
+
+    __hash__ = object.__hash__
+
+    # --- What Python asks of a number, and an expression is none yet.
+
     def __bool__(self) -> bool:
-        raise TypeError("an expression is neither true nor false before it is evaluated; graph.maximum can choose")
+        raise TypeError(NEITHER)
+
+    def __float__(self) -> float:
+        raise TypeError(NO_NUMBER)
+
+    __int__ = __index__ = __complex__ = __round__ = __trunc__ = __floor__ = __ceil__ = __float__
 
     # --- Evaluating.
 
@@ -216,6 +261,52 @@ class Expression:
         return self.program.text()
 
 
+class Condition(_OfNumpy):
+    """What may hold or not: a comparison of expressions, or several joined by & (and), | (or), ~ (not).
+
+    ``graph.select`` chooses by it.
+
+    Examples
+    --------
+    >>> from bpjit import graph
+    >>> x, y = graph.variables("x y")
+    >>> inside = (x > 0) & ~(x + y >= 1)
+    >>> inside
+    Condition((x > 0) & ~(x + y >= 1))
+    >>> graph.select(inside, x * y, 0).gradient(x=0.25, y=0.5)
+    {'x': 0.5, 'y': 0.25}
+    """
+
+    __slots__ = ("constant", "name", "operands", "operation")
+
+    def __init__(self, operation: str, operands: tuple[Any, ...]) -> None:
+        self.operation, self.operands, self.constant, self.name = operation, operands, 0.0, None
+
+    def __and__(self, other: Any) -> Condition:
+        return Condition("both", (self, as_condition("&", other)))
+
+    def __or__(self, other: Any) -> Condition:
+        return Condition("either", (self, as_condition("|", other)))
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __invert__(self) -> Condition:
+        return Condition("opposite", (self,))
+
+    def __bool__(self) -> bool:
+        raise TypeError(NEITHER)
+
+    def __float__(self) -> float:
+        raise TypeError("a condition is no number; select(condition, 1.0, 0.0) makes one of it")
+
+    def __repr__(self) -> str:
+        return f"Condition({self})"
+
+    @printable
+    def __str__(self) -> str:
+        return Program(self).text()
+
+
 def _as_number(name: str, value: Any) -> float:
     """A value of a variable; NaN and infinity pass, as in NumPy."""
     if isinstance(value, (float, np.floating)):
@@ -235,8 +326,48 @@ def as_name(argument: str, name: Any) -> str:
 def as_expression(name: str, value: Any) -> Expression:
     if isinstance(value, Expression):
         return value
+    if isinstance(value, Condition):
+        float(value)
     return Expression(CONSTANT, constant=as_real(name, value))
 
 
 def binary(operation: str, a: Any, b: Any) -> Expression:
     return Expression(operation, (as_expression("operand", a), as_expression("operand", b)))
+
+
+def as_condition(name: str, value: Any) -> Condition:
+    """A condition, or one that always holds or never does."""
+    if isinstance(value, Condition):
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return Condition("less", (as_expression(name, 0), as_expression(name, int(value))))
+    raise TypeError(f"{name}: expected a condition such as x > 0, got {describe(value)}")
+
+
+def compare(operation: str, a: Any, b: Any) -> Condition:
+    return Condition(operation, (as_expression("operand", a), as_expression("operand", b)))
+
+
+def choose(condition: Any, a: Any, b: Any) -> Expression:
+    return Expression(CHOICE, (as_condition("condition", condition), as_expression("a", a), as_expression("b", b)))
+
+
+NEITHER = (
+    "an expression is neither true nor false before it is evaluated: instead of if, and, or, not, a < b < c, max, min "
+    "write select(condition, a, b), &, |, ~, (a < b) & (b < c), maximum, minimum of bpjit.formulas or bpjit.graph"
+)
+NO_NUMBER = (
+    "an expression is no number before it is evaluated: instead of math.exp, float, int, round and the like write the "
+    "functions of bpjit.formulas or bpjit.graph, such as exp, or NumPy's"
+)
+
+
+def operate(operation: str, *operands: Any) -> Any:
+    """The node of an operation, from expressions, conditions and numbers."""
+    if operation == CHOICE:
+        return choose(*operands)
+    if operation in ("less", "at_most"):
+        return compare(operation, *operands)
+    if operation in ("both", "either", "opposite"):
+        return Condition(operation, tuple(as_condition("operand", each) for each in operands))
+    return Expression(operation, tuple(as_expression("operand", each) for each in operands))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..common.arguments import describe
-from .expression import Expression, as_expression, as_name, binary
+from .expression import Condition, Expression, as_expression, as_name, binary, choose
 from .program import VARIABLE
 
 
@@ -35,6 +35,11 @@ def exp(x: Expression | float) -> Expression:
 def log(x: Expression | float) -> Expression:
     """The natural logarithm."""
     return Expression("log", (as_expression("x", x),))
+
+
+def log1p(x: Expression | float) -> Expression:
+    """log(1 + x), exact near 0."""
+    return Expression("log1p", (as_expression("x", x),))
 
 
 def sqrt(x: Expression | float) -> Expression:
@@ -95,3 +100,19 @@ def maximum(a: Expression | float, b: Expression | float) -> Expression:
 def minimum(a: Expression | float, b: Expression | float) -> Expression:
     """The smaller of two; where they are equal its slope is ½ by each."""
     return binary("minimum", a, b)
+
+
+def select(condition: Condition | bool, a: Expression | float, b: Expression | float) -> Expression:
+    """``a`` where the condition holds, else ``b``; so are their slopes, and a condition has none.
+
+    Examples
+    --------
+    >>> from bpjit import graph
+    >>> x = graph.variable("x")
+    >>> elu = graph.select(x > 0, x, graph.exp(x) - 1)
+    >>> elu
+    Expression(select(x > 0, x, exp(x) - 1))
+    >>> elu.evaluate(x=2), elu.gradient(x=0)
+    (2.0, {'x': 1.0})
+    """
+    return choose(condition, a, b)

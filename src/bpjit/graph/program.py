@@ -17,8 +17,14 @@ from ..maths.operations import along
 
 # How an operation on numbers is written; any other one as name(operands).
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
-STRENGTHS = {"add": 1, "subtract": 1, "multiply": 2, "divide": 2, "power": 3}  # how firmly they bind their operands
+SIGNS |= {"less": "<", "at_most": "<=", "both": "&", "either": "|"}
+TURNED = {"less": ">", "at_most": ">="}  # how a comparison is written with a number on the right
+# How firmly they bind their operands.
+STRENGTHS = {"add": 1, "subtract": 1, "multiply": 2, "divide": 2, "power": 3}
+STRENGTHS |= {"less": -2, "at_most": -2, "either": -1, "both": 0}
 NAMES = {"absolute": "abs"}
+BEFORE = {"negate": "-", "opposite": "~"}  # signs that stand before an operand
+CHOICE = "select"
 BLOCK = 1 << 20  # numbers that one kernel call computes at most: some milliseconds
 
 CONSTANT, VARIABLE = "constant", "variable"
@@ -64,11 +70,12 @@ class Program:
     names : the name of every slot; constants have their value for a name
     operations : the operation of each slot from ``first`` on
     codes, left, right : the instructions: code and operands' slots of each, [shape: (instructions,)]
+    slots : those of left operands, right ones and conditions, [shape: (3, instructions)]
     constants : values of the slots after the variables
     """
 
     def __init__(self, root: Node) -> None:
-        nodes = list(_in_order(root))
+        nodes = list(in_order(root))
         self._slots: dict[int, int] = {}  # id of a node -> its slot
         self._nodes = nodes  # kept, so that the ids stay theirs
         self.variables = list(dict.fromkeys(node.name or "" for node in nodes if node.operation == VARIABLE))
@@ -99,8 +106,10 @@ class Program:
         self._name(given)
         self.root = self._slots[id(root)]
         self.codes = np.array([kernels.CODES[operation] for operation in self.operations], np.int64)
-        pairs = [(operands[0], operands[-1]) for operands in self._operands]
-        self.left, self.right = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+        # a condition comes first of three; the sweeps go along the two others
+        slots = [(operands[-2:][0], operands[-1], operands[0]) for operands in self._operands]
+        self.slots = np.array(slots, np.int64).reshape(-1, 3).T.copy()
+        self.left, self.right = self.slots[:2]
 
     def _name(self, given: dict[int, str]) -> None:
         """Nodes without a name are v1, v2, ..., as the literature on such graphs calls them."""
@@ -150,11 +159,17 @@ class Program:
         operation, operands = self.operations[slot - self.first], self.operands(slot)
         if operation in SIGNS:
             strength = STRENGTHS[operation]
+            sign = SIGNS[operation]
+            if operation in TURNED and self._is_constant(operands[0]) and not self._is_constant(operands[1]):
+                operands, sign = operands[::-1], TURNED[operation]
             left = self._in_brackets(operands[0], texts[operands[0]], strength + (operation == "power"))
-            return f"{left} {SIGNS[operation]} {self._in_brackets(operands[1], texts[operands[1]], strength + 1)}"
-        if operation == "negate":
-            return f"-{self._in_brackets(operands[0], texts[operands[0]], 3)}"
+            return f"{left} {sign} {self._in_brackets(operands[1], texts[operands[1]], strength + 1)}"
+        if operation in BEFORE:
+            return f"{BEFORE[operation]}{self._in_brackets(operands[0], texts[operands[0]], 3)}"
         return f"{NAMES.get(operation, operation)}({', '.join(texts[i] for i in operands)})"
+
+    def _is_constant(self, slot: int) -> bool:
+        return len(self.variables) <= slot < self.first
 
     def _in_brackets(self, slot: int, text: str, strength: int) -> str:
         """The text of an operand, in brackets where it binds less firmly than it must."""
@@ -177,8 +192,8 @@ class Program:
         values: list[Any] = [np.float64(x) for x in (*point, *self.constants)]
         locals_: list[tuple[Any, Any]] = []
         with np.errstate(all="ignore"):
-            for code, a, b in zip(self.codes, self.left, self.right, strict=True):
-                value, by_a, by_b = kernels.operate(code, values[a], values[b])
+            for code, a, b, condition in zip(self.codes, *self.slots, strict=True):
+                value, by_a, by_b = kernels.operate(code, values[a], values[b], values[condition])
                 values.append(value)
                 locals_.append((by_a, by_b))
         return values, locals_
@@ -207,8 +222,9 @@ class Program:
         """All edges between nodes, upwards; x·x has two edges to x."""
         edges = []
         for k, pair in enumerate(locals_):
-            for below, derivative in zip(self._operands[k], pair, strict=False):
-                if not len(self.variables) <= below < self.first:
+            slopes = pair if self.operations[k] != CHOICE else (0.0, *pair)  # a condition has none
+            for below, derivative in zip(self._operands[k], slopes, strict=False):
+                if not self._is_constant(below):
                     edges.append(Local(below, self.first + k, float(derivative)))
         return edges
 
@@ -234,7 +250,7 @@ class Program:
         A, B = np.empty((2, len(self.operations), len(X)))
         D = np.zeros((len(self) if direction else 0, len(X)))
         with np.errstate(all="ignore"):
-            kernels.evaluate(self.codes, self.left, self.right, V, A, B)
+            kernels.evaluate(self.codes, self.slots, V, A, B)
             if direction == "reverse":
                 D[self.root] = 1.0
                 kernels.reverse(self.left, self.right, A, B, D)
@@ -244,7 +260,7 @@ class Program:
         return V, D
 
 
-def _in_order(root: Node) -> Iterable[Node]:
+def in_order(root: Node) -> Iterable[Node]:
     """All nodes, each once and after its operands; without recursion, which deep graphs would exhaust."""
     seen: set[int] = set()
     waiting: list[tuple[Node, bool]] = [(root, False)]

@@ -1,8 +1,9 @@
 """Kernels of computational graphs: a list of instructions run at many points.
 
-An instruction is a code and the slots of its two operands; its own slot follows those of the variables, the constants
-and the instructions before it. So one kernel, compiled once and kept on disk, runs every graph. Index letters: k
-instruction, p point. All slots of a point lie in a column, so that points lie side by side.
+An instruction is a code and the slots of its two operands, and of a condition where it is a choice between them; its
+own slot follows those of the variables, the constants and the instructions before it. So one kernel, compiled once and
+kept on disk, runs every graph. Index letters: k instruction, p point. All slots of a point lie in a column, so that
+points lie side by side.
 """
 
 from __future__ import annotations
@@ -21,39 +22,43 @@ from .switches import activate
 for _operation in operations.ALL:
     strict(_operation)
 
+OF_TWO = operations.BINARY + operations.UNARY + operations.CONDITIONS
+
 # Activations first, with the codes that layers give them.
 CODES = {name: code for name, code in ACTIVATION_CODES.items() if code != SOFTMAX} | {
-    operation.__name__: SOFTMAX + place for place, operation in enumerate(operations.BINARY + operations.UNARY)
+    operation.__name__: SOFTMAX + place for place, operation in enumerate(OF_TWO)
 }
+CODES["select"] = CHOICE = SOFTMAX + len(OF_TWO)
 
 
 operate_two = switch(
     "operate_two",
-    operations.BINARY + operations.UNARY,
+    OF_TWO,
     "(value, ∂/∂a, ∂/∂b) of the operation with this code, counted from the first that is no activation.",
 )
 
 
 @formula
-def operate(code: int, a: Any, b: Any) -> Any:
-    """(value, ∂/∂a, ∂/∂b) of the operation with this code."""
+def operate(code: int, a: Any, b: Any, condition: Any) -> Any:
+    """(value, ∂/∂a, ∂/∂b) of the operation with this code; a choice alone looks at the condition, 1 or 0."""
     if code < SOFTMAX:
         value, slope = activate(code, a)
         return value, slope, like(a, 0)
+    if code == CHOICE:
+        return operations.choice(condition, a, b)
     return operate_two(code - SOFTMAX, a, b)
 
 
 @kernel
-def evaluate(
-    codes: np.ndarray, left: np.ndarray, right: np.ndarray, V: np.ndarray, A: np.ndarray, B: np.ndarray
-) -> None:
+def evaluate(codes: np.ndarray, slots: np.ndarray, V: np.ndarray, A: np.ndarray, B: np.ndarray) -> None:
     """Values V of all slots, [shape: (slots, points)], upwards from those of variables and constants; and the local
-    derivatives A and B by the left and the right operand, [shape: (instructions, points)]. Writes V, A, B."""
+    derivatives A and B by the left and the right operand, [shape: (instructions, points)]. ``slots`` are those of left
+    operands, right ones and conditions, [shape: (3, instructions)]. Writes V, A, B."""
     first = len(V) - len(codes)
     for k in range(len(codes)):
-        a, b, code = left[k], right[k], codes[k]
+        a, b, condition, code = slots[0, k], slots[1, k], slots[2, k], codes[k]
         for p in range(V.shape[1]):
-            V[first + k, p], A[k, p], B[k, p] = operate(code, V[a, p], V[b, p])
+            V[first + k, p], A[k, p], B[k, p] = operate(code, V[a, p], V[b, p], V[condition, p])
 
 
 @kernel

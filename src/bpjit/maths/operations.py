@@ -7,6 +7,8 @@ does, and raises nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import formulas
 from .formulas import Number, like, select
 
@@ -82,6 +84,12 @@ def log(a: Number, b: Number) -> Number:
     return formulas.log(a), like(a, 1) / a, like(a, 0)
 
 
+def log1p(a: Number, b: Number) -> Number:
+    """log(1 + a), with slope 1/(1 + a)."""
+    one = like(a, 1)
+    return formulas.log1p(a), one / (one + a), like(a, 0)
+
+
 def sqrt(a: Number, b: Number) -> Number:
     """√a, with slope 1/(2√a), infinite at 0."""
     value = formulas.sqrt(a)
@@ -93,6 +101,44 @@ def cos(a: Number, b: Number) -> Number:
     return formulas.cos_of(a), -formulas.sin_of(a), like(a, 0)
 
 
+def less(a: Number, b: Number) -> Number:
+    """1 where a < b, else 0. A condition has no slope."""
+    return truth(a < b, a)
+
+
+def at_most(a: Number, b: Number) -> Number:
+    """1 where a ≤ b, else 0."""
+    return truth(a <= b, a)
+
+
+def both(a: Number, b: Number) -> Number:
+    """1 where both conditions hold, else 0."""
+    return truth(a * b != like(a, 0), a)
+
+
+def either(a: Number, b: Number) -> Number:
+    """1 where one of two conditions holds, or both, else 0."""
+    return truth(a + b != like(a, 0), a)
+
+
+def opposite(a: Number, b: Number) -> Number:
+    """1 where the condition does not hold, else 0."""
+    return truth(a == like(a, 0), a)
+
+
+def truth(condition: Any, a: Number) -> Number:
+    """(1 where the condition holds, else 0; slopes 0 and 0)."""
+    zero = like(a, 0)
+    return select(condition, like(a, 1), zero), zero, zero
+
+
+def choice(condition: Number, a: Number, b: Number) -> Number:
+    """a where the condition, 1 or 0, holds, else b: (value, ∂/∂a, ∂/∂b). One slope is 1, the other 0."""
+    zero, one = like(a, 0), like(a, 1)
+    holds = condition != like(condition, 0)
+    return select(holds, a, b), select(holds, one, zero), select(holds, zero, one)
+
+
 def along(derivative: Number, slope: Number) -> Number:
     """One factor more of the chain rule. A path that holds a factor 0 counts 0, whatever comes before or after it: a
     branch that a maximum leaves out adds nothing, even at a point where its own slope is infinite."""
@@ -101,5 +147,6 @@ def along(derivative: Number, slope: Number) -> Number:
 
 
 BINARY = (add, subtract, multiply, divide, power, maximum, minimum)
-UNARY = (negate, absolute, exp, log, sqrt, cos)
-ALL = BINARY + UNARY + (larger, along)
+UNARY = (negate, absolute, exp, log, sqrt, cos, log1p)
+CONDITIONS = (less, at_most, both, either, opposite)
+ALL = BINARY + UNARY + CONDITIONS + (larger, truth, choice, along)

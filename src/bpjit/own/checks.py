@@ -1,0 +1,129 @@
+"""What a formula of the user's own has to be before anything is trained with it: a number everywhere, with a slope that
+is finite where its value is, in both dtypes, and that central differences confirm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..maths.tape import Tape
+from .steps import run
+
+FAR = 1e4  # how far out a formula must hold
+_NEAR = np.concatenate([np.linspace(-6, 6, 241), np.linspace(-30, 30, 61) + 0.123])
+_OUT = np.array([50.0, 100.0, 500.0, 1000.0, FAR])
+GRID = np.unique(np.concatenate([_NEAR, -_OUT, _OUT]))
+TARGETS = np.array([0.0, 1.0, 0.3, 2.0, -1.5, 40.0])
+DTYPES = (np.float64, np.float32)
+
+
+def within(low: float, high: float, points: np.ndarray = GRID) -> np.ndarray:
+    """Those points that lie between limits; some more near them."""
+    if math.isinf(low) and math.isinf(high):
+        return points
+    if math.isinf(low) or math.isinf(high):
+        steps = np.concatenate([[1e-4, 1e-3, 0.01], np.linspace(0.05, 6, 120), _OUT])
+        return low + steps if math.isinf(high) else high - steps
+    return low + (high - low) * np.concatenate(
+        [[1e-4, 0.001, 0.01], np.linspace(0.02, 0.98, 97), [0.99, 0.999, 0.9999]]
+    )
+
+
+def check_activation(called: str, tape: Tape, reach: tuple[float, float], given: bool) -> None:
+    """Raise ``ValueError`` for an activation that nobody can use; ``given`` says whether the slope is the user's."""
+    _check_numbers(called, tape, ("z",), (GRID,))
+    for dtype in DTYPES:
+        value = run(tape, GRID, dtype=dtype)[0]
+        low, high = (limit * (1 + 1e-6 * np.sign(limit) * side) for limit, side in zip(reach, (-1, 1), strict=True))
+        wrong = np.flatnonzero(~((value >= low) & (value <= high)))
+        if len(wrong):
+            z = GRID[wrong[0]]
+            raise ValueError(f"reach: expected limits of {called}, got {reach}, where f({z:g}) is {value[wrong[0]]:g}")
+    _check_slope(called, tape, ("z",), (GRID,), given)
+
+
+def check_loss(called: str, tape: Tape, names: Sequence[str], limits: tuple[float, float], given: bool) -> None:
+    """Raise ``ValueError`` for a loss that nobody can use; ``limits`` are those of ŷ and y."""
+    y = TARGETS if limits == (-math.inf, math.inf) else within(*limits)[3::16]
+    if names[0] == "z":
+        first, y = np.repeat(GRID[:, None], len(y), 1), np.repeat(y[None], len(GRID), 0)
+    else:
+        around = within(*limits)
+        first = np.concatenate([np.repeat(around[:, None], len(y), 1), y[None]])
+        y = np.repeat(y[None], len(first), 0)
+        if math.isinf(limits[0]) and math.isinf(limits[1]):
+            first = first + y * (np.abs(first) < FAR) * (np.arange(len(first)) < len(around))[:, None]  # ŷ = y + d
+    points = first.ravel(), y.ravel()
+    _check_numbers(called, tape, names, points)
+    _check_slope(called, tape, names, points, given)
+
+
+def _place(names: Sequence[str], points: Sequence[np.ndarray], at: int) -> str:
+    return ", ".join(f"{name} = {x[at]:.6g}" for name, x in zip(names, points, strict=True))
+
+
+def _check_numbers(called: str, tape: Tape, names: Sequence[str], points: Sequence[np.ndarray]) -> None:
+    for dtype in DTYPES:
+        value, slope = run(tape, *points, dtype=dtype)
+        for at in np.flatnonzero(np.isnan(value)).tolist():
+            raise ValueError(
+                f"{called}: expected a number everywhere, got NaN at {_place(names, points, at)} in {dtype.__name__}; "
+                f"inf - inf, inf/inf, 0·inf, and log and sqrt below 0 make it{_advice(names)}"
+            )
+        for at in np.flatnonzero(np.isfinite(value) & ~np.isfinite(slope)).tolist():
+            place = _place(names, points, at)
+            cusp = (
+                ", the minimum: a loss that comes to it in a cusp has no slope there that a rule could use; round it "
+                "off, as sqrt(d * d + 1e-6) does |d|"
+                if names[0] == "y_hat" and points[0][at] == points[1][at]
+                else "; select(condition, a, b) can take another branch there, and a root can be rounded off, as "
+                "sqrt(x + 1e-6) is"
+            )
+            raise ValueError(
+                f"{called}: expected a finite slope wherever the value is finite, got {slope[at]:g} in "
+                f"{dtype.__name__} at {place}{cusp}"
+            )
+
+
+def _advice(names: Sequence[str]) -> str:
+    if names[0] != "y_hat":
+        return ""
+    return (
+        '; a loss for outputs within limits says which: output="sigmoid", say, and one of the net input of="net_input"'
+    )
+
+
+def _check_slope(called: str, tape: Tape, names: Sequence[str], points: Sequence[np.ndarray], given: bool) -> None:
+    """The slope against central differences, wherever these agree with finer ones."""
+    slope = run(tape, *points)[1] * (1 if names == ("z",) else -1)
+    difference, error = differences(lambda x: run(tape, x, *points[1:])[0], points[0])
+    size = np.abs(difference) + np.abs(slope)
+    known = np.isfinite(difference) & np.isfinite(slope) & (error < 1e-3 * (size + 1))
+    wrong = np.flatnonzero(known & (np.abs(difference - slope) > 10 * error + 1e-5 * (size + 1e-3)))
+    if len(wrong):
+        at = wrong[np.argmax(np.abs(difference - slope)[wrong])]
+        got = (
+            f"{slope[at]:.9g} at {_place(names, points, int(at))}, where central differences give {difference[at]:.9g}"
+        )
+        what = f"slope: expected that of {called} by {names[0]}, got" if given else f"{called}: its derived slope is"
+        raise ValueError(f"{what} {got}")
+
+
+def differences(function: Callable[[Any], Any], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(central differences, how far they may be off): infinite at kinks, where those of one side and of the other do
+    not come together, and where they disagree with wider ones."""
+    with np.errstate(all="ignore"):
+        wide = 2.0**-14 * np.maximum(1.0, np.abs(x))
+        sides = []
+        for h in (wide, wide / 2):
+            after, here, before = function(x + h), function(x), function(x - h)
+            sides.append(((after - here) / h, (here - before) / h))
+        (right, left), (nearer_right, nearer_left) = sides
+        central, nearer = (right + left) / 2, (nearer_right + nearer_left) / 2
+        noise = 4e-16 * (np.abs(after) + np.abs(here) + np.abs(before)) / h
+        jump, nearer_jump = np.abs(right - left), np.abs(nearer_right - nearer_left)
+        kink = nearer_jump > 0.75 * jump + 8 * noise
+        return nearer, np.where(kink, math.inf, np.abs(central - nearer) + noise)
