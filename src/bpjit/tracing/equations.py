@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..maths.own import Own, is_of_net_input, loss_formula
-from .letters import descent, error, hidden_term, indexed, output, output_term, weighted_sum
+from .letters import descent, error, hidden_term, indexed, output, output_term, weighted_sum, word
 from .lines import Block, Row, added, factor, group, number, product, shortened, titled
 from .notation import Names, Style
 
@@ -80,7 +80,7 @@ def error_row(sample: LaidOpen, names: Names, style: Style) -> Row:
     elif isinstance(sample.loss, Own):
         given = sample.layers[-1].net_inputs if sample.loss.of_net_input else sample.layers[-1].outputs
         each = [f"({number(a, style)},{number(y, style)})" for a, y in zip(given, sample.y, strict=True)]
-        numbers = added([rf"\mathrm{{{sample.loss}}}{pair}" for pair in each], style)
+        numbers = added([f"{word(sample.loss)}{pair}" for pair in each], style)
     elif softmax:
         numbers = "-[" + added([rf"{b}\cdot \ln({a})" for a, b in pairs], style) + "]"
     else:

@@ -15,6 +15,11 @@ def indexed(symbol: str, *units: Index) -> str:
     return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"
 
 
+def word(name: str) -> str:
+    """The name of a formula or a rule of the user's own, without its values."""
+    return rf"\mathrm{{{format(name).partition('(')[0].replace('_', chr(92) + '_')}}}"
+
+
 def weighted_sum(names: Names, j: Index) -> str:
     """Σ_i v_ij x_i."""
     i, _ = names.letters
@@ -41,7 +46,7 @@ def error(loss: str, softmax: bool, names: Names) -> tuple[str, str]:
         cross_entropy = rf"-\sum_{{j}}[{target}\,\ln({out})+(1-{target})\,\ln(1-{out})]"
     if isinstance(loss, Own):
         of = f"{names.sum}_{{j}}" if loss.of_net_input else out
-        return "E_{k}" if names.book else "E", rf"\sum_{{j}}\,\mathrm{{{loss}}}({of},{target})"
+        return "E_{k}" if names.book else "E", rf"\sum_{{j}}\,{word(loss)}({of},{target})"
     letters = {
         "squared": rf"\tfrac12\sum_{{j}}({out}-{target})^{{2}}",
         "absolute": rf"\sum_{{j}}|{out}-{target}|",

@@ -90,12 +90,13 @@ KNOWN: dict[str, type[OwnRule]] = {}  # by name and fingerprint: all that were m
 def class_of(form: Form) -> type[OwnRule]:
     """The rule as a class, as kernels and users know rules."""
     states = tuple((f"s_{{{k}}}", False) for k in range(len(form.starts)))
+    word = form.called.replace("_", r"\_")
     own: dict[str, Any] = {
         "__doc__": f"The rule {form.called}, made by ``bpjit.rule``.",
         "__module__": __name__,
         "form": form,
         "name": form.called,
-        "shown": Shown(rf"\Delta w=\mathrm{{{form.called}}}(D)", states),
+        "shown": Shown(rf"\Delta w=\mathrm{{{word}}}(D)", states),
         "default_eta": form.eta,
         "accumulated_only": form.accumulated,
         "slots": len(form.starts),
