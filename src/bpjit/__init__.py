@@ -32,7 +32,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
-    from .own import Activation, Loss, activation, loss
+    from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
     from .unit import Unit
 
@@ -95,6 +95,7 @@ __all__ = [
     "loss",
     "multi_start",
     "plot",
+    "rule",
     "trace",
     "train",
     "train_many",
@@ -104,7 +105,7 @@ __all__ = [
 # What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
 _ROOMS = ("descent", "formulas", "graph", "plot", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
-_ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss"), "own")
+_ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one

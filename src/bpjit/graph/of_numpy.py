@@ -30,8 +30,6 @@ OPERATIONS |= {
     "where": "select",
 }
 MADE_OF_THEM: dict[str, Callable[..., Any]] = {
-    "ndim": lambda operate, a: 0,
-    "shape": lambda operate, a: (),
     "positive": lambda operate, a: a,
     "square": lambda operate, a: operate("multiply", a, a),
     "reciprocal": lambda operate, a: operate("divide", 1.0, a),
@@ -41,10 +39,13 @@ MADE_OF_THEM: dict[str, Callable[..., Any]] = {
     "not_equal": lambda operate, a, b: operate("either", operate("less", a, b), operate("less", b, a)),
     "clip": lambda operate, a, low, high: operate("minimum", operate("maximum", a, low), high),
 }
+OF_ANYTHING: dict[str, Any] = {"ndim": 0, "shape": (), "size": 1}  # what they say of one number
 
 
 def of_numpy(operate: Operate, name: str, inputs: Sequence[Any], settings: Mapping[str, Any]) -> Any:
     """What the function of NumPy of this name makes of ``inputs``."""
+    if name in OF_ANYTHING:
+        return OF_ANYTHING[name]
     known = sorted({*OPERATIONS, *MADE_OF_THEM})
     if name not in known:
         raise TypeError(f"numpy.{name}: not for expressions; those functions of NumPy that are: {', '.join(known)}")

@@ -11,5 +11,6 @@ array([0.25, 0.  ])
 
 from .formulas import Activation, Loss
 from .registering import activation, loss
+from .rules import rule
 
-__all__ = ["Activation", "Loss", "activation", "loss"]
+__all__ = ["Activation", "Loss", "activation", "loss", "rule"]

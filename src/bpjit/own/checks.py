@@ -65,15 +65,21 @@ def _place(names: Sequence[str], points: Sequence[np.ndarray], at: int) -> str:
     return ", ".join(f"{name} = {x[at]:.6g}" for name, x in zip(names, points, strict=True))
 
 
+def _nearest(wrong: np.ndarray, points: Sequence[np.ndarray]) -> list[int]:
+    """Where something is wrong: the place with the smallest numbers, if there is one."""
+    size: np.ndarray = sum(map(np.abs, points), np.zeros(1))
+    return [int(np.argmin(np.where(wrong, size, np.inf)))] if wrong.any() else []
+
+
 def _check_numbers(called: str, tape: Tape, names: Sequence[str], points: Sequence[np.ndarray]) -> None:
     for dtype in DTYPES:
         value, slope = run(tape, *points, dtype=dtype)
-        for at in np.flatnonzero(np.isnan(value)).tolist():
+        for at in _nearest(np.isnan(value), points):
             raise ValueError(
                 f"{called}: expected a number everywhere, got NaN at {_place(names, points, at)} in {dtype.__name__}; "
                 f"inf - inf, inf/inf, 0·inf, and log and sqrt below 0 make it{_advice(names)}"
             )
-        for at in np.flatnonzero(np.isfinite(value) & ~np.isfinite(slope)).tolist():
+        for at in _nearest(np.isfinite(value) & ~np.isfinite(slope), points):
             place = _place(names, points, at)
             cusp = (
                 ", the minimum: a loss that comes to it in a cusp has no slope there that a rule could use; round it "
@@ -102,12 +108,8 @@ def _check_slope(called: str, tape: Tape, names: Sequence[str], points: Sequence
     difference, error = differences(lambda x: run(tape, x, *points[1:])[0], points[0])
     size = np.abs(difference) + np.abs(slope)
     known = np.isfinite(difference) & np.isfinite(slope) & (error < 1e-3 * (size + 1))
-    wrong = np.flatnonzero(known & (np.abs(difference - slope) > 10 * error + 1e-5 * (size + 1e-3)))
-    if len(wrong):
-        at = wrong[np.argmax(np.abs(difference - slope)[wrong])]
-        got = (
-            f"{slope[at]:.9g} at {_place(names, points, int(at))}, where central differences give {difference[at]:.9g}"
-        )
+    for at in _nearest(known & (np.abs(difference - slope) > 10 * error + 1e-5 * (size + 1e-3)), points):
+        got = f"{slope[at]:.9g} at {_place(names, points, at)}, where central differences give {difference[at]:.9g}"
         what = f"slope: expected that of {called} by {names[0]}, got" if given else f"{called}: its derived slope is"
         raise ValueError(f"{what} {got}")
 

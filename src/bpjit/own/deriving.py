@@ -161,10 +161,12 @@ def _function(operation: str) -> Any:
 
 
 def _power(steps: Steps, a: int, b: int) -> int:
-    exponent = steps.value(b)
-    if exponent is None:
-        raise TypeError("a ** b: expected a constant exponent b; for another write exp(b * log(a))")
-    return steps.power(a, exponent)
+    base, exponent = steps.value(a), steps.value(b)
+    if exponent is not None:
+        return steps.power(a, exponent)
+    if base is None or not base > 0:
+        raise TypeError("a ** b: expected a constant exponent, or a constant base above 0; write exp(b * log(a))")
+    return steps.apply("exp", steps.multiply(b, steps.apply("log", a)))
 
 
 def _sigmoid(steps: Steps, a: int) -> int:
@@ -311,7 +313,9 @@ def _divide(s: Steps, v: int, a: int, b: int, d: int) -> Iterator[tuple[int, Gua
 
 def _slope_of_power(s: Steps, v: int, a: int, b: int, d: int) -> Iterator[tuple[int, Guard, int]]:
     exponent = s.value(b)
-    if exponent:
+    if exponent is None:
+        yield 1, (), s.times(d, s.multiply(s.apply("log", a), s.apply("finite", v)))
+    elif exponent:
         yield 0, (), s.times(d, s.multiply(s.constant(exponent), s.power(a, exponent - 1)))
 
 

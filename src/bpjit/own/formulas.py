@@ -14,10 +14,11 @@ from ..common.arguments import as_array, describe
 from ..maths.formulas import ACTIVATIONS, LOSSES, REACH
 from ..maths.own import KNOWN, Own, find
 from ..maths.tape import Tape
+from ..settings.rules import RULES
 from .checks import check_activation, check_loss
 from .deriving import Recorded
 from .functions import variable
-from .recording import arguments_of, as_result, name_of, record, values_of
+from .recording import arguments_of, as_result, name_of, named, record, values_of
 from .steps import run
 from .written import written
 
@@ -25,6 +26,7 @@ EVERYWHERE = (-math.inf, math.inf)
 BUILT_IN = {
     "activation": (*(each.__name__ for each in ACTIVATIONS), "softmax"),
     "loss": (*(each.__name__ for each in LOSSES), "cross_entropy"),
+    "rule": tuple(RULES),
 }
 S = TypeVar("S", bound="OfOnesOwn")
 
@@ -146,7 +148,8 @@ def _recorded(role: str, called: str, function: Any, inputs: tuple[str, ...], sl
     seed = 1.0 if role == "activation" else -1.0
     recorded, numbers = Recorded(inputs, inputs[0]), [variable(name) for name in inputs]
     value = as_result(called, record(called, function, numbers, given), inputs)
-    root = recorded.write(value)
+    with named(called):
+        root = recorded.write(value)
     if slope is None:
         return recorded.steps.tape(recorded.slot(root), recorded.derivative(root, seed))
     most = 2 if role == "activation" else len(inputs)
@@ -154,8 +157,10 @@ def _recorded(role: str, called: str, function: Any, inputs: tuple[str, ...], sl
     of_slope = f"slope of {called}"
     chosen = {name: given[name] for name in names if name in given}
     result = as_result(of_slope, record(of_slope, slope, [*numbers, value][:count], chosen), inputs)
+    with named(of_slope):
+        slot = recorded.slot(recorded.write(result))
     steps = recorded.steps
-    return steps.tape(recorded.slot(root), steps.multiply(steps.constant(seed), recorded.slot(recorded.write(result))))
+    return steps.tape(recorded.slot(root), steps.multiply(steps.constant(seed), slot))
 
 
 def made(kind: type[S], function: Any, slope: Any, name: Any, values: dict[str, Any], more: dict[str, Any]) -> S:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,20 @@ def name_of(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def record(called: str, function: Callable[..., Any], numbers: Sequence[Any], values: Mapping[str, Any]) -> Any:
-    """What the function returns for expressions."""
+@contextlib.contextmanager
+def named(called: str) -> Iterator[None]:
+    """Errors say which formula they are about, and which line of it."""
     try:
-        return function(*numbers, **values)
+        yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{called}{_place(error)}: {error}") from error
+
+
+def record(called: str, function: Callable[..., Any], numbers: Sequence[Any], values: Mapping[str, Any]) -> Any:
+    """What the function returns for expressions."""
+    with named(called):
+        return function(*numbers, **values)
 
 
 def _place(error: BaseException) -> str:
