@@ -16,6 +16,7 @@ from ..common.elsewhere import hint
 from ..graph.expression import Condition, Expression
 from ..graph.program import CONSTANT, VARIABLE, in_order
 
+MISTAKES = (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
 OURS = str(Path(__file__).parents[1])
 
 
@@ -69,8 +70,8 @@ def named(called: str) -> Iterator[None]:
     """Errors say which formula they are about, and which line of it."""
     try:
         yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+    except MISTAKES as error:
+        kind = next(kind for kind in MISTAKES if isinstance(error, kind))
         raise kind(f"{called}{_place(error)}: {error}") from error
 
 

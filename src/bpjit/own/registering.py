@@ -130,5 +130,10 @@ def loss(
         raise ValueError(
             'output: expected the activation that a loss of the net input goes with, such as "identity", got None'
         )
+    if of_net_input and output == "softmax":
+        raise ValueError(
+            'output: expected an activation of one number for a loss of the net input, got "softmax", whose outputs '
+            'depend on all of them; of="output" goes with it'
+        )
     more = {"reach": EVERYWHERE, "of_net_input": of_net_input, "output": output}
     return made(Loss, f, slope, name, values, more)

@@ -68,7 +68,8 @@ def rule(
     eta : the learning rate where none is given; None for a rule without one
     name : what it is called, if not as the function is
     updates : "accumulated" for a rule that needs the gradient of all samples
-    settings : the rule's settings by name, 5 at most
+    settings : the rule's settings by name, 5 at most. In float32 1 − β of a β near 1 loses digits, so that it is better
+        given itself
 
     Returns
     -------

@@ -164,8 +164,22 @@ class Steps:
         return self.apply("multiply", a, b)
 
     def times(self, d: int, slope: int) -> int:
-        """One factor more of the chain rule, where a factor that is always 0 makes the product 0."""
-        return self.constant(0) if 0 in (self.value(d), self.value(slope)) else self.multiply(d, slope)
+        """One factor more of the chain rule, where a factor that is always 0 makes the product 0; constant ones are
+        taken together."""
+        if 0 in (self.value(d), self.value(slope)):
+            return self.constant(0)
+        (minus_d, c, x), (minus_slope, k, y) = self._with_factor(d), self._with_factor(slope)
+        product = self.multiply(self.constant(abs(c * k)), self.multiply(x, y))
+        return self._signed((minus_d != minus_slope) != (c * k < 0), product)
+
+    def _with_factor(self, slot: int) -> tuple[bool, float, int]:
+        """(whether it is negative, c, x) for a slot that holds ±c·x."""
+        signed, slot = self._without_sign(slot)
+        operation, *rest = self._at(slot)
+        factor = self.value(rest[0]) if operation == "multiply" else self.value(slot)
+        if factor is None:
+            return signed, 1.0, slot
+        return signed, factor, rest[1] if operation == "multiply" else self.constant(1)
 
     def divide(self, a: int, b: int) -> int:
         (minus_a, a), (minus_b, b) = self._without_sign(a), self._without_sign(b)
@@ -216,11 +230,23 @@ class Steps:
             if operation == "both":
                 return self.choose(p, self.choose(rest[0], a, b), b)
             return self.choose(p, a, self.choose(rest[0], a, b))
-        if self._at(a)[:2] == ("select", condition):
-            a = self._at(a)[2]
-        if self._at(b)[:2] == ("select", condition):
-            b = self._at(b)[3]
+        a, b = self._knowing(condition, True, a), self._knowing(condition, False, b)
+        (minus_a, x), (minus_b, y) = self._without_sign(a), self._without_sign(b)
+        if minus_a and minus_b:
+            return self.negate(self.choose(condition, x, y))
         return a if a == b else self._slot(("select", condition, a, b))
+
+    def _knowing(self, condition: int, holds: bool, slot: int, depth: int = 8) -> int:
+        """What a slot is where it is known whether a condition holds: choices by the same one are made."""
+        operation, *rest = self._at(slot)
+        if operation == "negate" and depth:
+            return self.negate(self._knowing(condition, holds, rest[0], depth - 1))
+        if operation != "select" or not depth:
+            return slot
+        if rest[0] == condition:
+            return self._knowing(condition, holds, rest[1 if holds else 2], depth - 1)
+        a, b = (self._knowing(condition, holds, each, depth - 1) for each in rest[1:])
+        return slot if [a, b] == rest[1:] else a if a == b else self._slot(("select", rest[0], a, b))
 
 
 MOST_FACTORS = 64
