@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bpjit.settings.rules import RULES
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install '.[cuda]'"
 )
@@ -111,7 +113,7 @@ def many_kind(sizes, rule, dtype, **more):
         "threads": columns.team_size(sizes),
     }
     activations = ("sigmoid",) * (len(sizes) - 2) + (("softmax",) if sizes[-1] > 1 else ("sigmoid",))
-    return columns.Kind(sizes, activations, dtype=dtype, rule=rule, **(settings | more))
+    return columns.Kind(sizes, activations, dtype=dtype, rule=rule and RULES[rule], **(settings | more))
 
 
 def many_signature(kind):
@@ -224,7 +226,7 @@ def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_pa
     from bpjit.kernels.cuda import batch, calls, stages
 
     activations = ("sigmoid",) * (len(sizes) - 2) + ("softmax",)
-    kind = batch.Kind(sizes, activations, 3, dtype, rule, rule == "rprop", False, wide, shares)
+    kind = batch.Kind(sizes, activations, 3, dtype, RULES[rule], rule == "rprop", False, wide, shares)
     vector, matrix, numbers, orders, order = arrays(dtype, "fC1", "fC2", "fC3", "uC2", "uC1")
     state = record(stages.State, vector, vector, matrix, vector, vector)
     D = record(batch.Data, matrix, matrix, vector, orders, "i")
@@ -255,7 +257,7 @@ def test_products_read_four_numbers_at_once(tmp_path):
     """The inner loop of batches: 16 sums from 2 reads of shared memory."""
     from bpjit.kernels.cuda import batch, stages
 
-    kind = batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", "sgd", False, False, 4, False)
+    kind = batch.Kind((784, 100, 10), ("sigmoid", "softmax"), 3, "float32", RULES["sgd"], False, False, 4, False)
     kernel = batch.stage_kernels(kind)[0]
     vector, matrix, numbers, order = arrays("float32", "fC1", "fC2", "fC3", "uC1")
     chunk = record(stages.Chunk, matrix, matrix, vector, order, *"ii")

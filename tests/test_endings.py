@@ -199,7 +199,7 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
     bank.learn(*block), twin.learn(*block)
     before, calls = bank.snapshot().state, []
 
-    kernels = learner_bank.LEARN_RECORDS
+    kernel = learner_bank.learn_records_kernel(bank._kind)
 
     def cut(desk, counters, parts, lead, *others):
         if lead:
@@ -207,9 +207,9 @@ def test_an_interrupted_block_is_undone(monkeypatch, threads, cut_at):
             if len(calls) == cut_at:
                 time.sleep(0.01)  # its helpers are there and wait
                 raise Cut
-        return kernels[bank._setting.rule.code](desk, counters, parts, lead, *others)
+        return kernel(desk, counters, parts, lead, *others)
 
-    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [cut] * len(kernels))
+    monkeypatch.setattr(learner_bank, "learn_records_kernel", lambda kind: cut)
     with pytest.raises(Cut):
         bank.learn(*block)
     assert len(calls) == cut_at
@@ -234,15 +234,15 @@ def test_an_undoing_that_is_interrupted_itself_is_done_by_the_next_call(monkeypa
             raise Cut
         put_back(self)
 
-    kernels = learner_bank.LEARN_RECORDS
+    kernel = learner_bank.learn_records_kernel(bank._kind)
 
     def late(*arguments):
         if not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1]):
             raise Cut
-        return kernels[bank._setting.rule.code](*arguments)
+        return kernel(*arguments)
 
     monkeypatch.setattr(learner_bank.LearnerBank, "_put_back", cut)
-    monkeypatch.setattr(learner_bank, "LEARN_RECORDS", [late] * len(kernels))
+    monkeypatch.setattr(learner_bank, "learn_records_kernel", lambda kind: late)
     with pytest.raises(Cut):
         bank.learn(*block)
     assert not np.array_equal(bank._bank.rows[bank._before[0]], bank._before[1])
@@ -420,29 +420,45 @@ for k in range(tries):
             time.sleep(choose.choice((0, 0.001)))
         pressed[0] = True
 
-    while True:  # until no signal can come any more
+    def until_no_signal_can_come():
+        global moment, cuts
+        while True:
+            try:
+                if moment is not None:
+                    if presses:
+                        threading.Thread(target=press, args=(moment,)).start()
+                    else:
+                        signal.setitimer(signal.ITIMER_REAL, max(moment, 1e-5))
+                    moment, job = None, jobs[which]
+                    result = job(threads)
+                    cut = getattr(result, "stopped_by", None)
+                    cut = (np.array(cut) == "interrupted").any()
+                    assert cut or bits(result) == right[which], ("wrong result", k, which, threads)
+                    cuts += cut
+                while not pressed[0]:
+                    time.sleep(0.001)
+                time.sleep(0.005)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                return
+            except (Timeout, KeyboardInterrupt):
+                cuts += moment is None
+                moment = None
+
+    while True:
         try:
-            if moment is not None:
-                if presses:
-                    threading.Thread(target=press, args=(moment,)).start()
-                else:
-                    signal.setitimer(signal.ITIMER_REAL, max(moment, 1e-5))
-                moment, job = None, jobs[which]
-                result = job(threads)
-                cut = getattr(result, "stopped_by", None)
-                cut = cut == "interrupted" if isinstance(cut, str) else cut is not None and (cut == "interrupted").any()
-                assert cut or bits(result) == right[which], ("wrong result", k, which, threads)
-                cuts += cut
-            while not pressed[0]:
-                time.sleep(0.001)
-            time.sleep(0.005)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            until_no_signal_can_come()
             break
-        except (Timeout, KeyboardInterrupt):
-            cuts += moment is None
-            moment = None
+        except KeyboardInterrupt:  # it came while another was answered
+            pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, k
     assert bits(jobs[which](threads)) == right[which], ("wrong result afterwards", k, which, threads)
+
+def lost(what):
+    # Python drops what a signal handler raises in the callback of a weak reference, as each Thread has one.
+    if isinstance(what.exc_value, SystemExit):
+        os._exit(7)
+
+sys.unraisablehook = lost
 signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(7))
 print(cuts, flush=True)
 while True:

@@ -76,12 +76,12 @@ import sys, bpjit
 from bpjit import compiled
 from bpjit.kernels.one import batches, each_sample
 from bpjit.kernels.readable import batch
-from bpjit.kernels.one.learner import LEARN_KERNELS, predict_kernel
+from bpjit.kernels.one.learner import learn_kernel, predict_kernel
 net = bpjit.Network.random((5, 3, 3), output="softmax", dtype=sys.argv[1])
 settings = {"updates": "accumulated", "rule": "rprop"} if sys.argv[2] == "rprop" else {}
 bpjit.compile(net, learner=not settings, **settings)
 kernels = [batches.train_block if settings else each_sample.train_block, batches.evaluate, batch.jacobian]
-kernels += [] if settings else [compiled.learn, compiled.predict, compiled.slopes, LEARN_KERNELS[0], predict_kernel]
+kernels += [] if settings else [compiled.learn, compiled.predict, compiled.slopes, learn_kernel(()), predict_kernel(None)]
 before = [len(kernel.signatures) for kernel in kernels]
 other = bpjit.Network.random((4, 5, 6, 2), "tanh", "relu", dtype=sys.argv[1])
 X, Y = [[0, 1, 2, 3]] * 3, [[0, 1]] * 3

@@ -44,7 +44,7 @@ _writing = partial(atomic, writes=True)
 @_writing
 def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
     """Write ŷ for one sample x, [shape: (d,)], into y_hat, [shape: (l,)]. Returns False if x is not finite."""
-    return predict_one(state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
+    return predict_one(state.kind, state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
 
 
 @_writing
@@ -62,4 +62,4 @@ def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
 def slopes(state: State, x: np.ndarray, y_hat: np.ndarray, J: np.ndarray) -> bool:
     """Write ŷ into y_hat and ∂ŷ_j/∂x_i into J, [shape: (l, d)], for one sample. Returns False if x is not finite."""
     y_hat, J = as_outputs(state.data, y_hat), as_slopes(state.data, J)
-    return slopes_one(state.data, inputs_at(state.data, x), y_hat, J)
+    return slopes_one(state.kind, state.data, inputs_at(state.data, x), y_hat, J)

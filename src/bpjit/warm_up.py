@@ -12,7 +12,7 @@ from .common.arguments import as_flag, quiet
 from .kernels.state import Samples
 from .learners.online_learner import OnlineLearner
 from .many.train_many import compile_many
-from .networks.evaluation import as_lam, as_network, gradient_of, jacobian, no_samples
+from .networks.evaluation import as_lam, as_loss, as_network, gradient_of, jacobian, no_samples
 from .networks.network import Network
 from .settings.rules import Rule, as_rule
 from .settings.schedules import Constant
@@ -27,6 +27,7 @@ def compile(
     updates: str | int = "stochastic",
     rule: str | Rule = "sgd",
     lam: float | None = None,
+    loss: str | None = None,
     trainable: Any = None,
     train_thresholds: bool = True,
     learner: bool = False,
@@ -37,7 +38,8 @@ def compile(
     Parameters
     ----------
     net : a network like the one to be used: of its dtype, and of about its size, for the smallest have kernels of
-        their own; activations and losses do not matter
+        their own; activations do not matter, but formulas of your own do
+    loss : one of your own that ``train`` will get; others do not matter
     updates, rule, lam, trainable, train_thresholds : as ``train`` will get them
     learner : also what ``OnlineLearner`` and ``bpjit.compiled`` need for this rule
     many : also what ``train_many`` needs for networks like this one, all with the same data; the smallest have a kernel
@@ -59,16 +61,17 @@ def compile(
     rule = as_rule(rule)
     mask = as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds))
     size = as_batch_size(updates, rule)
-    setting = Setting("squared", rule, Constant(1.0), size, as_lam(lam), mask, shuffle=True, seed=0)
+    loss = "squared" if loss is None else as_loss(loss, net)
+    setting = Setting(loss, rule, Constant(1.0), size, as_lam(lam), mask, shuffle=True, seed=0)
     check_numbers(net.dtype, rule, lam=setting.lam)
     X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
     Session(net, D, no_samples(D), 1, setting).compile()
     net.predict(np.zeros(net.sizes[0]))
-    gradient_of(net, net._parameters, D, "squared", setting.lam)
+    gradient_of(net, net._parameters, D, loss, setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))
     if as_flag("learner", learner):
-        one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss="squared")
+        one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss=loss)
         x, y_hat = X[0], np.zeros_like(Y[0])
         one.learn(x, Y[0])
         one.predict(x)

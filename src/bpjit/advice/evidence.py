@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.layout import ACTIVATION_CODES
 from ..kernels.state import Samples
-from ..maths import formulas
+from ..maths.own import activation_formula, is_of_net_input, loss_formula
 from ..networks.architecture import Architecture, views
 from ..settings.schedules import AdaptiveRate
 from ..training.fit import Fit
@@ -103,8 +102,10 @@ class Evidence:
         low, high = self.architecture.reach
         if self.loss == "cross_entropy":
             return float(_entropy(Y, mean, c, binary=self.net.output == "sigmoid"))
+        if is_of_net_input(self.loss):
+            return np.nan
         found = [
-            float((c * _loss(self.loss, np.clip(y_hat, low, high) - Y)).sum() / c.sum())
+            float((c * _loss(self.loss, np.clip(y_hat, low, high), Y)).sum() / c.sum())
             for y_hat in (mean, np.median(Y, 0))
         ]
         return min(found)
@@ -188,7 +189,7 @@ def forward(net: Network, X: np.ndarray) -> list[Layer]:
                 b = np.exp(z - z.max(1, keepdims=True))
                 b, slope = b / b.sum(1, keepdims=True), np.full_like(z, np.nan)
             else:
-                formula = formulas.ACTIVATIONS[ACTIVATION_CODES[name]]
+                formula = activation_formula(name)
                 pairs = np.array([formula(number) for number in z.ravel().tolist()]).reshape(*z.shape, 2)
                 b, slope = pairs[..., 0], pairs[..., 1]
             found.append(Layer(name, b, slope))
@@ -204,7 +205,10 @@ def _entropy(Y: np.ndarray, mean: np.ndarray, c: np.ndarray, binary: bool) -> An
     return (c * each).sum() / c.sum()
 
 
-def _loss(name: str, difference: np.ndarray) -> np.ndarray:
+def _loss(name: str, y_hat: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """The loss of each output, by the formulas that train."""
-    loss = next(function for function in formulas.LOSSES if function.__name__ == name)
-    return np.array([loss(value, 0.0)[0] for value in difference.ravel().tolist()]).reshape(difference.shape)
+    loss, pairs = (
+        loss_formula(name),
+        zip(np.broadcast_to(y_hat, Y.shape).ravel().tolist(), Y.ravel().tolist(), strict=True),
+    )
+    return np.array([loss(*pair)[0] for pair in pairs]).reshape(Y.shape)

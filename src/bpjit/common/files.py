@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..maths.own import UnknownFormula
 from .arguments import describe
 
 try:
@@ -165,5 +166,7 @@ def damaged(message: str) -> Iterator[None]:
     """Let all that the words and arrays of a file cannot be meant to say be a ``ValueError``: ``path: {message}``."""
     try:
         yield
+    except UnknownFormula:
+        raise
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"path: {message}: {error}") from error

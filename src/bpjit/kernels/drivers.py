@@ -13,6 +13,7 @@ from .devices import cores
 from .one import batches, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work
+from .own import kind_of
 from .readable import driver
 from .state import Memory, Samples, Steps, Wishes
 
@@ -55,7 +56,7 @@ def trainer(
         values = rule.constants()
         constants[: len(values)] = values
         rest = None if penalty is None else dtype.type(lam[1])
-        steps = Steps((0,) * rule.code, constants, mask, size, penalty, rest)
+        steps = Steps(kind_of(type(rule)), constants, mask, size, penalty, rest)
     if not isinstance(X, np.ndarray):
         from .cuda import one
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from llvmlite.binding import Linkage
 from numba import types
 from numba.core import config
@@ -261,6 +262,30 @@ def _type_select(context: Any) -> Any:
 @lower_builtin(formulas.select, types.Boolean, types.Float, types.Float)
 def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.select(*arguments)
+
+
+@type_callable(formulas.not_)
+def _type_not(context: Any) -> Any:
+    return lambda condition: condition if isinstance(condition, types.Boolean) else None
+
+
+@lower_builtin(formulas.not_, types.Boolean)
+def _lower_not(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.not_(arguments[0])
+
+
+LARGEST = {types.float32: float(np.finfo(np.float32).max), types.float64: float(np.finfo(np.float64).max)}
+
+
+@type_callable(formulas.finite)
+def _type_finite(context: Any) -> Any:
+    return lambda z: z if isinstance(z, types.Float) else None
+
+
+@lower_builtin(formulas.finite, types.Float)
+def _lower_finite(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    most = context.get_constant(signature.return_type, LARGEST[signature.return_type])
+    return builder.select(builder.fcmp_ordered(">", arguments[0], most), most, arguments[0])
 
 
 ON_OTHER_MACHINES: dict[Any, dict[types.Float, Callable[..., Any]]] = {}  # (kind of context, helper): by type

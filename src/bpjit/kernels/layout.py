@@ -15,6 +15,8 @@ import numpy as np
 from numba.core import config
 
 from ..maths import formulas
+from ..maths.own import Own, WhereKnown
+from .own import marker, own_among, with_own
 
 # Unsigned, all of them: an index that might be negative would be checked at every access, and no loop vectorised.
 LAYER = np.dtype(
@@ -41,14 +43,49 @@ LOSS_CODES: dict[str, Any] = {function.__name__: code for code, function in enum
     "cross_entropy": CROSS_ENTROPY
 }
 LOSSES = tuple(LOSS_CODES)
+OWN_LOSS = CROSS_ENTROPY + 1  # what kernels compare where a loss is the user's own
 # The same losses over those targets that are known, the others being NaN: a tuple, so that this stands in the type.
 WHERE_KNOWN = {f"{name} where known": (code,) for name, code in LOSS_CODES.items()}
 LOSS_CODES |= WHERE_KNOWN
 
 
+def codes_of(activations: Sequence[str]) -> list[int]:
+    """What kernels hold for these activations: those of the user's own count on from ``SOFTMAX``."""
+    own = own_among(activations)
+    return [SOFTMAX + 1 + own.index(name) if isinstance(name, Own) else ACTIVATION_CODES[name] for name in activations]
+
+
+def reach_of(activation: str) -> tuple[float, float]:
+    """What the values of an activation lie within."""
+    return activation.reach if isinstance(activation, Own) else REACH[activation]
+
+
+def code_of_loss(loss: str) -> Any:
+    """What kernels take for a loss: its code, for one of the user's own a marker, and "where known" a tuple of it."""
+    if isinstance(loss, WhereKnown):
+        return (marker(loss.loss),)
+    return marker(loss) if isinstance(loss, Own) else LOSS_CODES[loss]
+
+
+def where_known(loss: str) -> str:
+    """A loss over those targets that are known."""
+    return WhereKnown(loss) if isinstance(loss, Own) else f"{loss} where known"
+
+
+def is_where_known(loss: str) -> bool:
+    """Whether a loss is one over those targets that are known."""
+    return isinstance(loss, WhereKnown) or loss in WHERE_KNOWN
+
+
 def loss_as_given(loss: str) -> str:
     """The name of a loss without "where known"."""
-    return loss.removesuffix(" where known")
+    return (
+        loss.loss
+        if isinstance(loss, WhereKnown)
+        else loss
+        if isinstance(loss, Own)
+        else loss.removesuffix(" where known")
+    )
 
 
 def number_of_parameters(sizes: Sequence[int]) -> int:
@@ -76,11 +113,16 @@ def places_of_layers(sizes: Sequence[int]) -> Iterator[Place]:
         unit, parameter = place.here, place.thresholds + fan_out
 
 
+def records_of(layers: Sequence[tuple[Any, ...]], dtype: np.dtype, activations: Sequence[str]) -> np.ndarray:
+    """Records of layers; their type names the activations of the user's own."""
+    records = np.array(layers, dtype)
+    return records.view(with_own(dtype, activations)) if own_among(activations) else records
+
+
 def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
     """The ``LAYER`` records of a network, [shape: (layers of weights,)]."""
-    codes = (ACTIVATION_CODES[name] for name in activations)
-    layers = [(*place, code) for place, code in zip(places_of_layers(sizes), codes, strict=True)]
-    records = np.array(layers, LAYER)
+    layers = [(*place, code) for place, code in zip(places_of_layers(sizes), codes_of(activations), strict=True)]
+    records = records_of(layers, LAYER, activations)
     return records.view(np.recarray) if config.DISABLE_JIT else records  # Python needs it to read layer.fan_in
 
 

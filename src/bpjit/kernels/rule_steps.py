@@ -17,7 +17,7 @@ from ..maths.formulas import like, select
 from ..settings.rules import Rule
 from .jit import by_type, from_lines, inline, items
 from .simd.memory import item, registers, vectors
-from .switches import LOOK_AHEAD, OF_RULES, descent
+from .switches import descent, rule_of
 
 Made = tuple[Callable[..., Any], ...]
 
@@ -72,10 +72,10 @@ def _make(
     def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
         """Where the next gradient is taken: w, or ahead of it, which is written then."""
 
-    step_of = functools.cache(lambda code: _step_of(OF_RULES[code], scope))
-    look_of = functools.cache(lambda code: _look_of(OF_RULES[code], scope) if code in LOOK_AHEAD else _here)
-    by_type(apply, lambda kind, net, o, w, g, eta, shared: step_of(len(kind)))
-    by_type(seen, lambda kind, net, o, w: look_of(len(kind)))
+    step_of = functools.cache(lambda rule: _step_of(rule, scope))
+    look_of = functools.cache(lambda rule: _here if rule.ahead is None else _look_of(rule, scope))
+    by_type(apply, lambda kind, net, o, w, g, eta, shared: step_of(rule_of(kind)))
+    by_type(seen, lambda kind, net, o, w: look_of(rule_of(kind)))
 
     @inline
     def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:

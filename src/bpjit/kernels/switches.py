@@ -3,6 +3,7 @@ them for a unit or a parameter."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..maths import formulas
 from ..maths.formulas import like, select
 from ..settings.rules import RULES, SHARED, SLOTS, Rule
 from .jit import by_type, formula, from_lines, inline, items, switch
-from .layout import CROSS_ENTROPY
+from .layout import CROSS_ENTROPY, OWN_LOSS, SOFTMAX
+from .own import formula_of, is_marker, own_in
 from .state import LAST_OBJECTIVE, SHARED1, SHARED2, TOTAL, Steps
 
 activate = switch(
@@ -32,62 +34,80 @@ COMPARE = tuple(rule.code for rule in OF_RULES if rule.compares)
 LOOK_AHEAD = tuple(rule.code for rule in OF_RULES if rule.ahead is not None)
 
 
+def activation_of(layer: Any, code: Any, z: Any) -> Any:
+    """(f(z), f'(z)) of the activation with this code, beyond ``SOFTMAX`` one of the user's own, which ``layer`` names
+    in its type: a record of layers, or anything with ``own``."""
+    return _activation_of(tuple(own_in(layer)))(layer, code, z)
+
+
+@functools.cache
+def _activation_of(markers: tuple[Any, ...]) -> Any:
+    """``activation_of`` where these are the user's own."""
+    scope, lines = {"activate": activate}, []
+    for k, each in enumerate(markers):
+        scope[f"own{k}"] = formula_of(each)
+        lines += [f"if code == {SOFTMAX + 1 + k}:", f"    return own{k}(z)"]
+    return from_lines("activation_of", "layer, code, z", [*lines, "return activate(code, z)"], scope)
+
+
+by_type(activation_of, lambda layer, code, z: _activation_of(tuple(own_in(layer))))
+
+
 def settings_of(rule: type[Rule]) -> str:
     """The source of a rule's settings, from an array or tuple c of SETTINGS numbers."""
     return items("c[{k}]", len(rule().constants()))
 
 
-def _by_rule(name: str, arguments: str, cases: dict[type[Rule], list[str]], otherwise: str, doc: str) -> Any:
-    """A function of a rule's code and ``arguments``: the lines of that rule, which call its formulas as ``step_code``,
-    ``prepare_code`` and ``ahead_code``."""
-    lines: list[str] = []
-    scope: dict[str, Any] = {}
-    for rule, case in cases.items():
-        scope |= {f"{method}_{rule.code}": getattr(rule, method) for method in ("step", "prepare", "ahead")}
-        lines += [f"if code == {rule.code}:", *(f"    {line}" for line in case)]
-    made = from_lines(name, f"code, {arguments}", [*lines, otherwise], scope)
-    made.__doc__ = doc
-    return formula(made)
+def rule_of(kind: Any) -> type[Rule]:
+    """The rule that ``kind_of`` made this of, or a type of that."""
+    return formula_of(kind) if is_marker(kind) else OF_RULES[len(kind)]
 
 
-def _step(rule: type[Rule]) -> list[str]:
+def rule_step(kind: Any, w: Any, g: Any, state: Any, eta: Any, c: Any, shared: Any) -> Any:
+    """(w, state) after one step of the rule; ``c`` are its settings, and ``state`` and ``shared`` have SLOTS and SHARED
+    numbers, however few the rule has of them."""
+    return _step_of(rule_of(kind))(kind, w, g, state, eta, c, shared)
+
+
+@functools.cache
+def _step_of(rule: type[Rule]) -> Any:
     state, shared = items("state[{k}]", rule.slots), items("shared[{k}]", rule.shares)
     after = "".join(f"{'own' if k < rule.slots else 'state'}[{k}], " for k in range(SLOTS))
-    return [f"w, own = step_{rule.code}(w, g, {state}, eta, {settings_of(rule)}, {shared})", f"return w, ({after})"]
+    lines = [f"w, own = of_rule(w, g, {state}, eta, {settings_of(rule)}, {shared})", f"return w, ({after})"]
+    return from_lines("rule_step", "kind, w, g, state, eta, c, shared", lines, {"of_rule": rule.step})
 
 
-def _preparation(rule: type[Rule]) -> list[str]:
-    shared = items("shared[{k}]", rule.shares)
-    after = "".join(f"{'own' if k < rule.shares else 'shared'}[{k}], " for k in range(SHARED))
-    return [f"own = prepare_{rule.code}({shared}, {settings_of(rule)}, rose)", f"return ({after})"]
+def prepare(kind: Any, shared: Any, c: Any, rose: Any) -> Any:
+    """What all parameters share, anew for each update: as ``Rule.prepare``."""
+    return _preparation_of(rule_of(kind))(kind, shared, c, rose)
 
 
-def _look(rule: type[Rule]) -> list[str]:
-    return [f"return ahead_{rule.code}(w, {items('state[{k}]', rule.slots)}, {settings_of(rule)})"]
+@functools.cache
+def _preparation_of(rule: type[Rule]) -> Any:
+    lines = ["return shared"]
+    if rule.prepare is not Rule.prepare:
+        after = "".join(f"{'own' if k < rule.shares else 'shared'}[{k}], " for k in range(SHARED))
+        shared = items("shared[{k}]", rule.shares)
+        lines = [f"own = of_rule({shared}, {settings_of(rule)}, rose)", f"return ({after})"]
+    return from_lines("prepare", "kind, shared, c, rose", lines, {"of_rule": rule.prepare})
 
 
-rule_step = _by_rule(
-    "rule_step",
-    "w, g, state, eta, c, shared",
-    {rule: _step(rule) for rule in OF_RULES},
-    "return w, state",
-    "(w, state) after one step of the rule with this code; ``c`` are its settings, and ``state`` and ``shared`` have "
-    "SLOTS and SHARED numbers, however few the rule has of them.",
-)
-prepare = _by_rule(
-    "prepare",
-    "shared, c, rose",
-    {rule: _preparation(rule) for rule in OF_RULES if rule.prepare is not Rule.prepare},
-    "return shared",
-    "What all parameters share, anew for each update: as ``Rule.prepare``.",
-)
-ahead = _by_rule(
-    "ahead",
-    "w, state, c",
-    {rule: _look(rule) for rule in OF_RULES if rule.ahead is not None},
-    "return w",
-    "Where the rule with this code takes the gradient of a parameter: as ``Rule.ahead``.",
-)
+def ahead(kind: Any, w: Any, state: Any, c: Any) -> Any:
+    """Where the rule takes the gradient of a parameter: as ``Rule.ahead``."""
+    return _ahead_of(rule_of(kind))(kind, w, state, c)
+
+
+@functools.cache
+def _ahead_of(rule: type[Rule]) -> Any:
+    lines = ["return w"]
+    if rule.ahead is not None:
+        lines = [f"return of_rule(w, {items('state[{k}]', rule.slots)}, {settings_of(rule)})"]
+    return from_lines("ahead", "kind, w, state, c", lines, {"of_rule": rule.ahead})
+
+
+by_type(rule_step, lambda kind, w, g, state, eta, c, shared: _step_of(rule_of(kind)))
+by_type(prepare, lambda kind, shared, c, rose: _preparation_of(rule_of(kind)))
+by_type(ahead, lambda kind, w, state, c: _ahead_of(rule_of(kind)))
 
 
 @formula
@@ -125,12 +145,12 @@ def objective(lam: Any, rest: Any, error: Any, p: np.ndarray) -> Any:
 @formula
 def prepare_rule(steps: Steps, scalars: np.ndarray, p: np.ndarray, n: int) -> Any:
     """What all parameters share, anew for an update after n samples. Writes scalars."""
-    rule, rose = len(steps.kind), like(scalars[0], 0)
-    if rule in COMPARE:
+    rose = like(scalars[0], 0)
+    if len(steps.kind) in COMPARE:
         now = objective(steps.lam, steps.rest, scalars[TOTAL] / like(rose, n), p)
         rose = formulas.select(now > scalars[LAST_OBJECTIVE], like(rose, 1), rose)
         scalars[LAST_OBJECTIVE] = now
-    shared = prepare(rule, (scalars[SHARED1], scalars[SHARED2]), steps.constants, rose)
+    shared = prepare(steps.kind, (scalars[SHARED1], scalars[SHARED2]), steps.constants, rose)
     scalars[SHARED1], scalars[SHARED2] = shared
     return shared
 
@@ -139,12 +159,12 @@ def terms_of(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> An
     """(shares of E_k, g_j, nothing) of output units; of softmax units with a loss other than cross-entropy (shares of
     E_k, −∂E_k/∂ŷ_j, shares of its mean), from which ``formulas.softmax_gradient_term`` makes g_j. All are 0 where a
     target is NaN, not known, for a loss ``where known``."""
-    return (_terms_where_known if isinstance(loss, tuple) else _terms)(loss, softmax, z, b, slope, y)
+    return _terms_of(loss)(loss, softmax, z, b, slope, y)
 
 
 def code_of(loss: Any) -> Any:
-    """The code of a loss, over all targets or over those known."""
-    return loss[0] if isinstance(loss, tuple) else loss
+    """The code of a loss, over all targets or over those known; beyond all codes for one of the user's own."""
+    return _code_of(loss)(loss)
 
 
 @inline
@@ -159,16 +179,38 @@ def _terms(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
     return share, formulas.output_gradient_term(slope, d), nothing
 
 
+@functools.cache
+def _terms_of_own(own: Any) -> Any:
+    """The same for a loss of the user's own."""
+    lines = ["share, g = own(z, y)", "return share, g, like(z, 0)"]
+    if not own.of_net_input:
+        lines = ["share, d = own(b, y)", "if softmax:", "    return share, d, b * d"]
+        lines += ["return share, output_gradient_term(slope, d), like(z, 0)"]
+    scope = {"own": own.formula, "like": like, "output_gradient_term": formulas.output_gradient_term}
+    return inline(from_lines("terms", "loss, softmax, z, b, slope, y", lines, scope))
+
+
 @inline
 def _terms_where_known(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
     nothing = like(z, 0)
     known = y <= like(z, np.inf)
-    share, g, shared = _terms(loss[0], softmax, z, b, slope, select(known, y, nothing))
+    share, g, shared = terms_of(loss[0], softmax, z, b, slope, select(known, y, nothing))
     return select(known, share, nothing), select(known, g, nothing), select(known, shared, nothing)
 
 
-by_type(
-    terms_of,
-    lambda loss, *rest: _terms_where_known if isinstance(loss, types.BaseTuple) else _terms,
-)
-by_type(code_of, lambda loss: (lambda loss: loss[0]) if isinstance(loss, types.BaseTuple) else (lambda loss: loss))
+def _where_known(loss: Any) -> bool:
+    return isinstance(loss, types.BaseAnonymousTuple) or type(loss) is tuple
+
+
+def _terms_of(loss: Any) -> Any:
+    return _terms_where_known if _where_known(loss) else _terms_of_own(formula_of(loss)) if is_marker(loss) else _terms
+
+
+def _code_of(loss: Any) -> Any:
+    if _where_known(loss):
+        return lambda loss: code_of(loss[0])
+    return (lambda loss: OWN_LOSS) if is_marker(loss) else (lambda loss: loss)
+
+
+by_type(terms_of, lambda loss, softmax, z, b, slope, y: _terms_of(loss))
+by_type(code_of, _code_of)

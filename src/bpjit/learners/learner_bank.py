@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..common.arguments import describe
-from ..kernels.one.bank import LEARN_RECORDS, Desk, make_bank, predict_records, starting_state
+from ..kernels.one.bank import Desk, learn_records_kernel, make_bank, predict_records_kernel, starting_state
+from ..kernels.one.learner_state import seen_by_prediction
 from ..kernels.team import make_team
 from ..networks import storage
 from ..networks.architecture import same_kind
@@ -131,6 +132,7 @@ class LearnerBank:
             seed=seed,
         )
         state, place = self._setting.make_state(self._net)
+        self._kind = state.kind
         self._bank = make_bank(state.data, place, self._setting.rule.slots, len(networks))
         self._parameters = self._bank.places[: self._start.parameters.shape[1]]  # where they stand in a row
         self._work = LEAST + self._start.parameters.shape[1]  # multiply-adds of a record, about
@@ -193,7 +195,7 @@ class LearnerBank:
         X, Y = as_records(self._net, self._setting.loss, self.keys, rows, X, Y)
         E = np.empty(len(rows), self._net.dtype)
         several = len(rows) > self._most_records  # then an interrupt may fall between two calls
-        kernel = LEARN_RECORDS[self._setting.rule.code]
+        kernel = learn_records_kernel(self._kind)
         self._change(np.unique(rows) if several else None, lambda: self._run(kernel, rows, X, Y, E))
         return E
 
@@ -214,7 +216,8 @@ class LearnerBank:
         rows = self._keys.rows("ids", ids)
         (X,) = as_records(self._net, self._setting.loss, self.keys, rows, X)
         y_hat = np.empty((len(rows), self._net.sizes[-1]), self._net.dtype)
-        self._read(lambda _: self._run(predict_records, rows, X, y_hat))
+        kernel = predict_records_kernel(seen_by_prediction(self._kind))
+        self._read(lambda _: self._run(kernel, rows, X, y_hat))
         return self._net._architecture.unscaled_outputs(y_hat)
 
     def reset(self, keys: Iterable[Hashable] | None = None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.arguments import as_real, as_seed, check_held, describe
 from ..kernels.drivers import READABLE
-from ..kernels.layout import LOSS_CODES
+from ..kernels.layout import code_of_loss
 from ..kernels.one.learner_state import State, make_state
 from ..networks.evaluation import as_lam, as_loss, as_network
 from ..networks.network import Network
@@ -36,7 +36,7 @@ class LearnerSetting:
         most = (np.inf if value is None else value for value in (self.clip_gradient, self.clip_weights))
         numbers = (self.eta, *as_lam(self.lam), *most)
         return make_state(
-            net.sizes, net._activations, net._parameters, LOSS_CODES[self.loss], self.rule, self.seed, numbers
+            net.sizes, net._activations, net._parameters, code_of_loss(self.loss), self.rule, self.seed, numbers
         )
 
     def without_rule(self) -> dict[str, Any]:

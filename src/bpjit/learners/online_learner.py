@@ -8,9 +8,8 @@ import numpy as np
 from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
-from ..kernels.one.learner import LEARN_KERNELS
-from ..kernels.one.learner import predict_kernel as _predict
-from ..kernels.one.learner_state import State, places_of
+from ..kernels.one.learner import learn_kernel, predict_kernel
+from ..kernels.one.learner_state import State, places_of, seen_by_prediction
 from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
 from ..settings.rules import Rule
@@ -77,7 +76,6 @@ class OnlineLearner:
             seed=seed,
         )
         self._start = net
-        self._learn = LEARN_KERNELS[self._setting.rule.code]
         self.reset()
 
     def reset(self, net: Network | None = None) -> None:
@@ -89,6 +87,8 @@ class OnlineLearner:
             self._start = net
         net = self._start
         self._state, self._place = self._setting.make_state(net)
+        kind = self._state.kind
+        self._learn, self._predict = learn_kernel(kind), predict_kernel(seen_by_prediction(kind))
         # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on. NumPy's own dtype: that
         # of an unpickled network is another object.
         dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
@@ -166,14 +166,14 @@ class OnlineLearner:
             and (x.strides == strides or x.flags.c_contiguous)
             and (x.dtype is dtype or x.dtype == dtype)
         )
-        if usual and _predict(data, x, y_hat):
+        if usual and self._predict(data, x, y_hat):
             return y_hat
         if isinstance(x, np.memmap):
             return self.predict(np.asarray(x))
         inputs, single = self._start._architecture.as_inputs(x)
         if not single:
             raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
-        _predict(data, inputs[0], y_hat)
+        self._predict(data, inputs[0], y_hat)
         return self._start._architecture.unscaled_outputs(y_hat)
 
     def classify(self, x: Any) -> int:
@@ -201,14 +201,13 @@ class OnlineLearner:
     # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_learn", "_state", "_place", "_direct", "_classes")
+        made_anew = ("_learn", "_predict", "_state", "_place", "_direct", "_classes")
         kept = {name: value for name, value in self.__dict__.items() if name not in made_anew}
         return kept | {"_learnt": self._numbers()[self._places]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         learnt = state["_learnt"]
         self.__dict__ |= {name: value for name, value in state.items() if name != "_learnt"}
-        self._learn = LEARN_KERNELS[self._setting.rule.code]
         self.reset()
         self._state.data[self._places] = learnt
 

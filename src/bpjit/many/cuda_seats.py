@@ -15,7 +15,7 @@ from ..kernels.cuda.epochs import Call
 from ..kernels.cuda.samples import Data as DataOnDevice
 from ..kernels.cuda.samples import Orders
 from ..kernels.cuda.table import Table, at_once, by_column
-from ..kernels.layout import LOSS_CODES
+from ..kernels.layout import code_of_loss
 from ..kernels.plane_numbers import PRESENT, VALIDATING
 from ..maths import random_streams
 from .groups import Data, Group
@@ -51,9 +51,9 @@ class CudaSeats:
         return Kind(
             sizes=net.sizes,
             activations=(*net.hidden, net.output),
-            loss=LOSS_CODES[group.loss],
+            loss=code_of_loss(group.loss),
             dtype=str(net.dtype),
-            rule=None if group.standard else group.rules[0].name,
+            rule=None if group.standard else type(group.rules[0]),
             penalty=group.penalised,
             masked=group.masked,
             adaptive=group.adaptive,

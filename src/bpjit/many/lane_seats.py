@@ -10,8 +10,9 @@ from ..kernels import plane_numbers
 from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import evaluate_packs, train_packs
 from ..kernels.lanes.packs import into_lanes, out_of_lanes
-from ..kernels.layout import LOSS_CODES
+from ..kernels.layout import code_of_loss
 from ..kernels.orders import Orders
+from ..kernels.own import kind_of
 from ..kernels.plane_numbers import PRESENT, VALIDATING
 from ..kernels.simd.memory import aligned_copy
 from ..maths import random_streams
@@ -28,9 +29,9 @@ class LaneSeats:
     def __init__(self, group: Group) -> None:
         net, self.group = group.net, group
         self.dtype, self.n = net.dtype, len(net.parameters)
-        activations, loss = (*net.hidden, net.output), LOSS_CODES[group.loss]
+        activations, loss = (*net.hidden, net.output), code_of_loss(group.loss)
         self.shape, self.layers = packs.shape_of(net.sizes, activations, loss), packs.lay_out(net.sizes, activations)
-        kind = None if group.standard else (0,) * group.rules[0].code
+        kind = None if group.standard else kind_of(type(group.rules[0]))
         self.rule = kind, True if group.penalised else None
         self.batches = group.batch, plane_numbers.block_of(self.dtype)
         self.watch = watch_of(group)
@@ -45,7 +46,7 @@ class LaneSeats:
         """What decides which machine code trains a group."""
         net, sets = group.net, (group.D, group.V)
         tables = [table is None for data in sets for table in (data.c, data.row)]
-        settings = group.loss, group.rules[0].code, group.size == 1, group.penalised, group.masked
+        settings = group.loss, kind_of(type(group.rules[0])), group.size == 1, group.penalised, group.masked
         return (net.sizes, net._activations, net.dtype, *settings, *tables, group.own_orders, group.adaptive)
 
     @staticmethod
@@ -166,7 +167,7 @@ class LaneSeats:
 
     def _task(self, watching: bool = True) -> packs.Task:
         watch = self.watch if watching else self.watch._replace(every=1 << 62, stalls=False, window=0)
-        data = self.shape, self.layers, self.D, self.V, LOSS_CODES[self.group.loss]
+        data = self.shape, self.layers, self.D, self.V, code_of_loss(self.group.loss)
         return packs.Task(*data, *self.rule, self.mask, *self.batches, watch)
 
     def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:

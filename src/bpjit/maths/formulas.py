@@ -30,6 +30,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 Number = Any  # a float, a jitted float, a SIMD vector: whatever the machine computes with
 
 # --- What a machine brings: its own exp, and so on. These serve plain Python floats; the kernels say
@@ -44,6 +46,11 @@ def like(z: Number, value: float) -> Number:
 def select(condition: Any, a: Number, b: Number) -> Number:
     """``a`` where the condition holds, else ``b``."""
     return a if condition else b
+
+
+def not_(condition: Any) -> Any:
+    """Whether the condition does not hold."""
+    return not condition
 
 
 def exp(z: Number) -> Number:
@@ -86,7 +93,13 @@ def sqrt(z: Number) -> Number:
     return like(z, math.nan) if z < 0 else type(z)(math.sqrt(z))
 
 
-MACHINE = (like, select, exp, log, log1p, tanh_of, sin_of, cos_of, sqrt)
+def finite(z: Number) -> Number:
+    """z, and the largest number of its kind where it is more."""
+    most = like(z, np.finfo(type(z)).max)
+    return most if z > most else z
+
+
+MACHINE = (like, select, not_, exp, log, log1p, tanh_of, sin_of, cos_of, sqrt, finite)
 
 # --- Activations: z -> (f(z), f'(z)), so that what the two share is computed once. NaN passes through.
 

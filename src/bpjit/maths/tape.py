@@ -33,7 +33,7 @@ WORDS = {
     "at_most": "{} <= {}",
     "both": "{} & {}",
     "either": "{} | {}",
-    "not": "~{}",
+    "not": "not_({})",
     "select": "select({}, {}, {})",  # a condition, a number where it holds, one where it does not
 }
 CONSTANT = "constant"
@@ -75,10 +75,18 @@ def lines_of(tape: Tape, names: Sequence[str] = ()) -> tuple[list[str], list[str
 @functools.cache
 def function_of(tape: Tape) -> Callable[..., Any]:
     """The formula as a function of numbers of any kind; several results are a tuple."""
-    lines, results = lines_of(tape)
-    text = [f"def formula({', '.join(tape.inputs)}):", *lines, f"return {', '.join(results)}"]
+    return inlined(tape, "formula", ", ".join(tape.inputs), tape.inputs)
+
+
+def inlined(
+    tape: Tape, name: str, arguments: str, given: Sequence[str], result: Callable[[list[str]], str] = ", ".join
+) -> Callable[..., Any]:
+    """A function of these ``arguments``, in which the inputs of the formula are ``given``, that returns what ``result``
+    makes of the texts of the results."""
+    lines, results = lines_of(tape, given)
+    text = [f"def {name}({arguments}):", *lines, f"return {result(results)}"]
     scope: dict[str, Any] = {"__name__": __name__, "inf": float("inf"), "nan": float("nan")}
     scope |= {helper.__name__: helper for helper in formulas.MACHINE}
     exec("\n    ".join(text), scope)
-    function: Callable[..., Any] = scope["formula"]
+    function: Callable[..., Any] = scope[name]
     return function

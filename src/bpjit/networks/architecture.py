@@ -25,7 +25,8 @@ from ..common.arguments import (
     describe,
     expected_inputs,
 )
-from ..kernels.layout import ACTIVATION_CODES, REACH, Units, lay_out, number_of_parameters, places_of_layers
+from ..kernels.layout import ACTIVATION_CODES, Units, lay_out, number_of_parameters, places_of_layers, reach_of
+from ..maths.own import SHIPPED, Own, UnknownFormula, find
 from .scale import Scale, as_fitting, as_scale
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
@@ -48,18 +49,37 @@ def as_sizes(sizes: Any) -> tuple[int, ...]:
     return values
 
 
+def as_formula(argument: str, role: str, name: Any, choices: tuple[str, ...]) -> str:
+    """An activation or a loss: one of the names that kernels know, or of the formulas of the user's own."""
+    if isinstance(name, str) and not isinstance(name, Own) and (name in SHIPPED[role] or "#" in name or "(" in name):
+        from ..own.shipped import shipped
+
+        found = find(role, name) or shipped(role, name)
+        if found is None:
+            raise UnknownFormula(
+                f"{argument}: {name!r} is a formula that is not known here; make it first, as it was made where this "
+                f"comes from, by bpjit.{role}(...)"
+            )
+        return found
+    if isinstance(name, Own) and name.role == role:
+        return name
+    return as_choice(argument, name, (*choices, *SHIPPED[role]))
+
+
 def as_activations(hidden: Any, output: Any, sizes: tuple[int, ...]) -> tuple[str, ...]:
     """The activation of each layer."""
     layers = len(sizes) - 2
     if isinstance(hidden, str):
-        hidden = [as_choice("hidden", hidden, HIDDEN_ACTIVATIONS)] * layers
+        hidden = [as_formula("hidden", "activation", hidden, HIDDEN_ACTIVATIONS)] * layers
     elif isinstance(hidden, (list, tuple)):
-        hidden = [as_choice(f"hidden[{index}]", name, HIDDEN_ACTIVATIONS) for index, name in enumerate(hidden)]
+        hidden = [
+            as_formula(f"hidden[{index}]", "activation", name, HIDDEN_ACTIVATIONS) for index, name in enumerate(hidden)
+        ]
     else:
         raise TypeError(f"hidden: expected a name, or a list with one for each hidden layer, got {describe(hidden)}")
     if len(hidden) != layers:
         raise ValueError(f"hidden: expected {layers} names, one for each hidden layer, got {len(hidden)}")
-    as_choice("output", output, OUTPUT_ACTIVATIONS)
+    output = as_formula("output", "activation", output, OUTPUT_ACTIVATIONS)
     if output == "softmax" and sizes[-1] == 1:
         raise ValueError('output: a softmax over one output is always 1; expected "sigmoid" or two outputs or more')
     return (*hidden, output)
@@ -184,7 +204,7 @@ class Architecture:
     @property
     def reach(self) -> tuple[float, float]:
         """What an output lies within, in the network's units."""
-        return REACH[self.activations[-1]]
+        return reach_of(self.activations[-1])
 
     @cached_property
     def cut(self) -> float:
@@ -219,7 +239,9 @@ class Architecture:
     def in_words(self, each: str = "") -> str:
         """As networks print it."""
         *hidden, output = self.activations
-        names = [] if not hidden else [f"hidden {hidden[0] if len(set(hidden)) == 1 else '-'.join(hidden)}"]
+        names = (
+            [] if not hidden else [f"hidden {'-'.join(map(format, hidden[:1] if len(set(hidden)) == 1 else hidden))}"]
+        )
         names += [f"output {output}", self.dtype.name, f"{self.parameters} parameters{each}"]
         if self.scale is not None:
             names.append("scaled")

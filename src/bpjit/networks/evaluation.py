@@ -12,11 +12,12 @@ import numpy as np
 from ..common.arguments import as_choice, as_input_numbers, as_real, as_weights, class_weights, describe, quiet
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
-from ..kernels.layout import LOSS_CODES, LOSSES, WHERE_KNOWN
+from ..kernels.layout import LOSSES, code_of_loss, is_where_known, loss_as_given, where_known
 from ..kernels.readable import batch
 from ..kernels.state import Samples, Wishes
 from ..maths import formulas
-from .architecture import BLOCK
+from ..maths.own import Own
+from .architecture import BLOCK, as_formula
 from .machines import need_cuda
 from .network import Network
 
@@ -37,13 +38,15 @@ def as_loss(loss: Any, net: Network, missing: Any = None) -> str:
     targets are to be ignored it is the loss "where known"."""
     if loss is None:
         loss = "cross_entropy" if net.output == "softmax" else "squared"
-    as_choice("loss", loss, LOSSES)
+    loss = as_formula("loss", "loss", loss, LOSSES)
+    if isinstance(loss, Own) and loss.output not in (None, net.output):
+        raise ValueError(f'loss: {loss} goes with output="{loss.output}", the network\'s is "{net.output}"')
     if loss == "cross_entropy" and net.output not in ("sigmoid", "softmax"):
         raise ValueError(f'loss: cross_entropy goes with sigmoid or softmax outputs, the network\'s are "{net.output}"')
     if missing is not None:
         as_choice("missing", missing, ("ignore",))
-        return f"{loss} where known"
-    return str(loss)
+        return where_known(loss)
+    return loss
 
 
 def as_lam(lam: Any) -> tuple[float, float]:
@@ -79,7 +82,7 @@ def present_targets(
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """The rows, among m, of the samples that are present, None for all; their targets in the network's units, and their
     weights of mean 1."""
-    architecture, missing, numbers, c = net._architecture, loss in WHERE_KNOWN, np.arange(m), np.ones(m)
+    architecture, missing, numbers, c = net._architecture, is_where_known(loss), np.arange(m), np.ones(m)
     if sample_weight is not None:
         c = as_weights(names[2], sample_weight, m)
         numbers = np.flatnonzero(c)
@@ -96,7 +99,7 @@ def present_targets(
         if not present.all():
             numbers, targets, c = numbers[present], targets[present], c[present]
     Y = architecture.scaled_targets(names[1], targets, missing)
-    if loss.startswith("cross_entropy"):
+    if loss_as_given(loss) == "cross_entropy":
         _check_probabilities(names[1], Y, net.output)
     return numbers if len(numbers) < m else None, Y, c
 
@@ -108,7 +111,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
 
     if net.scale is not None or weighted:
         raise ValueError(f"{names[0]}: data on a GPU go with networks without a scale and samples without weights")
-    if loss in WHERE_KNOWN:
+    if is_where_known(loss):
         raise ValueError(f"{names[0]}: data on a GPU go with targets that are all known; expected missing=None")
     probabilities = loss == "cross_entropy"
     arrays, m = [], X.shape[0] if len(X.shape) == 2 else None
@@ -193,7 +196,7 @@ def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
 
 
 def _evaluate(net: Network, vector: np.ndarray, D: Samples, loss: str, wishes: Wishes, *more: Any, **named: Any) -> Any:
-    return drivers.evaluate(net.sizes, net._activations, vector, D, LOSS_CODES[loss], wishes, *more, **named)
+    return drivers.evaluate(net.sizes, net._activations, vector, D, code_of_loss(loss), wishes, *more, **named)
 
 
 def measure(

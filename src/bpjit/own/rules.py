@@ -11,7 +11,7 @@ import numpy as np
 from ..common.arguments import as_integer, as_real, describe
 from ..common.elsewhere import hint
 from ..maths.tape import Tape
-from ..settings.rules.own import OwnRule
+from ..settings.rules.own import Form, class_of
 from ..settings.rules.rule import SETTINGS, SHARED, SLOTS
 from .deriving import Recorded
 from .formulas import as_called
@@ -87,8 +87,8 @@ def rule(
     ...     (v,) = state
     ...     v = settings.mu * v + eta * g
     ...     return w + v, (v,)
-    >>> heavy_ball.values
-    (('mu', 0.9),)
+    >>> heavy_ball, heavy_ball(mu=0.5)
+    (heavy_ball(mu=0.9), heavy_ball(mu=0.5))
     """
     if step is None:
         return functools.partial(
@@ -109,9 +109,9 @@ def rule(
     numbers = _numbers(len(begin), shares, [key for key, _ in values])
     step_tape = _step(called, step, numbers, count == 6, rate is not None)
     prepare_tape = None if prepare is None else _preparation(called, prepare, numbers)
-    made = OwnRule(called, step_tape, prepare_tape, begin, shares, rate, values, updates == "accumulated")
-    _check(called, made)
-    return made
+    form = Form(called, step_tape, prepare_tape, begin, shares, rate, values, updates == "accumulated")
+    _check(called, form)
+    return class_of(form)()
 
 
 def _as_starts(starts: Any) -> tuple[float, ...]:
@@ -176,9 +176,9 @@ def _tape(called: str, inputs: tuple[str, ...], results: Sequence[Any], without:
     return tape
 
 
-def _check(called: str, made: Any) -> None:
+def _check(called: str, made: Form) -> None:
     """Three updates with gradients of several sizes, among them 0, as that of a unit that is never on: no NaN."""
-    values = [value for _, value in made.values]
+    values = [value for _, value in made.settings]
     g = np.array([0.0, 1e-3, -0.1, 2.0])
     for dtype in (np.float64, np.float32):
         shared: list[Any] = [0.0] * made.shares

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_array, as_choice, as_flag, as_integer, as_real, describe
-from ..maths import formulas
+from ..common.arguments import as_array, as_flag, as_integer, as_real, describe
+from ..maths.own import activation_formula
+from ..networks.architecture import HIDDEN_ACTIVATIONS, as_formula
 from ..training.fit import Fit
 from .canvas import AREAS, DARK, LIGHT, MARKERS, Axes, axes, dress, speaker
 
-NAMES = tuple(function.__name__ for function in formulas.ACTIVATIONS)
 SMALLEST_HEAP = 0.005  # share of the trainings that is worth a text
 
 
@@ -110,7 +110,8 @@ def activations(
     names = [names] if isinstance(names, str) else list(names)
     if not names:
         raise ValueError("names: expected one activation at least, got none")
-    functions = [formulas.ACTIVATIONS[NAMES.index(as_choice("names", name, NAMES))] for name in names]
+    names = [as_formula("names", "activation", name, HIDDEN_ACTIVATIONS) for name in names]
+    functions = [activation_formula(name) for name in names]
     reach, say, ax = as_real("reach", reach, above=0), speaker(language), axes(ax)
     right = np.linspace(1e-9 * reach, reach, 200)
     z = np.concatenate([-right[::-1], [np.nan], right])  # lines break at 0, where relu's slope and step jump
@@ -125,7 +126,7 @@ def activations(
             "markersize": 5,
             "markevery": (10 + 7 * place, 50),
         }
-        ax.plot(z, values, label=name, **look)
+        ax.plot(z, values, label=f"{name}", **look)
         if slopes:
             ax.plot(z, slope, "--", label=f"{name}'", markerfacecolor="white", **look)
     ax.set(xlabel="z", ylabel=f"f(z), {say('slope')} f'(z)" if slopes else "f(z)", xlim=(-reach, reach))

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.layout import CROSS_ENTROPY, LOSS_CODES
 from ..kernels.state import Samples
-from ..maths import formulas
+from ..maths.own import is_of_net_input, loss_formula
 from ..networks.network import Network
 from ..settings.rules import SGD
 from ..tracing.laid_open import LaidOpen
@@ -167,11 +166,11 @@ def quantities(sample: LaidOpen) -> np.ndarray:
 
 
 def descents(sample: LaidOpen, y_hat: np.ndarray) -> np.ndarray:
-    """−∂E_k/∂ŷ_j; NaN with cross-entropy, which goes from the net input at once."""
-    code = LOSS_CODES[sample.loss]
-    if code == CROSS_ENTROPY:
+    """−∂E_k/∂ŷ_j; NaN with a loss that goes from the net input at once."""
+    if is_of_net_input(sample.loss):
         return np.full(len(y_hat), np.nan)
-    return np.array([formulas.LOSSES[code](a, b)[1] for a, b in zip(y_hat, sample.y, strict=True)])
+    formula = loss_formula(sample.loss)
+    return np.array([formula(a, b)[1] for a, b in zip(y_hat, sample.y, strict=True)])
 
 
 def short(values: np.ndarray) -> list[float]:

@@ -170,11 +170,11 @@ def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
     return {
         "sizes": net.sizes,
         "shown": [units_shown(count, MOST_SHOWN) for count in net.sizes],
-        "activations": [*net.hidden, net.output],
+        "activations": [f"{name}" for name in (*net.hidden, net.output)],
         "formulas": formulas((*net.hidden, net.output), setting.given_loss),
         "symbols": unit_symbols(len(net.sizes) - 1),
         "dtype": net.dtype.name,
-        "loss": setting.given_loss,
+        "loss": f"{setting.given_loss}",
         "rule": setting.rule.name,
         "rate": setting.rule.default_eta is not None,
         "updates": setting.updates,

@@ -9,12 +9,17 @@ from math import isfinite
 from typing import Any
 
 from ..maths.formulas import REACH
-from .rules import SGD, Momentum, Rule
+from ..maths.own import Own
+from .rules import SGD, Momentum, OwnRule, Rule
 from .schedules import Schedule, as_schedule
 
 MOST_FAN_IN = 10  # inputs of a unit beyond which rates fall
 MOST_UNITS = 4  # units below and in a layer without limits beyond which its rate falls
 LIMITED = {function.__name__ for function, ends in REACH.items() if all(map(isfinite, ends))}  # activations
+
+
+def _is_limited(activation: str) -> bool:
+    return all(map(isfinite, activation.reach)) if isinstance(activation, Own) else activation in LIMITED
 
 
 @lru_cache(1024)  # it would be 2 % of a training of ten epochs
@@ -32,6 +37,7 @@ def default_eta(rule: Rule, sizes: tuple[int, ...], activations: tuple[str, ...]
     adagrad               0.2 min(1, 10/F)
     quickprop             0.1
     rprop                 has no rate
+    one of your own       what it says
     ====================  ======================================================================================
 
     Small slopes call for a large b: 10 where all activations are sigmoid and the loss is squared or huber, 3 where
@@ -51,8 +57,8 @@ def default_eta(rule: Rule, sizes: tuple[int, ...], activations: tuple[str, ...]
     [0.0333, 0.00333]
     """
     eta = rule.default_eta
-    if eta is None:
-        return None
+    if eta is None or isinstance(rule, OwnRule):
+        return eta
     if isinstance(rule, Momentum):
         assert SGD.default_eta is not None
         eta = (1.0 - rule.mu) * SGD.default_eta
@@ -66,7 +72,7 @@ def default_eta(rule: Rule, sizes: tuple[int, ...], activations: tuple[str, ...]
 def _for_many_inputs(sizes: Sequence[int], hidden: Sequence[str]) -> float:
     """How much smaller rates must be where units have many inputs, more so where these have no limits."""
     layers = zip(pairwise(sizes[:-1]), hidden, strict=False)
-    free = [below + here for (below, here), name in layers if name not in LIMITED]
+    free = [below + here for (below, here), name in layers if not _is_limited(name)]
     return min(1.0, MOST_UNITS / max(free) if free else MOST_FAN_IN / max(sizes[:-1]))
 
 

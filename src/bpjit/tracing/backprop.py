@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..kernels.layout import LOSS_CODES, Units
+from ..kernels.layout import Units, code_of_loss
 from ..kernels.readable import line_by_line
+from ..maths.own import is_of_net_input
 from ..networks.architecture import views
 from ..training.setting import Setting
 from .laid_open import LaidOpen, Step, net_inputs_of
@@ -33,7 +34,7 @@ class Backprop:
     @property
     def slope_counts(self) -> bool:
         """Whether the outputs have a slope that g_j is multiplied by."""
-        return self.net.output != "softmax" and self.setting.loss != "cross_entropy"
+        return self.net.output != "softmax" and not is_of_net_input(self.setting.loss)
 
     # The lines of a step.
 
@@ -45,7 +46,7 @@ class Backprop:
         line_by_line.forward(self.layers, self.seen(p), x, u)
 
     def errors(self, y: np.ndarray, u: Units) -> float:
-        return float(line_by_line.errors(self.layers, LOSS_CODES[self.setting.loss], y, u))
+        return float(line_by_line.errors(self.layers, code_of_loss(self.setting.loss), y, u))
 
     def backward(self, u: Units) -> None:
         line_by_line.backward(self.layers, self.p, u)

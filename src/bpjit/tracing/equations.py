@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..kernels.layout import LOSS_CODES
-from ..kernels.switches import lose
-from .letters import descent, error, hidden_term, indexed, output, output_term, weighted_sum
+from ..maths.own import Own, is_of_net_input, loss_formula
+from .letters import descent, error, hidden_term, indexed, output, output_term, weighted_sum, word
 from .lines import Block, Row, added, factor, group, number, product, shortened, titled
 from .notation import Names, Style
 
@@ -78,6 +77,10 @@ def error_row(sample: LaidOpen, names: Names, style: Style) -> Row:
         numbers = added([f"|{a}-{b}|" for a, b in pairs], style)
     elif sample.loss == "huber":
         numbers = added([f"H({a}-{b})" for a, b in pairs], style)
+    elif isinstance(sample.loss, Own):
+        given = sample.layers[-1].net_inputs if sample.loss.of_net_input else sample.layers[-1].outputs
+        each = [f"({number(a, style)},{number(y, style)})" for a, y in zip(given, sample.y, strict=True)]
+        numbers = added([f"{word(sample.loss)}{pair}" for pair in each], style)
     elif softmax:
         numbers = "-[" + added([rf"{b}\cdot \ln({a})" for a, b in pairs], style) + "]"
     else:
@@ -98,16 +101,18 @@ def slope_in_numbers(layer: Layer, j: int, style: Style) -> str:
 def output_term_rows(sample: LaidOpen, names: Names, style: Style) -> Iterator[Row]:
     """g_j, or δ_j = −g_j."""
     layer, loss, sign = sample.layers[-1], sample.loss, 1.0 if names.book else -1.0
-    slopes = (
-        [0.0] * len(sample.y)
-        if loss == "cross_entropy"
-        else [sign * float(lose(LOSS_CODES[loss], *pair)[1]) for pair in zip(layer.outputs, sample.y, strict=True)]
-    )
+    slopes = [0.0] * len(sample.y)
+    if not is_of_net_input(loss):
+        formula = loss_formula(loss)
+        slopes = [sign * float(formula(*pair)[1]) for pair in zip(layer.outputs, sample.y, strict=True)]
     shared = added([product((y_hat, d), style) for y_hat, d in zip(layer.outputs, slopes, strict=True)], style)
     for j, (y_hat, y) in enumerate(zip(layer.outputs, sample.y, strict=True)):
         value, symbol = number(sign * layer.gradient_terms[j], style), indexed(names.term, j)
         letters = output_term(loss, layer.activation, names, j)
         known = (number(y, style), factor(y_hat, style)) if names.book else (number(y_hat, style), factor(y, style))
+        if isinstance(loss, Own) and loss.of_net_input:
+            yield Row(symbol, (letters, value))
+            continue
         if loss == "cross_entropy":
             numbers = "-".join(known)
         elif layer.activation == "softmax":

@@ -3,6 +3,7 @@ units that count from 0, or texts."""
 
 from __future__ import annotations
 
+from ..maths.own import Own, is_of_net_input
 from .notation import Names
 
 Index = int | str
@@ -12,6 +13,11 @@ def indexed(symbol: str, *units: Index) -> str:
     """A symbol with the numbers of its units, which count from 1, or with index letters."""
     indices = [unit if isinstance(unit, str) else str(unit + 1) for unit in units]
     return f"{symbol}_{{{('' if max(map(len, indices)) == 1 else ',').join(indices)}}}"
+
+
+def word(name: str) -> str:
+    """The name of a formula or a rule of the user's own, without its values."""
+    return rf"\mathrm{{{format(name).partition('(')[0].replace('_', chr(92) + '_')}}}"
 
 
 def weighted_sum(names: Names, j: Index) -> str:
@@ -38,6 +44,9 @@ def error(loss: str, softmax: bool, names: Names) -> tuple[str, str]:
     cross_entropy = rf"-\sum_{{j}}\,{target}\,\ln({out})"
     if not softmax:
         cross_entropy = rf"-\sum_{{j}}[{target}\,\ln({out})+(1-{target})\,\ln(1-{out})]"
+    if isinstance(loss, Own):
+        of = f"{names.sum}_{{j}}" if loss.of_net_input else out
+        return "E_{k}" if names.book else "E", rf"\sum_{{j}}\,{word(loss)}({of},{target})"
     letters = {
         "squared": rf"\tfrac12\sum_{{j}}({out}-{target})^{{2}}",
         "absolute": rf"\sum_{{j}}|{out}-{target}|",
@@ -58,6 +67,9 @@ def descent(loss: str, names: Names, j: Index) -> str:
     ordered = indexed("y", j), indexed(names.out, j)
     if not names.book:
         ordered = indexed(names.out, j), indexed("t", j)
+    if isinstance(loss, Own):
+        by = indexed(names.sum if loss.of_net_input else names.out, j)
+        return rf"{'-' if names.book else ''}\partial E_{{k}}/\partial {by}"
     difference = "-".join(ordered)
     if loss == "absolute":
         return rf"\mathrm{{sgn}}({difference})"
@@ -71,7 +83,7 @@ def softmax_term(names: Names, j: Index) -> str:
 
 def output_term(loss: str, activation: str, names: Names, j: Index) -> str:
     """g_j, or δ_j = −g_j."""
-    if loss == "cross_entropy":
+    if is_of_net_input(loss):
         return descent(loss, names, j)
     if activation == "softmax":
         return softmax_term(names, j)

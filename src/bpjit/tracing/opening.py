@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_integer
-from ..kernels.layout import LOSS_CODES, SOFTMAX, Units
+from ..kernels.layout import SOFTMAX, Units, code_of_loss
 from ..kernels.readable import line_by_line
 from ..kernels.state import TOTAL, UPDATES, Samples, Steps
 from ..networks.architecture import views
@@ -75,7 +75,7 @@ def lay_open_at(
     ``gradient``."""
     layers, u = net._architecture.layers, net._architecture.units()
     line_by_line.forward(layers, vector, x, u)
-    error = line_by_line.errors(layers, LOSS_CODES[loss], y, u)
+    error = line_by_line.errors(layers, code_of_loss(loss), y, u)
     line_by_line.backward(layers, vector, u)
     if gradient is not None:
         line_by_line.collect(layers, u, gradient)

@@ -47,7 +47,7 @@ def characters(latex: str, raise_it: Callable[[str], str], lower_it: Callable[[s
     """A formula in characters, with superscripts and subscripts as the two functions want them."""
     text = latex.replace(r"\hat{y}", "ŷ").replace(r"\tfrac12", "½").replace(r"\ ", "  ").replace(r"\,", "\0")
     text = re.sub(r"\\tfrac1\{(\d+)\}", r"1/\1 ", text)
-    text = re.sub(r"\\mathrm\{(\w+)\}", r"\1", text)
+    text = re.sub(r"\\mathrm\{((?:\w|\\_)+)\}", lambda found: found[1].replace("\\", ""), text)
     text = re.sub(r"\\sqrt\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}", r"√(\1)", text)
     text = COMMAND.sub(lambda found: CHARACTERS[found[1]], text).replace("\0", " ").replace("-", "−")
     text = re.sub(r"\^\{([^{}]*)\}", lambda found: raise_it(found[1]), text)

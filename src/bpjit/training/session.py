@@ -19,7 +19,7 @@ import numpy as np
 
 from ..common.arguments import describe
 from ..kernels import drivers
-from ..kernels.layout import LOSS_CODES
+from ..kernels.layout import code_of_loss
 from ..kernels.state import (
     BEST,
     BEST_EPOCH,
@@ -90,7 +90,7 @@ class Session:
         self.task = Task(
             D,
             V,
-            LOSS_CODES[setting.loss],
+            code_of_loss(setting.loss),
             every,
             setting.shuffle and setting.size is not None,
             random_streams.base(setting.seed, random_streams.ORDER)[0],

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_choice, as_flag, as_integer, as_seed, check_held, describe, refuse_masked
-from ..kernels.layout import WHERE_KNOWN, loss_as_given
+from ..kernels.layout import is_where_known, loss_as_given
 from ..networks.architecture import views
 from ..networks.evaluation import as_lam, as_loss
 from ..networks.network import Network
@@ -45,7 +45,7 @@ class Setting:
     @property
     def missing(self) -> str | None:
         """What becomes of targets that are not known, as the user says it."""
-        return "ignore" if self.loss in WHERE_KNOWN else None
+        return "ignore" if is_where_known(self.loss) else None
 
     @property
     def given_lam(self) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from ..common.arguments import as_array, as_choice, as_inputs, as_integer, as_real
 from ..common.plain import printable
 from ..maths import formulas
+from ..networks.architecture import HIDDEN_ACTIVATIONS, as_formula
 from ..networks.network import Network
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -61,8 +62,7 @@ class Unit:
         w = as_array("weights", weights, np.dtype(np.float64), "finite numbers, one for each input")
         if w.ndim != 1:
             raise ValueError(f"weights: expected finite numbers, one for each input, got shape {w.shape}")
-        names = [function.__name__ for function in formulas.ACTIVATIONS]
-        as_choice("activation", activation, names)
+        activation = as_formula("activation", "activation", activation, HIDDEN_ACTIVATIONS)
         self._network = Network.from_arrays([w[:, None]], [[as_real("threshold", threshold)]], output=activation)
 
     @classmethod

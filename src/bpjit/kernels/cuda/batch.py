@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...maths.formulas import like
-from ...settings.rules import RULES, SETTINGS
+from ...settings.rules import SETTINGS, Rule
 from ..jit import formula
 from ..layout import number_of_parameters
+from ..own import kind_of
 from ..state import BEST, ERROR, LAST_OBJECTIVE, SCALARS, SHARED1, SHARED2, TOTAL
 from . import door
 from .calls import Recorded, Stretch
@@ -63,7 +64,7 @@ class Kind(NamedTuple):
     activations: tuple[str, ...]
     loss: Any
     dtype: str
-    rule: str
+    rule: type[Rule]
     penalty: bool
     masked: bool
     wide: int  # results of a thread along each side of a tile
@@ -164,7 +165,7 @@ def sum_errors(net: Network, at: Any, chunk: Chunk, work: Work, grid: Any, scala
 
 def batching(kind: Kind) -> Any:
     """What a network of this kind does with a batch."""
-    net, compares, penalty = network_of(kind), RULES[kind.rule].compares, kind.penalty
+    net, compares, penalty = network_of(kind), kind.rule.compares, kind.penalty
     apart = kind.shared_sums or compares  # whether the update is a stage of its own
 
     @formula
@@ -251,7 +252,7 @@ def ending(kind: Kind) -> Any:
 def train_kernel(kind: Kind) -> Any:
     """The kernel that trains a network, many epochs in one launch."""
     work_in, learn_batch, after_epoch = working(kind), batching(kind), ending(kind)
-    code, slots, penalty, masked = RULES[kind.rule].code, RULES[kind.rule].slots, kind.penalty, kind.masked
+    code, slots, penalty, masked = kind_of(kind.rule), kind.rule.slots, kind.penalty, kind.masked
 
     def train(
         state: State, constants: Any, mask: Any, D: Data, V: Data, room: Room, call: Call, recorded: Recorded
@@ -283,6 +284,7 @@ def train_kernel(kind: Kind) -> Any:
 def stage_kernels(kind: Kind) -> tuple[Any, Any, Any]:
     """The first three stages, a kernel each: for prediction, errors and gradients."""
     net, work_in, name = network_of(kind), working(kind), "_".join(map(str, kind.sizes))
+    code = kind_of(kind.rule)
 
     def products_of(p: Any, chunk: Chunk, room: Room) -> None:
         first_products(net.parts[0].layer, p, chunk, work_in(room))
@@ -292,7 +294,7 @@ def stage_kernels(kind: Kind) -> tuple[Any, Any, Any]:
 
     def gradients_of(p: Any, chunk: Chunk, room: Room, fresh: bool) -> None:
         zero = like(p[0], 0)
-        rule, state = RuleOnDevice(False, 0, 0, False, False, p, p, zero, zero), State(p, p, room.z, p, p)
+        rule, state = RuleOnDevice(False, code, 0, False, False, p, p, zero, zero), State(p, p, room.z, p, p)
         update = Update(zero, zero, (zero, zero), False, fresh)
         each_layer(net.parts, FORWARDS, gradients, (rule, state, chunk, work_in(room), net.n, update))
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...settings.rules import RULES
+from ...settings.rules import SGD, Rule
 from ..jit import formula
 from ..layout import number_of_parameters
 from ..plane_numbers import LAM, PLANES, REST
@@ -32,7 +32,7 @@ class Kind(NamedTuple):
     activations: tuple[str, ...]
     loss: Any
     dtype: str
-    rule: str | None  # None for standard BP: gradient and update are one
+    rule: type[Rule] | None  # None for standard BP: gradient and update are one
     penalty: bool
     masked: bool
     adaptive: bool
@@ -52,27 +52,27 @@ class Kind(NamedTuple):
     @property
     def slots(self) -> int:
         """Numbers that the rule keeps for each parameter."""
-        return RULES[self.rule or "sgd"].slots
+        return (self.rule or SGD).slots
 
     @property
     def shares(self) -> int:
         """Numbers that all parameters share."""
-        return RULES[self.rule or "sgd"].shares
+        return (self.rule or SGD).shares
 
     @property
     def compares(self) -> bool:
         """Whether the rule wants to know if the objective rose."""
-        return RULES[self.rule or "sgd"].compares
+        return (self.rule or SGD).compares
 
     @property
     def looks_ahead(self) -> bool:
         """Whether the rule takes its gradient elsewhere than at the parameters."""
-        return RULES[self.rule or "sgd"].ahead is not None
+        return (self.rule or SGD).ahead is not None
 
     @property
     def counted(self) -> bool:
         """Whether the samples of a batch are: where it may end within an epoch, or has blocks."""
-        return self.rule is not None and (self.blocks or not RULES[self.rule].accumulated_only)
+        return self.rule is not None and (self.blocks or not self.rule.accumulated_only)
 
 
 class Places(NamedTuple):
@@ -209,9 +209,9 @@ def copy_rows(seat: Seat, source: int, target: int, n: int) -> None:
 
 
 @formula
-def rule_at(seat: Seat, standard: bool, code: int, slots: int, penalty: bool, masked: bool, mask: Any) -> RuleOnDevice:
+def rule_at(seat: Seat, standard: bool, kind: Any, slots: int, penalty: bool, masked: bool, mask: Any) -> RuleOnDevice:
     """The rule of a network, its constants and λ from the column."""
     planes = seat.places.planes
     lam, rest = plane_of(seat, LAM), plane_of(seat, REST)
     constants = seat.T[planes : planes + 5, seat.t]
-    return RuleOnDevice(standard, code, slots, penalty, masked, mask, constants, lam, rest)
+    return RuleOnDevice(standard, kind, slots, penalty, masked, mask, constants, lam, rest)

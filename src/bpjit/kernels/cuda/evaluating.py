@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...settings.rules import SGD
 from ..state import Samples, Wishes
 from . import door
 from .batch import CHUNK, Kind, make_room, split_of, stage_kernels
@@ -40,9 +41,7 @@ def run_stages(
     most = max(1, min(m, CHUNK))
     split = split_of(sizes, most)
     blocks = 3 if door.SIMULATED else split.blocks
-    kind = Kind(
-        tuple(sizes), tuple(activations), loss, str(dtype), "sgd", False, False, split.wide, split.gradients > 1
-    )
+    kind = Kind(tuple(sizes), tuple(activations), loss, str(dtype), SGD, False, False, split.wide, split.gradients > 1)
     launch, room = Launch(blocks, THREADS), make_room(sizes, split, most, dtype)
     products_of, samples_of, gradients_of = stage_kernels(kind)
     there, X, order = to_device(p), to_device(D.X), to_device(np.arange(m, dtype=np.uint64))

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from ...maths import formulas
 from ...maths.formulas import like
 from ..jit import formula
-from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX, places_of_layers
-from ..switches import LOOK_AHEAD, activate, ahead, code_of, prepare, rule_step, terms_of
+from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of, places_of_layers
+from ..own import marker, own_among
+from ..switches import LOOK_AHEAD, activation_of, ahead, code_of, prepare, rule_step, terms_of
 from .door import WARP, wait, wait_for_warp
 
 FEWEST = 4  # units below that are worth a thread of their own
@@ -32,6 +33,7 @@ class Layer(NamedTuple):
     activation: int
     parts: int  # into which each sum over the units below is split
     level: int  # 0 for the first
+    own: Any  # markers of the network's activations of the user's own, or None
 
 
 class Team(NamedTuple):
@@ -58,7 +60,7 @@ class RuleOnDevice(NamedTuple):
     """How gradients become updates; constants to the compiler but for the arrays."""
 
     standard: bool  # gradient and update are one
-    rule: int  # its code
+    rule: Any  # as ``kind_of`` makes it
     slots: int
     penalty: bool
     masked: bool
@@ -70,10 +72,10 @@ class RuleOnDevice(NamedTuple):
 
 def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> tuple[Layer, ...]:
     """The layers of a network, for a team of so many."""
-    layers = []
-    for level, (place, activation) in enumerate(zip(places_of_layers(sizes), activations, strict=True)):
+    layers, own = [], tuple(map(marker, own_among(activations))) or None
+    for level, (place, code) in enumerate(zip(places_of_layers(sizes), codes_of(activations), strict=True)):
         parts = max(1, min(place.fan_in // FEWEST, threads // place.fan_out))
-        layers.append(Layer(*place, ACTIVATION_CODES[activation], parts, level))
+        layers.append(Layer(*place, code, parts, level, own))
     return tuple(layers)
 
 
@@ -109,7 +111,7 @@ def forward(layer: Layer, net: Net, team: Team) -> None:
                 z += net.b[below + h] * net.at[weights + h * l + j]
         net.z[here + j] = z
         if layer.activation != SOFTMAX:
-            net.b[here + j], net.slope[here + j] = activate(layer.activation, z)
+            net.b[here + j], net.slope[here + j] = activation_of(layer, layer.activation, z)
     barrier(team)
     if layer.activation == SOFTMAX:
         softmax(layer, net, team)
@@ -280,7 +282,7 @@ def step_parameter(
         T[row + n, t] = state[1]
     if rule.slots > 2:
         T[row + n + n, t] = state[2]
-    if rule.rule in LOOK_AHEAD:
+    if len(rule.rule) in LOOK_AHEAD:
         at[i] = ahead(rule.rule, p[i], state, rule.constants)
 
 
@@ -297,7 +299,7 @@ def update_by_rule(rule: RuleOnDevice, net: Net, team: Team, slots: Slots, share
 @formula
 def look_ahead(rule: RuleOnDevice, net: Net, team: Team, slots: Slots) -> None:
     """Where a rule that looks ahead takes its gradient. Writes at."""
-    if rule.rule in LOOK_AHEAD:
+    if len(rule.rule) in LOOK_AHEAD:
         for i in range(team.rank, slots.n, team.size):
             state = state_of(rule, slots, i, like(net.p[0], 0))
             net.at[i] = ahead(rule.rule, net.p[i], state, rule.constants)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...maths.formulas import like
-from ...settings.rules import RULES
+from ...settings.rules import SGD
 from ..jit import formula
 from ..orders import LOW_BITS
+from ..own import kind_of
 from ..plane_numbers import (
     ALIVE,
     BLOCKS,
@@ -295,13 +296,13 @@ def train_kernel(kind: Kind) -> Any:
     on_D, on_V = passing_of(kind, False), passing_of(kind, True)
     adapt_rate, after_epoch = adapting(kind, on_D), ending(kind, on_D, on_V)
     standard, penalty, masked, slots = kind.standard, kind.penalty, kind.masked, kind.slots
-    code = RULES[kind.rule or "sgd"].code
+    compiled_in = kind_of(kind.rule or SGD)
 
     def train(T: Any, mask: Any, D: Data, V: Data, orders: Orders, call: Call, recorded: Recorded) -> None:
         seat = seat_in(T)
         if seat.t >= T.shape[1] or plane_of(seat, ALIVE) <= 0:
             return
-        rule = rule_at(seat, standard, code, slots, penalty, masked, mask)
+        rule = rule_at(seat, standard, compiled_in, slots, penalty, masked, mask)
         sums, left, reasons, done = sit_down(seat, rule), plane_of(seat, LEFT), 0, 0
         zero, one = like(left, 0), like(left, 1)
         for e in range(call.stretch.epochs):

@@ -12,7 +12,7 @@ from ...maths.formulas import like
 from ..jit import formula
 from ..layout import SOFTMAX
 from ..sums import kahan
-from ..switches import activate
+from ..switches import activation_of
 from .door import BACKWARDS, FORWARDS, SIMULATED, WARP, each_layer, unrolled, wait
 from .lines import (
     Layer,
@@ -188,7 +188,7 @@ def samples(net: Network, at: Any, chunk: Chunk, work: Work, learn: bool, y_hat:
                 z_j += room.products[share, k, j]
             z[j] = z_j
             if layer.activation != SOFTMAX:
-                b[j], slope[j] = activate(layer.activation, z_j)
+                b[j], slope[j] = activation_of(layer, layer.activation, z_j)
         barrier(team)
         if layer.activation == SOFTMAX:
             softmax(layer, own, team)

@@ -11,6 +11,7 @@ with another; what it computes there meanwhile is for nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from ...maths import formulas
 from ...maths.formulas import like, select
 from ..jit import by_type, inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
+from ..own import formula_of, own_in
 from ..rule_steps import make_lane_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..state import Update
-from ..switches import activate, code_of, terms_of
+from ..switches import activation_of, code_of, terms_of
 from .packs import at, depth_of, each_unit, layer_at, write
 from .samples import value
 
@@ -77,9 +79,10 @@ def activate_upper(shape: Any, layer: Any, z: Any) -> Any:
 
 
 def _by_code(shape: Any, layer: Any, z: Any) -> Any:
-    return activate(layer.activation, z)
+    return activation_of(layer, layer.activation, z)
 
 
+@functools.cache
 def _always(function: Callable[..., Any]) -> Callable[..., Any]:
     def chosen(shape: Any, layer: Any, z: Any) -> Any:
         return function(z)
@@ -87,15 +90,20 @@ def _always(function: Callable[..., Any]) -> Callable[..., Any]:
     return chosen
 
 
-_BY_TYPE = [_always(function) for function in (*formulas.ACTIVATIONS, formulas.identity)]  # softmax comes later
-by_type(
-    activate_first,
-    lambda shape, layer, z: _by_code if isinstance(shape, types.NoneType) else _BY_TYPE[len(shape[3])],
-)
-by_type(
-    activate_upper,
-    lambda shape, layer, z: _by_code if isinstance(shape, types.NoneType) else _BY_TYPE[len(shape[4])],
-)
+def _by_type(place: int) -> Callable[..., Any]:
+    def choose(shape: Any, layer: Any, z: Any) -> Any:
+        if isinstance(shape, types.NoneType):
+            return _by_code
+        code = len(shape[place])
+        if code > SOFTMAX:
+            return _always(formula_of(own_in(layer)[code - SOFTMAX - 1]))
+        return _always((*formulas.ACTIVATIONS, formulas.identity)[code])  # softmax comes later
+
+    return choose
+
+
+by_type(activate_first, _by_type(3))
+by_type(activate_upper, _by_type(4))
 
 
 @inline

@@ -19,8 +19,9 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from ..jit import by_type, call_body, inline, unless_none
-from ..layout import ACTIVATION_CODES, number_of_parameters, places_of_layers
+from ..layout import codes_of, number_of_parameters, places_of_layers, records_of
 from ..orders import Orders
+from ..own import has_own, own_in
 from ..plane_numbers import Watch
 from ..simd.memory import aligned_copy, aligned_zeros
 from ..simd.numbers import VECTOR_BYTES, Simd
@@ -61,6 +62,10 @@ class Layer(NamedTuple):
     below: Any  # number of the first unit below; inputs are no units
     here: Any
     activation: Any
+    own: Any  # what names the activations of the user's own in its type, or None
+
+
+LAYER = np.dtype([(name, np.int64) for name in Layer._fields[:-1]])
 
 
 def serves(sizes: Sequence[int]) -> bool:
@@ -83,20 +88,19 @@ def out_of_lanes(packs: np.ndarray, width: int) -> np.ndarray:
 
 
 def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
-    """``Layer`` after ``Layer``, [shape: (layers of weights, 7)]."""
+    """Records like ``Layer``, [shape: (layers of weights,)]."""
     layers, d = [], sizes[0]  # inputs are no units here
-    for at, name in zip(places_of_layers(sizes), activations, strict=True):
-        below = max(0, at.below - d)
-        layers.append((at.fan_in, at.fan_out, at.weights, at.thresholds, below, at.here - d, ACTIVATION_CODES[name]))
-    return np.array(layers, np.int64)
+    for at, code in zip(places_of_layers(sizes), codes_of(activations), strict=True):
+        layers.append((at.fan_in, at.fan_out, at.weights, at.thresholds, max(0, at.below - d), at.here - d, code))
+    return records_of(layers, LAYER, activations)
 
 
 def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tuple[tuple[int, ...], ...] | None:
     """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
-    loss = code_of(loss)
+    loss = code_of(loss)  # of one of the user's own, which stands in a type as it is, any
     if len(sizes) != 3 or number_of_parameters(sizes) > TYPED:
         return None
-    return tuple((0,) * length for length in (*sizes, *(ACTIVATION_CODES[name] for name in activations), loss))
+    return tuple((0,) * length for length in (*sizes, *codes_of(activations), loss))
 
 
 class Rows(NamedTuple):
@@ -196,22 +200,23 @@ def layer_at(shape: Any, layers: Any, index: int) -> Any:
 
 
 def _layer_by_value(shape: Any, layers: Any, index: int) -> Any:
-    return Layer(
-        layers[index, 0],
-        layers[index, 1],
-        layers[index, 2],
-        layers[index, 3],
-        layers[index, 4],
-        layers[index, 5],
-        layers[index, 6],
-    )
+    at = layers[index]
+    own = own_or_none(layers)
+    return Layer(at.fan_in, at.fan_out, at.weights, at.thresholds, at.below, at.here, at.activation, own)
 
 
 def _layer_by_type(shape: Any, layers: Any, index: int) -> Any:
-    d, q, l = len(shape[0]), len(shape[1]), len(shape[2])
+    d, q, l, own = len(shape[0]), len(shape[1]), len(shape[2]), own_or_none(layers)
     if index == 0:
-        return Layer(d, q, 0, d * q, 0, 0, len(shape[3]))
-    return Layer(q, l, d * q + q, d * q + q + q * l, 0, q, len(shape[4]))
+        return Layer(d, q, 0, d * q, 0, 0, len(shape[3]), own)
+    return Layer(q, l, d * q + q, d * q + q + q * l, 0, q, len(shape[4]), own)
+
+
+def own_or_none(layers: Any) -> Any:
+    """What names the activations of the user's own in its type, where there are any."""
+
+
+by_type(own_or_none, lambda layers: (lambda layers: layers) if own_in(layers) else (lambda layers: None))
 
 
 def depth_of(shape: Any, layers: Any) -> int:
@@ -224,7 +229,7 @@ def loss_of(shape: Any, loss: Any) -> Any:
 
 
 def _choose_loss(shape: Any, loss: Any) -> Any:
-    if isinstance(shape, types.NoneType):
+    if isinstance(shape, types.NoneType) or has_own(loss):
         return lambda shape, loss: loss
     if isinstance(loss, types.BaseTuple):
         return lambda shape, loss: (len(shape[5]),)

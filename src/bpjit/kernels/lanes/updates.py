@@ -14,7 +14,7 @@ from ..plane_numbers import BLOCKS, IN_BLOCK, LAM, LAST_OBJECTIVE, REST, SHARED1
 from ..simd.across import any_lane
 from ..state import Steps, Update
 from ..sums import kahan as add_error
-from ..switches import COMPARE, LOOK_AHEAD, OF_RULES, prepare
+from ..switches import COMPARE, LOOK_AHEAD, prepare, rule_of
 from .lines import Net, seen, step_along, where
 from .packs import at, vectors_at, write
 
@@ -43,7 +43,7 @@ def _nothing_to_prepare(kind: Any, net: Any, total: Any, n: int, count: Any) -> 
 def _prepare(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
     planes, one = net.c, like(total, 1)
     before = at(planes, SHARED1), at(planes, SHARED2)
-    after = prepare(len(kind), before, settings_in(planes), rose(kind, net, total, n, count))
+    after = prepare(kind, before, settings_in(planes), rose(kind, net, total, n, count))
     write(planes, SHARED1, where(net.active, after[0], before[0]))
     write(planes, SHARED2, where(net.active, after[1], before[1]))
     return where(net.active, after[0], one), where(net.active, after[1], one)  # others may not have begun
@@ -65,7 +65,7 @@ def _not_compared(kind: Any, net: Any, total: Any, n: int, count: Any) -> Any:
 
 
 def _prepares(kind: Any) -> bool:
-    return not isinstance(kind, types.NoneType) and OF_RULES[len(kind)].prepare is not Rule.prepare
+    return not isinstance(kind, types.NoneType) and rule_of(kind).prepare is not Rule.prepare
 
 
 by_type(rose, lambda kind, *rest: _rose if len(kind) in COMPARE else _not_compared)

@@ -14,7 +14,7 @@ from numba import types
 from ..jit import by_type, inline
 from ..layout import SOFTMAX
 from ..simd.memory import pointer, put
-from .learner_state import ROOM, integer_in, layers_in
+from .learner_state import ROOM, integer_in, layers_of
 
 
 def _check(name: str, kind: Any, data: Any, shape: str, written: bool = False, more: str = "") -> None:
@@ -44,13 +44,13 @@ def inputs_at(data: Any, x: Any) -> Any:
 
 
 def _inputs_here(data: Any, x: Any) -> Any:
-    if len(x) != layers_in(data)[0].fan_in:
+    if len(x) != layers_of(None, data)[0].fan_in:
         raise ValueError("x: expected as many numbers as the network has inputs")
     return pointer(x, 0)
 
 
 def _inputs_gathered(data: Any, x: Any) -> Any:
-    d, room = layers_in(data)[0].fan_in, integer_in(data, ROOM)
+    d, room = layers_of(None, data)[0].fan_in, integer_in(data, ROOM)
     if len(x) != d:
         raise ValueError("x: expected as many numbers as the network has inputs")
     return gather(data, room, x)
@@ -68,14 +68,14 @@ def targets_at(data: Any, y: Any) -> Any:
 
 
 def _targets_here(data: Any, y: Any) -> Any:
-    layers = layers_in(data)
+    layers = layers_of(None, data)
     if len(y) != layers[len(layers) - 1].fan_out:
         raise ValueError("y: expected as many numbers as the network has outputs")
     return pointer(y, 0)
 
 
 def _targets_gathered(data: Any, y: Any) -> Any:
-    layers = layers_in(data)
+    layers = layers_of(None, data)
     room, l = integer_in(data, ROOM) + layers[0].fan_in, layers[len(layers) - 1].fan_out
     if len(y) != l:
         raise ValueError("y: expected as many numbers as the network has outputs")
@@ -83,7 +83,7 @@ def _targets_gathered(data: Any, y: Any) -> Any:
 
 
 def _target_spread(data: Any, y: Any) -> Any:
-    layers = layers_in(data)
+    layers = layers_of(None, data)
     room, top = integer_in(data, ROOM) + layers[0].fan_in, layers[len(layers) - 1]
     if top.fan_out == 1:
         put(data, room, y)
@@ -109,7 +109,7 @@ def as_outputs(data: Any, y_hat: Any) -> Any:
 
 
 def _same_outputs(data: Any, y_hat: Any) -> Any:
-    layers = layers_in(data)
+    layers = layers_of(None, data)
     if len(y_hat) != layers[len(layers) - 1].fan_out:
         raise ValueError("y_hat: expected room for as many numbers as the network has outputs")
     return y_hat
@@ -125,7 +125,7 @@ def as_slopes(data: Any, J: Any) -> Any:
 
 
 def _same_slopes(data: Any, J: Any) -> Any:
-    layers = layers_in(data)
+    layers = layers_of(None, data)
     if J.shape[0] != layers[len(layers) - 1].fan_out or J.shape[1] != layers[0].fan_in:
         raise ValueError("J: expected a row for each output of the network, and a column for each input")
     return J

@@ -11,6 +11,7 @@ or nothing, and is not waited for; one that comes before the leader is in compil
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,10 +24,9 @@ from numba.extending import intrinsic
 from ...settings.rules import Rule
 from ..jit import inline, kernel
 from ..simd.memory import aligned_zeros, item, pointer, put
-from ..switches import OF_RULES
 from ..team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more
 from .learner import learn_one, predict_one
-from .learner_state import HEADER, LARGEST, SETTINGS, SHARED2, A, P, S, places_of
+from .learner_state import HEADER, LARGEST, SETTINGS, SHARED2, A, P, S, named, places_of
 
 AHEAD = 4  # records from the fetching of a row to its use
 LINE = 64  # bytes of a cache line
@@ -174,26 +174,32 @@ def _each_record(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @inline
-def _predict(desk: Desk, X: np.ndarray, k: int, y_hat: np.ndarray) -> None:
-    predict_one(desk.data, pointer(X, k * X.shape[1]), pointer(y_hat, k * y_hat.shape[1]))
+def _predict(desk: Desk, X: np.ndarray, k: int, given: Any) -> None:
+    kind, y_hat = given
+    predict_one(kind, desk.data, pointer(X, k * X.shape[1]), pointer(y_hat, k * y_hat.shape[1]))
 
 
 _predict_each = _each_record(_predict)
 
 
-@kernel
-def predict_records(
-    desk: Desk,
-    team: np.ndarray,
-    parts: int,
-    lead: bool,
-    records: np.ndarray,
-    rows: np.ndarray,
-    X: np.ndarray,
-    y_hat: np.ndarray,
-) -> bool:
-    """ŷ of the learners of ``rows`` for each record. Writes y_hat. False in a helper whose leader has not begun."""
-    return _predict_each(desk, Shift(team, parts, lead), records, rows, X, y_hat)
+@functools.cache
+def predict_records_kernel(kind: Any) -> Any:
+    """The kernel for a bank of learners of this kind, as ``seen_by_prediction``."""
+
+    def predict_records(
+        desk: Desk,
+        team: np.ndarray,
+        parts: int,
+        lead: bool,
+        records: np.ndarray,
+        rows: np.ndarray,
+        X: np.ndarray,
+        y_hat: np.ndarray,
+    ) -> bool:
+        """ŷ of the learners of ``rows`` for each record. Writes y_hat. False in a helper whose leader has not begun."""
+        return _predict_each(desk, Shift(team, parts, lead), records, rows, X, (kind, y_hat))
+
+    return kernel(predict_records, named("predict_records", kind))
 
 
 @inline
@@ -205,8 +211,9 @@ def _learn(desk: Desk, X: np.ndarray, k: int, given: Any) -> None:
 _learn_each = _each_record(_learn)
 
 
-def _make_learn_records(code: int) -> Any:
-    kind = (0,) * code
+@functools.cache
+def learn_records_kernel(kind: Any) -> Any:
+    """The kernel for a bank of learners of this kind."""
 
     def learn_records(
         desk: Desk,
@@ -223,7 +230,4 @@ def _make_learn_records(code: int) -> Any:
         where nothing was learnt. False in a helper whose leader has not begun."""
         return _learn_each(desk, Shift(team, parts, lead), records, rows, X, (kind, Y, E))
 
-    return kernel(learn_records, f"learn_records{code}")
-
-
-LEARN_RECORDS = tuple(_make_learn_records(rule.code) for rule in OF_RULES)
+    return kernel(learn_records, named("learn_records", kind))

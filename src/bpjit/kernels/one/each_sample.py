@@ -24,7 +24,7 @@ from ..simd.across import lane, lane_max, lane_sum, lane_sums, with_four
 from ..simd.memory import item, lanes_of, partial_vectors, pointer, registers, vectors
 from ..state import UPDATES, Memory, Order, Task, Update
 from ..sums import add_error
-from ..switches import activate, code_of, prepare_rule, terms_of
+from ..switches import activation_of, code_of, prepare_rule, terms_of
 from .first_layer import forward, update_then_forward
 from .padded import Net, Work, look_ahead, net_of, pointer_or_none
 
@@ -113,7 +113,7 @@ def activate_layer(net: Net, layer: Any, P: Any, at: int) -> None:
         z = load(net.z, at + v) - load(P, thresholds + v)
         if layer.last:
             store(net.z, at + v, z)
-        b, slope = activate(code, z)
+        b, slope = activation_of(layer, code, z)
         store(net.b, at + v, b * load(net.used, here + v))
         store(net.slope, at + v, slope)
 

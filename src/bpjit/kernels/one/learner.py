@@ -14,12 +14,14 @@ import numpy as np
 from ...maths import formulas
 from ...maths.formulas import like, select, sqrt
 from ...settings.rules import SETTINGS as MOST_SETTINGS
+from ...settings.rules import Rule
 from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
+from ..own import OWN_RULE
 from ..simd.across import lane_max, lane_sum
 from ..simd.memory import item, lanes_of, pointer, put
 from ..state import Steps, Update
-from ..switches import OF_RULES, prepare
+from ..switches import OF_RULES, prepare, rule_of
 from .any_layout import targets_at
 from .each_sample import lift, load, load_first, output_terms, outputs, step, store, update_thresholds
 from .first_layer import forward_dense, update_then_forward_dense
@@ -35,8 +37,11 @@ from .learner_state import (
     SHARED1,
     SHARED2,
     integer_in,
-    layers_in,
+    layers_of,
+    loss_in,
+    named,
     net_in,
+    rule_in,
     set_setting,
     setting,
 )
@@ -115,7 +120,7 @@ def norm_in_units(net: Net, layers: Any, x: Any, largest: Any) -> Any:
     return sqrt(squares)
 
 
-SQUARES = tuple(rule.code for rule in OF_RULES if rule.squares)
+SQUARES = *(rule.code for rule in OF_RULES if rule.squares), OWN_RULE
 settings_at = inline(from_lines("settings_at", "c", [f"return {items('item(c, {k})', MOST_SETTINGS)}"], {"item": item}))
 
 
@@ -123,7 +128,7 @@ settings_at = inline(from_lines("settings_at", "c", [f"return {items('item(c, {k
 def prepare_rule(kind: Any, c: Any, data: Any) -> Any:
     """What all parameters share, anew for each update. Writes the state."""
     first, second = setting(data, SHARED1), setting(data, SHARED2)
-    first, second = prepare(len(kind), (first, second), settings_at(c), like(first, 0))
+    first, second = prepare(kind, (first, second), settings_at(c), like(first, 0))
     set_setting(data, SHARED1, first)
     set_setting(data, SHARED2, second)
     return first, second
@@ -134,24 +139,23 @@ def longest_step(kind: Any, c: Any, eta_g: Any, last: Any) -> Any:
 
 
 @functools.cache
-def _longest_of(code: int) -> Any:
-    rule = OF_RULES[code]
+def _longest_of(rule: type[Rule]) -> Any:
     settings = items("item(c, {k})", len(rule().constants()))
     scope = {"longest": rule.longest, "item": item}
     return from_lines("longest_step", "kind, c, eta_g, last", [f"return longest(eta_g, last, {settings})"], scope)
 
 
-by_type(longest_step, lambda kind, c, eta_g, last: _longest_of(len(kind)))
+by_type(longest_step, lambda kind, c, eta_g, last: _longest_of(rule_of(kind)))
 
 
 @inline
 def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
-    layers = layers_in(data)
+    layers, loss, kind = layers_of(kind, data), loss_in(kind, data), rule_in(kind)
     net, top = net_in(data), layers[len(layers) - 1]
     check = run_forward(net, layers, x, net.A)
     Y = pointer(y, 0)
-    error = output_terms(net, top, integer_in(data, LOSS), Y, 0, top.here, like(check, 1))
+    error = output_terms(net, top, loss, Y, 0, top.here, like(check, 1))
     for index in range(len(layers) - 1, 0, -1):
         back(net, layers[index], net.A)
 
@@ -243,9 +247,9 @@ def fits_loss(top: Any, loss: int, y: Any) -> bool:
 
 
 @inline
-def predict_one(data: Any, x: Any, y_hat: Any) -> Any:
+def predict_one(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
     """ŷ for one sample. Writes y_hat; returns whether x was finite."""
-    layers = layers_in(data)
+    layers = layers_of(kind, data)
     net, top = net_in(data), layers[len(layers) - 1]
     check = run_forward(net, layers, x, net.P)
     for j in range(top.fan_out):
@@ -254,10 +258,10 @@ def predict_one(data: Any, x: Any, y_hat: Any) -> Any:
 
 
 @inline
-def slopes_one(data: Any, x: Any, y_hat: Any, J: Any) -> Any:
+def slopes_one(kind: Any, data: Any, x: Any, y_hat: Any, J: Any) -> Any:
     """ŷ and ∂ŷ_j/∂x_i for one sample. Writes y_hat, and J, [shape: (l, d)]; returns whether x was finite."""
-    finite = predict_one(data, x, y_hat)
-    layers = layers_in(data)
+    finite = predict_one(kind, data, x, y_hat)
+    layers = layers_of(kind, data)
     net, bottom, top = net_in(data), layers[0], layers[len(layers) - 1]
     zero, one = like(item(net.P, 0), 0), like(item(net.P, 0), 1)
     lanes, d, l = lanes_of(net.P), bottom.fan_in, top.fan_out
@@ -293,20 +297,21 @@ def first_slope(net: Net, layer: Any, i: int, lanes: int) -> Any:
 # --- What Python calls. Jitted code calls ``bpjit.compiled``.
 
 
-@atomic
-def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
-    """As ``predict_one``."""
-    return predict_one(data, x, y_hat)
+@functools.cache
+def predict_kernel(kind: Any) -> Any:
+    """The kernel that does as ``predict_one`` for learners of this kind, as ``seen_by_prediction``."""
+
+    def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
+        return predict_one(kind, data, x, y_hat)
+
+    return atomic(predict_kernel, named("predict_kernel", kind))
 
 
-def _make_learn_kernel(code: int) -> Any:
-    kind = (0,) * code
+@functools.cache
+def learn_kernel(kind: Any) -> Any:
+    """The kernel that does as ``learn_one`` for learners of this kind; y may be a number, as for ``targets_at``."""
 
     def learn_kernel(data: np.ndarray, x: np.ndarray, y: np.ndarray | float) -> Any:
-        """As ``learn_one``, for the rule with this code; y may be a number, as ``targets_at`` takes it."""
         return learn_one(kind, data, x, targets_at(data, y))
 
-    return atomic(learn_kernel, f"learn_kernel{code}")
-
-
-LEARN_KERNELS = tuple(_make_learn_kernel(rule.code) for rule in OF_RULES)
+    return atomic(learn_kernel, named("learn_kernel", kind))

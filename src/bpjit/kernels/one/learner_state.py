@@ -6,18 +6,23 @@ learner has of its own: the packed network, the state of its rule and its settin
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import from_dtype, types
+from numba import from_dtype, typeof, types
 from numba.extending import intrinsic
 
 from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
-from ..jit import inline
+from ..disk_cache import spelled
+from ..jit import by_type, inline
+from ..own import is_marker, kind_of, marker, own_among, own_in, with_classes
 from ..simd.memory import aligned_zeros, item, pointer, put
+from ..switches import code_of
 from .padded import PACKED, Net, make_work
 
 # Places in the header: numbers, and where things begin, in elements of the network's dtype.
@@ -26,21 +31,48 @@ HEADER = 16
 # Places among the settings.
 ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, SHARED1, SHARED2 = range(9)
 
-_RECORD = from_dtype(PACKED)
-_RECORDS = types.Array(_RECORD, 1, "C")
+
+class Kind(NamedTuple):
+    """What is compiled in of a learner with formulas of the user's own."""
+
+    rule: tuple[int, ...]  # as ``kind_of`` makes it
+    own: tuple[Any, ...] | None  # markers of its activations
+    loss: Any  # marker of its loss, or None
 
 
 class State(NamedTuple):
     """A learner as jitted code takes it."""
 
-    kind: tuple[int, ...]  # as long as the code of its rule, which is compiled in
+    kind: Any  # of its rule, as ``kind_of`` makes it, or a ``Kind``
     data: np.ndarray
 
     def __reduce__(self) -> tuple[Any, ...]:
         return own_state, tuple(self)
 
 
-def own_state(kind: tuple[int, ...], data: np.ndarray) -> State:
+def make_kind(activations: Sequence[str], loss: Any, rule: Rule) -> Any:
+    """What is compiled in of a learner."""
+    kind, markers = kind_of(type(rule)), tuple(map(marker, own_among(activations)))
+    if markers or is_marker(loss):
+        return Kind(kind, markers or None, loss if is_marker(loss) else None)
+    return kind
+
+
+def seen_by_prediction(kind: Any) -> Any:
+    """What is compiled in where a learner predicts: the activations of the user's own, or None."""
+    return Kind((), kind.own, None) if isinstance(kind, Kind) and kind.own else None
+
+
+def named(name: str, kind: Any) -> str:
+    """The name of the kernel for learners of a kind, no other kind's."""
+    if kind is None:
+        return name
+    if isinstance(kind, Kind):
+        return f"{name}_{hashlib.blake2b(spelled(typeof(kind)).encode(), digest_size=8).hexdigest()}"
+    return f"{name}{len(kind)}" if not is_marker(kind) else f"{name}_{type(kind).__name__}"
+
+
+def own_state(kind: Any, data: np.ndarray) -> State:
     """A state in memory of its own: what comes out of a pickle may lie where nobody may write."""
     own = aligned_zeros(len(data), np.dtype(data.dtype.type))
     own[:] = data
@@ -51,7 +83,7 @@ def make_state(
     sizes: Sequence[int],
     activations: Sequence[str],
     p: np.ndarray,
-    loss: int,
+    loss: Any,
     rule: Rule,
     seed: int,
     settings: Sequence[float],
@@ -63,7 +95,7 @@ def make_state(
     work.A[work.place] = p
     work.S[:, work.place] = rule.start(len(p), seed)[: rule.slots]
     parts = {
-        RECORDS: work.layers.view(np.uint8).view(dtype),
+        RECORDS: work.layers.view(PACKED).view(np.uint8).view(dtype),
         Z: work.z,
         B: work.b,
         SLOPE: work.slope,
@@ -79,7 +111,7 @@ def make_state(
     parts[CONSTANTS][: len(rule.constants())] = rule.constants()
     line = 64 // dtype.itemsize
     header = np.zeros(HEADER, np.int64)
-    header[[LAYERS, LOSS, N]] = len(work.layers), loss, len(work.P)
+    header[[LAYERS, LOSS, N]] = len(work.layers), code_of(loss), len(work.P)
     end = HEADER * 8 // dtype.itemsize
     for name, part in parts.items():
         header[name] = end
@@ -90,7 +122,7 @@ def make_state(
         data[header[name] : header[name] + part.size] = part
     if work.A is work.P:
         data.view(np.int64)[A] = header[P]
-    return State((0,) * rule.code, data), header[P] + work.place
+    return State(make_kind(activations, loss, rule), data), header[P] + work.place
 
 
 def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
@@ -120,25 +152,58 @@ def integer_in(typing_context: Any, data: Any, index: Any) -> Any:
     return types.intp(data, types.intp), generate
 
 
+@functools.cache
+def _records(own: tuple[Any, ...]) -> Any:
+    return types.Array(from_dtype(with_classes(PACKED, own)), 1, "C")
+
+
 @intrinsic
-def layers_in(typing_context: Any, data: Any) -> Any:
-    """The records of the layers."""
+def layers_of(typing_context: Any, kind: Any, data: Any) -> Any:
+    """The records of the layers of a learner of this kind, without the activations of the user's own for None."""
+    wanted = _records(tuple(own_in(kind)) if isinstance(kind, types.BaseNamedTuple) and "own" in kind.fields else ())
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from numba.np import arrayobj
 
         offset, count = (
-            _header_at(context, builder, data, arguments[0], context.get_constant(types.intp, place))
+            _header_at(context, builder, data, arguments[1], context.get_constant(types.intp, place))
             for place in (RECORDS, LAYERS)
         )
-        start = arrayobj.make_array(data)(context, builder, arguments[0]).data
-        records = arrayobj.make_array(_RECORDS)(context, builder)
+        start = arrayobj.make_array(data)(context, builder, arguments[1]).data
+        records = arrayobj.make_array(wanted)(context, builder)
         place = builder.bitcast(builder.gep(start, [offset]), records.data.type)
         size = context.get_constant(types.intp, PACKED.itemsize)
         arrayobj.populate_array(records, place, [count], [size], size, meminfo=None)
         return records._getvalue()
 
-    return _RECORDS(data), generate
+    return wanted(kind, data), generate
+
+
+def rule_in(kind: Any) -> Any:
+    """What is compiled in of the rule."""
+
+
+def loss_in(kind: Any, data: Any) -> Any:
+    """The loss: its code, or a marker."""
+
+
+def _is_kind(kind: Any) -> bool:
+    return isinstance(kind, types.BaseNamedTuple) and kind.instance_class is Kind
+
+
+def _of_header(kind: Any, data: Any) -> Any:
+    return integer_in(data, LOSS)
+
+
+def _of_kind(kind: Any, data: Any) -> Any:
+    return kind.loss
+
+
+by_type(rule_in, lambda kind: (lambda kind: kind.rule) if _is_kind(kind) else (lambda kind: kind))
+by_type(
+    loss_in,
+    lambda kind, data: _of_kind if _is_kind(kind) and not isinstance(kind.types[2], types.NoneType) else _of_header,
+)
 
 
 @inline

@@ -11,7 +11,6 @@ Packing and unpacking copy; no bit changes. A kernel packs at its start and unpa
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from ...settings.rules import Rule
 from ..jit import by_type, formula, inline, unless_none
-from ..layout import ACTIVATION_CODES
+from ..layout import codes_of, records_of
 from ..rule_steps import make_step
 from ..simd.memory import aligned_zeros, lanes_of, padded, pointer, registers, vectors
 from ..simd.numbers import VECTOR_BYTES
@@ -50,19 +49,18 @@ def pack_layers(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtyp
     lanes = VECTOR_BYTES // dtype.itemsize
     layers = []
     here = parameter = below = below_width = 0
-    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+    for index, (fan_in, fan_out, code) in enumerate(zip(sizes, sizes[1:], codes_of(activations), strict=False)):
         width = padded(fan_out, lanes)
         if index == 0:
             number = sum(units * rows for units, rows in panels_of(fan_in, width, lanes))
         else:
             number = fan_out * below_width
-        code = ACTIVATION_CODES[activations[index]]
         thresholds = parameter + number
         last = index + 2 == len(sizes)
         layers.append((fan_in, fan_out, width, below, below_width, here, parameter, thresholds, code, last))
         below, below_width = here, width
         here, parameter = here + width, thresholds + width
-    return np.array(layers, PACKED)
+    return records_of(layers, PACKED, activations)
 
 
 def number_of_units(layers: np.ndarray) -> int:

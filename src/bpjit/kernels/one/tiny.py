@@ -19,12 +19,13 @@ from ...maths import formulas
 from ...maths.formulas import like, select
 from ..epochs import make_train_block, nothing
 from ..jit import formula, inline
-from ..layout import ACTIVATION_CODES, CROSS_ENTROPY, SOFTMAX
+from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of
+from ..own import marker, own_among
 from ..simd.across import lane, lane_max, lane_sum, lane_sums
 from ..simd.memory import aligned_zeros, partial_vectors, pointer, vectors
 from ..state import UPDATES, Memory, Order, Task
 from ..sums import add_error
-from ..switches import activate, code_of, terms_of
+from ..switches import activation_of, code_of, terms_of
 
 INPUTS = OUTPUTS = 4
 LANES = (4, 8, 16)  # hidden units, one kernel each
@@ -45,6 +46,7 @@ class TinyWork(NamedTuple):
     used: np.ndarray  # 1 for each hidden unit, and for each output; 0 for padding
     sizes: tuple[int, int]  # inputs and outputs
     codes: tuple[int, int]  # activations
+    own: tuple[Any, ...] | None  # those of the user's own
 
 
 def lanes_for(sizes: Sequence[int]) -> int | None:
@@ -58,6 +60,7 @@ def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.d
     """Work space for a tiny network."""
     (d, q, l), lanes = sizes, lanes_for(sizes)
     assert lanes is not None
+    hidden, output = codes_of(activations)
     units, outputs = np.arange(q), np.arange(l)
     parts = (
         lanes * np.arange(d)[:, None] + units,
@@ -74,7 +77,8 @@ def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.d
         np.zeros(0, dtype),
         used,
         (d, l),
-        (ACTIVATION_CODES[activations[0]], ACTIVATION_CODES[activations[1]]),
+        (hidden, output),
+        tuple(map(marker, own_among(activations))) or None,
     )
 
 
@@ -85,7 +89,7 @@ def net_input(x: Any, v0: Any, v1: Any, v2: Any, v3: Any, gamma: Any) -> Any:
 
 
 @inline
-def four_outputs(code: int, loss: Any, z: Any, y: Any, used: Any) -> Any:
+def four_outputs(work: TinyWork, code: int, loss: Any, z: Any, y: Any, used: Any) -> Any:
     """(E_k, g_j) of the outputs with these net inputs and targets."""
     zero = like(z, 0)
     if code == SOFTMAX:
@@ -97,7 +101,7 @@ def four_outputs(code: int, loss: Any, z: Any, y: Any, used: Any) -> Any:
         if code_of(loss) == CROSS_ENTROPY:
             z = z - formulas.log(total)
     else:
-        b, slope = activate(code, z)
+        b, slope = activation_of(work, code, z)
     share, g, shared = terms_of(loss, code == SOFTMAX, z, b, slope, y)
     if code == SOFTMAX and code_of(loss) != CROSS_ENTROPY:
         g = formulas.softmax_gradient_term(b, g, zero + lane_sum(select(used > zero, shared, zero)))
@@ -154,11 +158,11 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
             x0, x1, x2, x3 = lane(x, 0), lane(x, 1), lane(x, 2), lane(x, 3)
             if t % STRETCH == 0:
                 z_then = net_input(x, v0, v1, v2, v3, gamma)
-            b, slope = activate(hidden, z_then)
+            b, slope = activation_of(work, hidden, z_then)
             following = load_first(X, next_k * d, d)
             z_then = net_input(following, v0, v1, v2, v3, gamma)
             z = lane_sums(w0 * b, w1 * b, w2 * b, w3 * b) - theta
-            E_k, g = four_outputs(output, loss, z, y, used_outputs)
+            E_k, g = four_outputs(work, output, loss, z, y, used_outputs)
             if learn:
                 rate, b = eta * weight, b * used
                 g0, g1, g2, g3 = lane(g, 0), lane(g, 1), lane(g, 2), lane(g, 3)

@@ -38,14 +38,14 @@ def add_gradient(layers: np.ndarray, c: Any, u: Units, gradient: np.ndarray) -> 
 @formula
 def update_by_rule(steps: Steps, memory: Memory, at: np.ndarray, eta: Any, n: int) -> None:
     """One step of the rule along the mean of the n gradients collected at ``at``. Writes memory.p and memory.slots."""
-    p, slots, rule = memory.p, memory.slots, len(steps.kind)
+    p, slots = memory.p, memory.slots
     shared = prepare_rule(steps, memory.scalars, p, n)
     share = like(p[0], 1) / like(p[0], n)
     for i in range(len(p)):
         if is_trained(steps.mask, i):
             g = descent(steps.lam, steps.rest, memory.gradient[i] * share, at[i])
             state = slots[0, i], slots[1, i], slots[2, i]
-            p[i], state = rule_step(rule, p[i], g, state, eta, steps.constants, shared)
+            p[i], state = rule_step(steps.kind, p[i], g, state, eta, steps.constants, shared)
             slots[0, i], slots[1, i], slots[2, i] = state
     memory.counters[UPDATES] += 1
 
@@ -55,7 +55,7 @@ def look_ahead(steps: Steps, memory: Memory, at: np.ndarray) -> None:
     """Where a rule that looks ahead takes its gradient: Nesterov's at w + μ v. Writes at."""
     slots = memory.slots
     for i in range(len(at)):
-        at[i] = ahead(len(steps.kind), memory.p[i], (slots[0, i], slots[1, i], slots[2, i]), steps.constants)
+        at[i] = ahead(steps.kind, memory.p[i], (slots[0, i], slots[1, i], slots[2, i]), steps.constants)
 
 
 @formula

@@ -56,11 +56,11 @@ def steps_of_rule(
     """What ``readable.batch.update_by_rule`` adds to each parameter, and why: from a sum of n gradients taken at ``at``
     the descent direction of the objective, and from that Δ. Writes direction, delta, and memory's scalars and slots."""
     p, gradient, slots, _, scalars, _ = memory
-    shared, rule = prepare_rule(steps, scalars, p, n), len(steps.kind)
+    shared = prepare_rule(steps, scalars, p, n)
     share, zero = like(p[0], 1) / like(p[0], n), like(p[0], 0)
     for i in range(len(p)):
         direction[i], delta[i] = descent(steps.lam, steps.rest, gradient[i] * share, at[i]), zero
         if is_trained(steps.mask, i):
             state = slots[0, i], slots[1, i], slots[2, i]
-            delta[i], state = rule_step(rule, zero, direction[i], state, eta, steps.constants, shared)
+            delta[i], state = rule_step(steps.kind, zero, direction[i], state, eta, steps.constants, shared)
             slots[0, i], slots[1, i], slots[2, i] = state

@@ -19,7 +19,7 @@ from ..jit import formula
 from ..layout import CROSS_ENTROPY, SOFTMAX, Units
 from ..state import Samples
 from ..sums import add_error
-from ..switches import activate, code_of, terms_of
+from ..switches import activation_of, code_of, terms_of
 
 
 @formula
@@ -51,7 +51,7 @@ def outputs(layers: np.ndarray, p: np.ndarray, x: np.ndarray, u: Units) -> None:
             softmax(layer, u)
         else:
             for j in range(here, here + l):
-                u.b[j], u.slope[j] = activate(activation, u.z[j])
+                u.b[j], u.slope[j] = activation_of(layer, activation, u.z[j])
 
 
 @formula

@@ -22,6 +22,7 @@ from numba.core import cgutils, config
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from ...maths import formulas
+from ..jit import LARGEST
 
 
 def vector_bytes() -> int:
@@ -175,14 +176,15 @@ _masks(operator.and_, "and_")
 _masks(operator.or_, "or_")
 
 
-@type_callable(operator.invert)
-def _type_invert(context: Any) -> Any:
-    return lambda a: a if isinstance(a, Mask) else None
+for _helper in (operator.invert, formulas.not_):
 
+    @type_callable(_helper)
+    def _type_not(context: Any) -> Any:
+        return lambda a: a if isinstance(a, Mask) else None
 
-@lower_builtin(operator.invert, Mask)
-def _lower_invert(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return builder.not_(arguments[0])
+    @lower_builtin(_helper, Mask)
+    def _lower_not(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.not_(arguments[0])
 
 
 @type_callable(formulas.like)
@@ -203,3 +205,15 @@ def _type_select(context: Any) -> Any:
 @lower_builtin(formulas.select, Mask, Simd, Simd)
 def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.select(*arguments)
+
+
+@type_callable(formulas.finite)
+def _type_finite(context: Any) -> Any:
+    return lambda z: z if isinstance(z, Simd) else None
+
+
+@lower_builtin(formulas.finite, Simd)
+def _lower_finite(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    kind = signature.return_type
+    most = _lift(context, builder, kind, context.get_constant(kind.dtype, LARGEST[kind.dtype]), kind.dtype)
+    return builder.select(builder.fcmp_ordered(">", arguments[0], most), most, arguments[0])

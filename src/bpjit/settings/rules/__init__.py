@@ -26,6 +26,7 @@ from ...common.arguments import as_choice, describe
 from .by_gradient import SGD, Momentum, Nesterov
 from .by_sign import Quickprop, Rprop
 from .by_squares import Adagrad, Adam, RMSProp
+from .own import OwnRule
 from .rule import RULES, SETTINGS, SHARED, SLOTS, Rule, Shown
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Adam",
     "Momentum",
     "Nesterov",
+    "OwnRule",
     "Quickprop",
     "RMSProp",
     "Rprop",
@@ -49,12 +51,14 @@ __all__ = [
 
 def as_rule(rule: str | Rule) -> Rule:
     """The rule that ``rule`` names, with its default settings, or ``rule`` itself."""
+    if isinstance(rule, OwnRule):
+        return rule
     if isinstance(rule, Rule):
         known = RULES.get(getattr(rule, "name", ""))
         if known is None or not isinstance(rule, known) or rule.code != known.code:
             raise TypeError(
                 f"rule: expected one of {', '.join(RULES)}, or one of bpjit's rules with other settings, got "
-                f"{describe(rule)}; kernels know no rule of one's own"
+                f"{describe(rule)}; a rule of your own is made by bpjit.rule"
             )
         return rule
     if isinstance(rule, type) and issubclass(rule, Rule):
