@@ -297,7 +297,7 @@ def test_what_is_shown():
     assert latex(formulas.elu.tape) == r"\begin{cases} z & z > 0 \\ e^{z} - 1 & \text{otherwise} \end{cases}"
     assert latex(formulas.log_cosh.tape).count("{") == latex(formulas.log_cosh.tape).count("}")
 
-    assert latex(my_adam.prepare, result=1).startswith("shared_{1} + c_{1}")
+    assert latex(my_adam.form.prepare, result=1).startswith("shared_{1} + c_{1}")
 
     def long(z):
         for _ in range(40):
@@ -657,11 +657,12 @@ def my_adam(w, g, state, eta, settings, shared):
 
 
 def test_adam_as_a_user_writes_it():
-    assert (my_adam.called, my_adam.starts, my_adam.shares, my_adam.eta) == ("my_adam", (0.0, 0.0), 2, 0.01)
-    assert my_adam.values == (("rest1", 0.1), ("rest2", 0.001), ("epsilon", 1e-8))
-    step, prepare = function_of(my_adam.step), function_of(my_adam.prepare)
-    rng, values = np.random.default_rng(5), [value for _, value in my_adam.values]
-    w, state, shared = 0.5, my_adam.starts, (0.0, 0.0)
+    form = my_adam.form
+    assert (form.called, form.starts, form.shares, form.eta) == ("my_adam", (0.0, 0.0), 2, 0.01)
+    assert form.settings == (("rest1", 0.1), ("rest2", 0.001), ("epsilon", 1e-8))
+    step, prepare = function_of(form.step), function_of(form.prepare)
+    rng, values = np.random.default_rng(5), [value for _, value in form.settings]
+    w, state, shared = 0.5, form.starts, (0.0, 0.0)
     expected, m, r = 0.5, 0.0, 0.0
     for t in range(1, 51):
         g = rng.normal()
@@ -671,8 +672,8 @@ def test_adam_as_a_user_writes_it():
         expected += 0.01 * m / (1 - 0.9**t) / (math.sqrt(r / (1 - 0.999**t)) + 1e-8)
         assert w == pytest.approx(expected, rel=1e-12)
     assert abs(w - 0.5) > 0.01
-    kept = [copy.deepcopy(my_adam), pickle.loads(pickle.dumps(my_adam))]
-    assert all((each.step, each.prepare) == (my_adam.step, my_adam.prepare) for each in kept)
+    assert copy.deepcopy(my_adam) == my_adam == pickle.loads(pickle.dumps(my_adam))
+    assert my_adam(rest1=0.2) != my_adam
 
 
 def plain(w, g, state, eta, settings):
@@ -733,9 +734,9 @@ def test_rules_that_are_none_are_named(kind):
 
 
 def test_rules_remember_what_they_are_told():
-    assert bpjit.rule(plain, updates="accumulated").accumulated
+    assert bpjit.rule(plain, updates="accumulated").form.accumulated
     by_sign = bpjit.rule(
         lambda w, g, s, e, c: (w + c.size * select(g > 0, 1, -1), ()), eta=None, size=0.1, name="by_sign"
     )
-    assert (by_sign.eta, by_sign.called) == (None, "by_sign")
-    assert function_of(by_sign.step)(1.0, -2.0, 0.0, 0.1) == 0.9
+    assert (by_sign.form.eta, by_sign.form.called) == (None, "by_sign")
+    assert function_of(by_sign.form.step)(1.0, -2.0, 0.0, 0.1) == 0.9

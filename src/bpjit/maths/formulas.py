@@ -69,8 +69,10 @@ def log(z: Number) -> Number:
 
 
 def log1p(z: Number) -> Number:
-    """log(1 + z)."""
-    return type(z)(math.log1p(z))
+    """log(1 + z): −∞ at −1 and NaN below, as in compiled code."""
+    if z > -1:
+        return type(z)(math.log1p(z))
+    return like(z, -math.inf if z == -1 else math.nan)
 
 
 def tanh_of(z: Number) -> Number:

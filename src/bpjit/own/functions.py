@@ -39,7 +39,7 @@ def _value(formula: Function) -> Function:
 
 exp = _of_one("exp", formulas.exp, np.exp)
 log = _of_one("log", formulas.log, np.log)
-log1p = _of_one("log1p", lambda x: formulas.log(1 + x) if x <= -1 else formulas.log1p(x), np.log1p)
+log1p = _of_one("log1p", formulas.log1p, np.log1p)
 sqrt = _of_one("sqrt", formulas.sqrt, np.sqrt)
 tanh = _of_one("tanh", formulas.tanh_of, np.tanh)
 sin = _of_one("sin", formulas.sin_of, np.sin)

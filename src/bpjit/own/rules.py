@@ -182,7 +182,8 @@ def _check(called: str, made: Form) -> None:
     g = np.array([0.0, 1e-3, -0.1, 2.0])
     for dtype in (np.float64, np.float32):
         shared: list[Any] = [0.0] * made.shares
-        w, state = np.full(len(g), 0.5), list(made.starts)
+        w: Any = np.full(len(g), 0.5)
+        state: list[Any] = list(made.starts)
         for n in range(1, 4):
             if made.prepare is not None:
                 shared = run(made.prepare, *shared, *values, dtype=dtype)
