@@ -109,7 +109,7 @@ class Loss(OfOnesOwn):
 
     def slope(self, y_hat: Any, y: Any) -> Any:
         """∂E_k/∂ŷ_j, or ∂E_k/∂z_j for a loss of the net input."""
-        return -self._results((y_hat, y))[1]
+        return 0.0 - self._results((y_hat, y))[1]  # not −0
 
 
 def arrived(
