@@ -17,7 +17,7 @@ from bpjit import formulas, graph
 from bpjit.formulas import cos, exp, log, log1p, maximum, minimum, select, sigmoid, sin, softplus, softsign, sqrt, tanh
 from bpjit.maths.own import KNOWN, find
 from bpjit.maths.tape import function_of
-from bpjit.own.shipped import NAMES, shipped
+from bpjit.own.shipped import MAKE, NAMES, shipped
 from bpjit.own.steps import run
 from bpjit.own.written import expression_of, latex, written
 
@@ -165,13 +165,20 @@ def test_random_formulas_have_the_slopes_of_differences():
 
 
 def test_a_tape_as_a_function_of_numbers_is_the_formula():
-    for own, z in (
-        (formulas.gelu, (0.7,)),
-        (formulas.quantile(quantile=0.9), (0.3, 0.5)),
-        (formulas.huber, (3.0, 0.5)),
+    softplus_of_ones_own = bpjit.activation(ACTIVATIONS["softplus"][0], name="mine")
+    logistic = bpjit.activation(ACTIVATIONS["logistic"][0], name="mine")
+    for own, *z in (
+        (formulas.gelu, 0.7),
+        *((own, z) for own in (logistic, formulas.silu, softplus_of_ones_own) for z in (-1e4, -0.5, 0.0, 30.0, 1e4)),
+        (formulas.quantile(quantile=0.9), 0.3, 0.5),
+        (formulas.huber, 3.0, 0.5),
+        (formulas.log_cosh, -1e4, 0.5),
     ):
-        results = function_of(own.tape)(*z)
-        assert results == pytest.approx([own(*z), own.slope(*z) * (1 if own.role == "activation" else -1)], rel=1e-14)
+        for kind, close in ((float, 1e-14), (np.float64, 1e-14), (np.float32, 2e-6)):
+            results = function_of(own.tape)(*map(kind, z))
+            slope = own.slope(*z) * (1 if own.role == "activation" else -1)
+            assert {type(each) for each in results} == {kind}
+            assert results == pytest.approx([own(*z), slope], rel=close, abs=close)
 
 
 # --- Losses.
@@ -552,6 +559,7 @@ def test_shipped_formulas_are_those_of_numpy(name):
 
 
 def test_shipped_formulas_take_values():
+    assert {role: {*made} - {"huber"} for role, made in MAKE.items()} == {role: {*it} for role, it in NAMES.items()}
     y = np.random.default_rng(3).normal(size=10_001)
     most = formulas.quantile(quantile=0.9)
     candidates = np.quantile(y, [0.85, 0.89, 0.9, 0.91, 0.95])
@@ -605,6 +613,9 @@ def test_conditions_choose_in_graphs():
     sweep = chosen.sweep(x=3, y=0.5)
     assert sweep[chosen.operands[0]] == 0 == sweep[chosen.operands[0].operands[0]]  # a condition has no slope
     assert str(chosen) == "select((x > 0) & ~(y >= 1) | (x <= (-2)) & (x >= (-2)), x * y, sqrt(x))"
+    logarithm = graph.log1p(x)
+    for found in (logarithm.evaluate(x=[-2, -1, 3]), [logarithm.evaluate(x=value) for value in (-2, -1, 3)]):
+        np.testing.assert_equal(found, [math.nan, -math.inf, np.log1p(3)])
     for condition in (x < y, x != 3):
         with pytest.raises(TypeError, match="neither true nor false"):
             bool(condition)

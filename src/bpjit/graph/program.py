@@ -13,7 +13,7 @@ import numpy as np
 
 from ..common.arguments import as_choice
 from ..kernels import graph as kernels
-from ..maths.operations import along
+from ..maths.operations import along, choice
 
 # How an operation on numbers is written; any other one as name(operands).
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
@@ -193,7 +193,10 @@ class Program:
         locals_: list[tuple[Any, Any]] = []
         with np.errstate(all="ignore"):
             for code, a, b, condition in zip(self.codes, *self.slots, strict=True):
-                value, by_a, by_b = kernels.operate(code, values[a], values[b], values[condition])
+                if code == kernels.CHOICE:
+                    value, by_a, by_b = choice(values[condition], values[a], values[b])
+                else:
+                    value, by_a, by_b = kernels.operate(code, values[a], values[b])
                 values.append(value)
                 locals_.append((by_a, by_b))
         return values, locals_

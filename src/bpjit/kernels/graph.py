@@ -39,13 +39,11 @@ operate_two = switch(
 
 
 @formula
-def operate(code: int, a: Any, b: Any, condition: Any) -> Any:
-    """(value, ∂/∂a, ∂/∂b) of the operation with this code; a choice alone looks at the condition, 1 or 0."""
+def operate(code: int, a: Any, b: Any) -> Any:
+    """(value, ∂/∂a, ∂/∂b) of the operation with this code, which is no choice."""
     if code < SOFTMAX:
         value, slope = activate(code, a)
         return value, slope, like(a, 0)
-    if code == CHOICE:
-        return operations.choice(condition, a, b)
     return operate_two(code - SOFTMAX, a, b)
 
 
@@ -57,8 +55,12 @@ def evaluate(codes: np.ndarray, slots: np.ndarray, V: np.ndarray, A: np.ndarray,
     first = len(V) - len(codes)
     for k in range(len(codes)):
         a, b, condition, code = slots[0, k], slots[1, k], slots[2, k], codes[k]
-        for p in range(V.shape[1]):
-            V[first + k, p], A[k, p], B[k, p] = operate(code, V[a, p], V[b, p], V[condition, p])
+        if code == CHOICE:
+            for p in range(V.shape[1]):
+                V[first + k, p], A[k, p], B[k, p] = operations.choice(V[condition, p], V[a, p], V[b, p])
+        else:
+            for p in range(V.shape[1]):
+                V[first + k, p], A[k, p], B[k, p] = operate(code, V[a, p], V[b, p])
 
 
 @kernel

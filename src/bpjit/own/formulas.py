@@ -39,6 +39,13 @@ class OfOnesOwn(Own):
     ----------
     values : the values of its arguments by name
     formula : what it computes, as text
+    expression : the same as an expression of ``bpjit.graph``, which has sweeps and pictures
+
+    Examples
+    --------
+    >>> from bpjit.formulas import silu
+    >>> silu.formula, silu.expression.gradient(z=0)
+    ('z / (1 + exp(-z))', {'z': 0.5})
     """
 
     values: dict[str, float]
@@ -47,6 +54,10 @@ class OfOnesOwn(Own):
     @property
     def formula(self) -> str:
         return written(self.tape)
+
+    @property
+    def expression(self) -> Expression:
+        return expression_of(self.tape)
 
     def __call__(self, *numbers: Any, **values: Any) -> Any:
         """The formula at numbers or arrays, or as a part of another one that is being recorded; with ``values`` alone,
@@ -109,7 +120,7 @@ class Loss(OfOnesOwn):
 
     def slope(self, y_hat: Any, y: Any) -> Any:
         """∂E_k/∂ŷ_j, or ∂E_k/∂z_j for a loss of the net input."""
-        return -self._results((y_hat, y))[1]
+        return 0.0 - self._results((y_hat, y))[1]  # not −0
 
 
 def arrived(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import linecache
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..graph.program import CONSTANT, VARIABLE, in_order
 from ..maths.own import Own
 
 MISTAKES = (TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
-OURS = str(Path(__file__).parents[1])
+OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def arguments_of(role: str, function: Any, least: int, most: int, given: Mapping[str, Any]) -> tuple[int, list[str]]:
