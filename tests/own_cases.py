@@ -55,7 +55,7 @@ reference.ACTIVATIONS[ACTIVATION], reference.LOSSES[LOSS] = _swish, _lopsided
 
 X = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32).astype(np.float64)
 Y = np.random.default_rng(1).uniform(-1, 1, size=(7, 2)).astype(np.float32).astype(np.float64)
-SIZES = {"small": (3, 4, 2), "large": (3, 40, 3, 2)}
+SIZES = {"small": (3, 4, 2), "deep": (3, 5, 3, 2)}
 SETTINGS = {"standard": {"eta": 0.05}, "rule": {"rule": my_adam, "updates": 3}}
 CASES = [(size, setting) for size in SIZES for setting in SETTINGS]
 

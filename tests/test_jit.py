@@ -81,7 +81,8 @@ net = bpjit.Network.random((5, 3, 3), output="softmax", dtype=sys.argv[1])
 settings = {"updates": "accumulated", "rule": "rprop"} if sys.argv[2] == "rprop" else {}
 bpjit.compile(net, learner=not settings, **settings)
 kernels = [batches.train_block if settings else each_sample.train_block, batches.evaluate, batch.jacobian]
-kernels += [] if settings else [compiled.learn, compiled.predict, compiled.slopes, learn_kernel(()), predict_kernel(None)]
+of_learners = [compiled.learn, compiled.predict, compiled.slopes, learn_kernel(()), predict_kernel(None)]
+kernels += [] if settings else of_learners
 before = [len(kernel.signatures) for kernel in kernels]
 other = bpjit.Network.random((4, 5, 6, 2), "tanh", "relu", dtype=sys.argv[1])
 X, Y = [[0, 1, 2, 3]] * 3, [[0, 1]] * 3

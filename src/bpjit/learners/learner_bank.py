@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from ..networks import storage
 from ..networks.architecture import same_kind
 from ..networks.network import Network
 from ..networks.networks import Networks
-from ..settings.rules import RULES, Rule
+from ..settings.rules import Rule, from_words, in_words
 from ..training.crew import Access, as_threads, ask_for_help
 from .keys import Keys as _Keys
 from .learner_setting import as_learner_setting
@@ -277,9 +277,8 @@ class LearnerBank:
                 "keys: a file holds strings, numbers, True, False, None and tuples of these, got other keys"
             )
         tensors = {"start": self._start.parameters, "state": self.snapshot().state}
-        rule = self._setting.rule
         words |= {
-            "rule": json.dumps([rule.name, asdict(rule)]),
+            "rule": json.dumps(in_words(self._setting.rule)),
             "settings": json.dumps(self._setting.without_rule()),
         }
         storage.save(path, FORMAT, VERSION, self._net._architecture, tensors, words)
@@ -306,7 +305,7 @@ class LearnerBank:
             start, words = file.tensors["start"], file.words
             networks = Networks(file.sizes, start, dtype=start.dtype, **file.settings)
             name, fields = json.loads(words["rule"])
-            settings = json.loads(words["settings"]) | {"rule": RULES[name](**fields), "threads": threads}
+            settings = json.loads(words["settings"]) | {"rule": from_words(name, fields), "threads": threads}
             return cls._of(networks, _tuples(json.loads(words["keys"])), settings, file.tensors["state"])
 
     @classmethod

@@ -39,6 +39,11 @@ class Form(NamedTuple):
         content = self.step.fingerprint, prepare, len(self.starts), self.shares, len(self.settings)
         return hashlib.blake2b(repr(content).encode(), digest_size=8).hexdigest()
 
+    @property
+    def in_full(self) -> str:
+        """Its name and its fingerprint."""
+        return f"{self.called}#{self.fingerprint}"
+
 
 @dataclass(frozen=True)
 class OwnRule(Rule):
@@ -109,7 +114,7 @@ def class_of(form: Form) -> type[OwnRule]:
         type(f"{form.called}_{form.fingerprint}", (OwnRule,), {**own, "__annotations__": {}})
     )
     made.__init__.__defaults__ = (tuple(value for _, value in form.settings),)
-    KNOWN[f"{form.called}#{form.fingerprint}"] = made
+    KNOWN[form.in_full] = made
     return made
 
 
