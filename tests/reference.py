@@ -32,6 +32,8 @@ ACTIVATIONS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "step": lambda z: (1.0 if z >= 0 else 0.0, 0.0),
 }
 
+LOSSES: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {}  # more of them: (ŷ, y) -> (E_k, ∂E_k/∂ŷ)
+
 
 def softmax(z):
     """e^z_j / Σ_i e^z_i."""
@@ -71,7 +73,7 @@ def loss_and_terms(loss, activation, z, y_hat, y):
         E = np.sum(np.where(small, 0.5 * difference**2, np.abs(difference) - 0.5))
         dE_dy = np.where(small, difference, np.sign(difference))
     else:
-        raise ValueError(loss)
+        E, dE_dy = LOSSES[loss](y_hat, y)
     if activation == "softmax":
         dy_dz = np.diag(y_hat) - np.outer(y_hat, y_hat)
     else:
