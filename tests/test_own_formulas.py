@@ -294,6 +294,8 @@ def test_the_same_formula_has_the_same_name_however_it_is_written():
     wide = bpjit.activation(one, name="f", reach=(-1, math.inf))
     assert wide != bpjit.activation(one, name="f")
     assert wide.reach == (-1, math.inf)
+    outputs = [bpjit.activation(lambda z, k=k: k * exp(z), name="g", reach=(0, math.inf)) for k in (2.0, 2.0000000001)]
+    assert len({bpjit.loss(lambda z, y: z - y, of="net_input", output=output) for output in outputs}) == 2
 
 
 def test_what_is_shown():

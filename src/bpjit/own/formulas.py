@@ -144,10 +144,11 @@ def arrived(
     return own
 
 
-def _fingerprint(tape: Tape, *more: Any) -> str:
-    if more == (EVERYWHERE, False, None):
+def _fingerprint(tape: Tape, reach: tuple[float, float], of_net_input: bool, output: str | None) -> str:
+    if (reach, of_net_input, output) == (EVERYWHERE, False, None):
         return tape.fingerprint
-    return hashlib.blake2b(repr((tape.fingerprint, *more)).encode(), digest_size=8).hexdigest()
+    content = tape.fingerprint, reach, of_net_input, str(output)  # whose repr has not all its digits
+    return hashlib.blake2b(repr(content).encode(), digest_size=8).hexdigest()
 
 
 def as_called(role: str, name: Any, function: Any) -> str:
