@@ -194,6 +194,24 @@ def test_whether_a_target_is_known_is_not_optimised_away(tmp_path):
     assert (of_all, where_known) == (0, 4)  # of two targets, in training and in measuring
 
 
+def test_formulas_of_the_user_s_own(tmp_path):
+    """Compiled in like any other: nothing is called, and the larger side of a choice of exp is not lost."""
+    import own_cases
+    from bpjit.kernels.cuda import columns, many
+    from bpjit.kernels.layout import code_of_loss
+
+    kind = many_kind((2, 4, 1), None, "float32")._replace(
+        activations=(own_cases.ACTIVATION,) * 2, loss=code_of_loss(own_cases.LOSS), rule=type(own_cases.my_adam)
+    )
+    threads = columns.launch_for(1, kind.threads).threads
+    code = Code(many.train_kernel(kind), many_signature(kind), (9, 0), threads, tmp_path)
+    assert not code.calls
+    assert code.spilled == 0
+    assert ".f64" not in code.ptx
+    assert "ex2.approx" in code.ptx
+    assert LOW_PART in code.ptx
+
+
 @pytest.mark.parametrize("sizes", [(2, 2, 1), (64, 32, 10)])
 def test_kernels_that_predict(sizes, tmp_path):
     from bpjit.kernels.cuda import columns, many

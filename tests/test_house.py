@@ -47,6 +47,7 @@ WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # 
 # Methods that open a higher room when they are called: (who, whom).
 DOORS = {
     ("training.fit", "replay"),
+    ("networks.architecture", "own.shipped"),
     ("training.fit", "advice"),
     ("training.warning", "advice.checks"),
     ("training.warning", "advice.evidence"),
@@ -157,6 +158,7 @@ MANY_ARGUMENTS = {
     ("networks.networks", "random"),
     ("learners.learner_bank", "__init__"),
     ("tracing.opening", "trace"),
+    ("warm_up", "compile"),
     # What takes these arguments on to be checked.
     ("training.setting", "as_setting"),
     ("many.given", "__init__"),

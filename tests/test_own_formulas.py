@@ -335,13 +335,14 @@ except ValueError as error:
 
 
 def test_they_pickle_as_data_into_another_process():
-    pinball, poisson = bpjit.loss(LOSSES["pinball"][0], name="pinball"), shipped("loss", "poisson")
-    for own in (pinball, poisson):
+    pinball = bpjit.loss(LOSSES["pinball"][0], name="pinball")
+    counts = bpjit.loss(lambda z, y: exp(z) - y * z, of="net_input", output="exp", name="counts")
+    for own in (pinball, counts, shipped("loss", "poisson"), shipped("activation", "elu")(alpha=0.5)):
         assert pickle.loads(pickle.dumps(own)) is own is copy.deepcopy(own) is copy.copy(own)
         assert own in KNOWN
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        input=pickle.dumps((pinball, poisson)),
+        input=pickle.dumps((pinball, counts)),
         env=os.environ | {"PYTHONHASHSEED": "7"},
         capture_output=True,
         check=False,
@@ -352,7 +353,7 @@ def test_they_pickle_as_data_into_another_process():
         "(0.0, inf) True",
         "True True",
     ], done.stderr.decode()[-2000:]
-    assert "poisson: expected no values" in lines[3]
+    assert "counts: expected no values" in lines[3]
 
 
 # --- Slopes of the user's own.

@@ -128,7 +128,7 @@ def test_traces_and_replays_say_what_is_computed(tmp_path):
         assert "adam" in text
         assert not [own for own in (ACTIVATION, LOSS) if own.partition("#")[2] in text]
     path = tmp_path / "replay.html"
-    fit.replay(X, Y, path)
+    fit.replay(path)
     page = path.read_text(encoding="utf-8")
     assert "swish" in page
     assert ACTIVATION not in page
@@ -187,7 +187,7 @@ for kind, path in ((bpjit.Network, sys.argv[1]), (bpjit.LearnerBank, sys.argv[2]
     except ValueError as error:
         print(error)
 import own_cases
-print(bpjit.Network.load(sys.argv[1]).hidden[0].called, bpjit.LearnerBank.load(sys.argv[2])[0].hidden[0].called)
+print(bpjit.Network.load(sys.argv[1]).hidden[0].called, bpjit.LearnerBank.load(sys.argv[2])[0].hidden[0].called, sep="\\n")
 """
 
 
@@ -218,7 +218,7 @@ def test_files_hold_names_and_no_code(tmp_path):
     network("small").save(paths[0]), bank.save(paths[1])
     unknown, unknown_too, *called = run(LOAD, *paths)
     for line in (unknown, unknown_too):
-        assert line.startswith(f"hidden[0]: '{ACTIVATION}' is a formula that is not known here; make it first")
+        assert line.startswith(f"hidden[0]: {str(ACTIVATION)!r} is a formula that is not known here; make it first")
         assert line.endswith("by bpjit.activation(...)")
     assert called == ["swish(beta=1.5)", "swish(beta=1.5)"]
     loaded = bpjit.LearnerBank.load(paths[1])

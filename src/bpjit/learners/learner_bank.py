@@ -277,10 +277,8 @@ class LearnerBank:
                 "keys: a file holds strings, numbers, True, False, None and tuples of these, got other keys"
             )
         tensors = {"start": self._start.parameters, "state": self.snapshot().state}
-        words |= {
-            "rule": json.dumps(in_words(self._setting.rule)),
-            "settings": json.dumps(self._setting.without_rule()),
-        }
+        setting = self._setting
+        words |= {"rule": json.dumps(in_words(setting.rule)), "settings": json.dumps(setting.without_rule())}
         storage.save(path, FORMAT, VERSION, self._net._architecture, tensors, words)
 
     @classmethod

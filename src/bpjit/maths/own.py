@@ -35,7 +35,7 @@ class Own(str):
     @property
     def called(self) -> str:
         """The name without the fingerprint."""
-        return self.partition("#")[0]
+        return str(self).partition("#")[0]
 
     def __format__(self, spec: str) -> str:
         """In messages it stands without the fingerprint."""

@@ -49,7 +49,8 @@ class OfOnesOwn(Own):
     """
 
     values: dict[str, float]
-    _again: Callable[..., Any] | None  # makes one with other values; None for what came out of a pickle
+    _again: Callable[..., Any] | None = None  # makes one with other values; None for what came out of a pickle
+    _comes_from: tuple[Any, ...] | None = None  # what makes it in another process, if not its data
 
     @property
     def formula(self) -> str:
@@ -98,7 +99,17 @@ class OfOnesOwn(Own):
     def __deepcopy__(self: S, memo: Any) -> S:
         return self
 
+    @classmethod
+    def by_name(cls: type[S], own: S, name: str, comes_from: tuple[Any, ...]) -> S:
+        """The same formula, for which a name alone stands, as ``comes_from`` knows in every process."""
+        made = cls(name)
+        made.__dict__ |= own.__dict__ | {"_comes_from": comes_from}
+        KNOWN[made] = made
+        return made
+
     def __reduce__(self) -> Any:
+        if self._comes_from is not None:
+            return self._comes_from
         data = (self.tape, tuple(self.values.items()), self.reach, self.of_net_input, self.output)
         return arrived, (type(self), self.called.partition("(")[0], *data)
 
@@ -133,15 +144,19 @@ def arrived(
     output: str | None,
 ) -> S:
     """A formula from its data; it is known from then on."""
-    called = name + (f"({', '.join(f'{key}={value:g}' for key, value in values)})" if values else "")
+    called = name + (f"({', '.join(f'{key}={_shown(value)}' for key, value in values)})" if values else "")
     own = kind(f"{called}#{_fingerprint(tape, reach, of_net_input, output)}")
     known = KNOWN.get(own)
     if isinstance(known, kind):
         return known
     own.tape, own.values, own.reach, own.of_net_input, own.output = tape, dict(values), reach, of_net_input, output
-    own._again = None
     KNOWN[own] = own
     return own
+
+
+def _shown(value: float) -> str:
+    """A number with all its digits."""
+    return repr(value).removesuffix(".0")
 
 
 def _fingerprint(tape: Tape, reach: tuple[float, float], of_net_input: bool, output: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,7 @@ def _loss(function: Any, name: str | None = None, output: str | None = None) -> 
     return make
 
 
+IN_FULL = re.compile(r"(?P<name>\w+)\((?P<values>[^()]*)\)#[0-9a-f]{16}")
 MAKE: dict[str, dict[str, Callable[..., OfOnesOwn]]] = {
     "activation": {
         "elu": _activation(elu, lambda alpha: -max(alpha, 0.0)),
@@ -97,10 +99,23 @@ NAMES = SHIPPED  # "huber" alone is the built-in
 
 @functools.cache
 def of(role: str, name: str) -> OfOnesOwn:
-    """The one of this name with its usual values, which a call sets anew."""
-    return MAKE[role][name]()
+    """The one of this name with its usual values, which a call sets anew: the name alone stands for it."""
+    made = MAKE[role][name]()
+    return made if name not in NAMES[role] else type(made).by_name(made, name, (shipped, (role, name)))
 
 
 def shipped(role: str, name: Any) -> OfOnesOwn | None:
-    """The formula that ``name`` alone stands for, where it is no built-in."""
-    return of(role, name) if isinstance(name, str) and name in NAMES[role] else None
+    """The formula that a name stands for, alone or in full, if it is one of these."""
+    if not isinstance(name, str):
+        return None
+    if name in NAMES[role]:
+        return of(role, name)
+    found = IN_FULL.fullmatch(name)
+    if found is None or found["name"] not in MAKE[role]:
+        return None
+    try:
+        values = dict(pair.split("=") for pair in found["values"].split(", "))
+        made = MAKE[role][found["name"]](**{key: float(value) for key, value in values.items()})
+    except (ValueError, TypeError):  # no values that it may have
+        return None
+    return made if made == name else None

@@ -169,8 +169,23 @@ class Steps:
         if 0 in (self.value(d), self.value(slope)):
             return self.constant(0)
         (minus_d, c, x), (minus_slope, k, y) = self._with_factor(d), self._with_factor(slope)
+        x, y = self._without_growth(x, y)
         product = self.multiply(self.constant(abs(c * k)), self.multiply(x, y))
         return self._signed((minus_d != minus_slope) != (c * k < 0), product)
+
+    def _without_growth(self, x: int, y: int) -> tuple[int, int]:
+        """A product of x = x'·r, r = 1/(1 + e), and y = e as x' and 1 − r: a number less to keep, and finite where e
+        is not. So the slope of a logistic function is y (1 − y), as everybody writes it."""
+        (operation, *factors), (capped, *grown) = self._at(x), self._at(y)
+        if operation == "multiply" and capped == "finite":
+            for share, other in (factors, factors[::-1]):
+                over, *parts = self._at(share)
+                if over == "divide" and self.value(parts[0]) == 1:
+                    below, *terms = self._at(parts[1])
+                    one = self.constant(1)
+                    if below == "add" and sorted(terms) == sorted((one, grown[0])):
+                        return other, self.apply("subtract", one, share)
+        return x, y
 
     def _with_factor(self, slot: int) -> tuple[bool, float, int]:
         """(whether it is negative, c, x) for a slot that holds ±c·x."""

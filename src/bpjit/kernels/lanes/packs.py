@@ -97,10 +97,9 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
 
 def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tuple[tuple[int, ...], ...] | None:
     """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
-    loss = code_of(loss)  # of one of the user's own, which stands in a type as it is, any
     if len(sizes) != 3 or number_of_parameters(sizes) > TYPED:
         return None
-    return tuple((0,) * length for length in (*sizes, *codes_of(activations), loss))
+    return tuple((0,) * length for length in (*sizes, *codes_of(activations), code_of(loss)))
 
 
 class Rows(NamedTuple):
@@ -200,8 +199,7 @@ def layer_at(shape: Any, layers: Any, index: int) -> Any:
 
 
 def _layer_by_value(shape: Any, layers: Any, index: int) -> Any:
-    at = layers[index]
-    own = own_or_none(layers)
+    at, own = layers[index], own_or_none(layers)
     return Layer(at.fan_in, at.fan_out, at.weights, at.thresholds, at.below, at.here, at.activation, own)
 
 
