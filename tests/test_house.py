@@ -53,6 +53,7 @@ DOORS = {
     ("training.warning", "advice.evidence"),
     ("many.fits", "advice.of_many"),
     ("tracing.laid_open", "tracing.rendering"),
+    ("tracing.own_formulas", "own.written"),
     ("tracing.laid_open", "tracing.comparing"),
     ("graph.sweep", "plot.graphs"),
     ("descent.descending", "plot.descents"),

@@ -126,6 +126,7 @@ def test_traces_and_replays_say_what_is_computed(tmp_path):
         assert "swish" in text
         assert "lopsided" in text
         assert "adam" in text
+        assert "beta1" in text
         assert not [own for own in (ACTIVATION, LOSS) if own.partition("#")[2] in text]
     path = tmp_path / "replay.html"
     fit.replay(path)
@@ -187,7 +188,8 @@ for kind, path in ((bpjit.Network, sys.argv[1]), (bpjit.LearnerBank, sys.argv[2]
     except ValueError as error:
         print(error)
 import own_cases
-print(bpjit.Network.load(sys.argv[1]).hidden[0].called, bpjit.LearnerBank.load(sys.argv[2])[0].hidden[0].called, sep="\\n")
+net, bank = bpjit.Network.load(sys.argv[1]), bpjit.LearnerBank.load(sys.argv[2])
+print(net.hidden[0].called, bank[0].hidden[0].called, sep="\\n")
 """
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..maths.own import Own
+from ..settings.rules import OwnRule
 from .equations import ACTIVATIONS, sample_blocks
 from .laid_open import Step, Trace
 from .lines import Block, number
 from .notation import Style
+from .own_formulas import equations_of, equations_of_rule
 from .update_equations import update_blocks
 
 MOST_SAMPLES, MOST_STEPS = 3, 5
@@ -20,11 +23,15 @@ def header(trace: Trace, style: Style) -> Block:
     block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
     for index, activation in enumerate((*net.hidden, net.output)):
         words = style.say("layer {n}: {name}", n=index + 1, name=activation)
-        block.formulas.append((words, ACTIVATIONS.get(activation, "")))
+        own = isinstance(activation, Own)
+        block.formulas.append((words, equations_of(activation) if own else ACTIVATIONS.get(activation, "")))
     loss = style.say("loss: {name}", name=setting.loss)
     huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
-    block.formulas.append((loss, huber if setting.loss == "huber" else ""))
-    block.formulas.append((style.say("rule: {name}", name=setting.rule.name), setting.rule.shown.letters))
+    of_loss = equations_of(setting.loss) if isinstance(setting.loss, Own) else ""
+    block.formulas.append((loss, huber if setting.loss == "huber" else of_loss))
+    rule = setting.rule
+    letters = equations_of_rule(rule) if isinstance(rule, OwnRule) else rule.shown.letters
+    block.formulas.append((style.say("rule: {name}", name=rule.name), letters))
     if setting.lam[1] != 0.0:
         lam = number(setting.lam[0], style)
         block.formulas.append((f"λ = {lam}", r"J=\lambda E+(1-\lambda)\sum w^{2}"))

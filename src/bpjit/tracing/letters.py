@@ -45,7 +45,7 @@ def error(loss: str, softmax: bool, names: Names) -> tuple[str, str]:
     if not softmax:
         cross_entropy = rf"-\sum_{{j}}[{target}\,\ln({out})+(1-{target})\,\ln(1-{out})]"
     if isinstance(loss, Own):
-        of = f"{names.sum}_{{j}}" if loss.of_net_input else out
+        of = net_input(names, "j") if loss.of_net_input else out
         return "E_{k}" if names.book else "E", rf"\sum_{{j}}\,{word(loss)}({of},{target})"
     letters = {
         "squared": rf"\tfrac12\sum_{{j}}({out}-{target})^{{2}}",

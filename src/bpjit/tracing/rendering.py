@@ -36,6 +36,7 @@ CHARACTERS = GREEK | {
     "partial": "∂",
     "dots": "…",
     "le": "≤",
+    "ge": "≥",
     "sqrt": "√",
     **{name: name for name in ("exp", "ln", "max", "min", "tanh", "sin", "cos")},
 }
