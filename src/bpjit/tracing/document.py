@@ -23,8 +23,8 @@ def header(trace: Trace, style: Style) -> Block:
     block = Block(1, style.say("Network {sizes}", sizes="-".join(map(str, net.sizes))))
     for index, activation in enumerate((*net.hidden, net.output)):
         words = style.say("layer {n}: {name}", n=index + 1, name=activation)
-        own = isinstance(activation, Own)
-        block.formulas.append((words, equations_of(activation) if own else ACTIVATIONS.get(activation, "")))
+        own = equations_of(activation) if isinstance(activation, Own) else None
+        block.formulas.append((words, own or ACTIVATIONS.get(activation, "")))
     loss = style.say("loss: {name}", name=setting.loss)
     huber = r"H(d)=\tfrac12 d^{2}\ (|d|\le 1),\ |d|-\tfrac12\ (|d|>1)"
     of_loss = equations_of(setting.loss) if isinstance(setting.loss, Own) else ""
