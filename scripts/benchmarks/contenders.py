@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import bpjit
+from bpjit.formulas import exp, tanh
 from script_tools import unless_interrupted
 
 from .harness import Run
@@ -17,11 +19,27 @@ from .problems import CHECKED_PASSES, Arrays, Contender, Problem, Workload, call
 from .with_jax import JAX
 from .with_torch import TORCH
 
-# --- bpjit.
+# --- bpjit, and bpjit with formulas as its users write them.
 
 
-def bpjit_train(problem: Problem) -> list[Run]:
-    work, net = problem.work, problem.network()
+def setting(problem: Problem, own: bool) -> tuple[bpjit.Network, str]:
+    """The network and its loss, by built-in formulas or by copies of them."""
+    net, loss = problem.network(), problem.work.loss
+    if not own:
+        return net, loss
+    copies = {
+        "sigmoid": bpjit.activation(lambda z: 1 / (1 + exp(-z)), name="logistic"),
+        "tanh": bpjit.activation(lambda z: tanh(z), name="my_tanh"),
+        "squared": bpjit.loss(lambda y_hat, y: 0.5 * (y - y_hat) ** 2, name="my_squared"),
+    }
+    hidden, output = [copies[name] for name in net.hidden], net.output
+    arrays = problem.parameters[::2], problem.parameters[1::2]
+    net = bpjit.Network.from_arrays(*arrays, hidden=hidden, output=copies.get(output, output))
+    return net, copies.get(loss, loss)
+
+
+def bpjit_train(problem: Problem, own: bool = False) -> list[Run]:
+    work, (net, loss) = problem.work, setting(problem, own)
 
     def train(passes: int) -> Arrays:
         fit = bpjit.train(
@@ -30,7 +48,7 @@ def bpjit_train(problem: Problem) -> list[Run]:
             problem.Y,
             eta=work.eta,
             updates="stochastic" if work.batch == 1 else work.batch,
-            loss=work.loss,
+            loss=loss,
             shuffle=False,
             stop=passes,
             threads=1,  # as everything beside it
@@ -45,11 +63,11 @@ def as_list(net: bpjit.Network) -> Arrays:
     return [array for pair in zip(net.weights, net.thresholds, strict=True) for array in pair]
 
 
-def bpjit_learn_one(problem: Problem) -> list[Run]:
-    net, samples = problem.network(), list(zip(problem.X, problem.Y, strict=True))
+def bpjit_learn_one(problem: Problem, own: bool = False) -> list[Run]:
+    (net, loss), samples = setting(problem, own), list(zip(problem.X, problem.Y, strict=True))
 
     def train(passes: int) -> Arrays:
-        learner = bpjit.OnlineLearner(net, eta=problem.work.eta, loss=problem.work.loss)
+        learner = bpjit.OnlineLearner(net, eta=problem.work.eta, loss=loss)
         learn = learner.learn
         for _ in range(passes):
             for x, y in samples:
@@ -59,12 +77,12 @@ def bpjit_learn_one(problem: Problem) -> list[Run]:
     return [train]
 
 
-def bpjit_predict_one(problem: Problem) -> list[Run]:
-    return [calls(bpjit.OnlineLearner(problem.network(), eta=0.1).predict, list(problem.X))]
+def bpjit_predict_one(problem: Problem, own: bool = False) -> list[Run]:
+    return [calls(bpjit.OnlineLearner(setting(problem, own)[0], eta=0.1).predict, list(problem.X))]
 
 
-def bpjit_predict_many(problem: Problem) -> list[Run]:
-    return [calls(problem.network().predict, [problem.X])]
+def bpjit_predict_many(problem: Problem, own: bool = False) -> list[Run]:
+    return [calls(setting(problem, own)[0].predict, [problem.X])]
 
 
 # --- NumPy by hand.
@@ -175,19 +193,16 @@ def sklearn_predict(problem: Problem, many: bool) -> list[Run]:
 # --- All of them; C is beside where there is a compiler.
 
 
-BPJIT = Contender(
-    "bpjit",
-    "bpjit",
-    {
-        "train": bpjit_train,
-        "learn_one": bpjit_learn_one,
-        "predict_one": bpjit_predict_one,
-        "predict_many": bpjit_predict_many,
-    },
-    checked_passes=CHECKED_PASSES,
-    whole=True,
-)
+TASKS: dict[str, Any] = {
+    "train": bpjit_train,
+    "learn_one": bpjit_learn_one,
+    "predict_one": bpjit_predict_one,
+    "predict_many": bpjit_predict_many,
+}
+BPJIT = Contender("bpjit", "bpjit", TASKS, checked_passes=CHECKED_PASSES, whole=True)
+OWN = replace(BPJIT, label="own formulas", tasks={name: partial(task, own=True) for name, task in TASKS.items()})
 PEERS = (
+    OWN,
     JAX,
     *TORCH,
     Contender(
