@@ -25,6 +25,7 @@ from cases import (
     covering_array,
     distance,
     fits,
+    of_few_kernels,
     pairs_of,
 )
 
@@ -40,7 +41,7 @@ OUTPUT_LOSSES = [
 def test_the_array_covers_every_pair():
     seen = {pair for case in PAIRS for pair in pairs_of(vars(case))}
     assert seen == set(all_pairs())
-    assert all(fits(vars(case)) for case in PAIRS)
+    assert all(fits(vars(case)) and of_few_kernels(vars(case)) for case in PAIRS)
 
 
 @pytest.mark.parametrize("case", PAIRS, ids=lambda case: "-".join(map(str, vars(case).values())))
