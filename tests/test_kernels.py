@@ -176,7 +176,6 @@ def single_precision_code(sizes, holder, name, monkeypatch, **settings):
         ((5, 4, 2), each_sample, "train_block", "stochastic", "sgd", None),
         ((5, 4, 2), each_sample, "train_block", "stochastic", "adam", 0.99),
         ((5, 4, 2), each_sample, "train_block", "stochastic", "nesterov", None),
-        ((5, 4, 2), batches, "train_block", 3, "sgd", None),
         ((5, 4, 2), batches, "train_block", 3, "momentum", 0.99),
         *(((5, 4, 2), batches, "train_block", "accumulated", rule, None) for rule in bpjit.settings.rules.RULES),
     ],
