@@ -182,7 +182,7 @@ def test_schedules_of_their_own():
     [("sgd", "stochastic"), ("momentum", "accumulated"), slow("sgd", "accumulated"), slow("momentum", "stochastic")],
 )
 def test_the_adaptive_rate_of_exercise_5_6(rule, updates):
-    nets = bpjit.Networks.random(SIZES, 6, seed=2)
+    nets = bpjit.Networks.random((2, 3, 1), 6, seed=2)
     X, Y = data(12, 2, 1)
     etas = [bpjit.AdaptiveRate(eta) for eta in (0.05, 0.5, 3.0, 20.0)] + [bpjit.Constant(0.1), bpjit.AdaptiveRate(5.0)]
     check(nets, X, 0.7 * Y, eta=etas, rule=rule, updates=updates, stop=25, lam=0.9999, tolerance=1e-11)
