@@ -12,6 +12,7 @@ import pytest
 import bpjit
 import cases
 import cuda_cases
+from bpjit.kernels.lanes import packs
 from bpjit.many.given import Given
 
 PARTS = 6
@@ -46,7 +47,8 @@ def agree(name: str, found: dict, expected: dict, tolerances: tuple[float, float
 
 @needs_numba_cuda
 @pytest.mark.parametrize("part", range(PARTS))
-def test_simulated_kernels_do_what_those_of_the_cpu_do(part, tmp_path):
+def test_simulated_kernels_do_what_those_of_the_cpu_do(part, tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "TYPED", 0)  # the same kernels of the CPU for all shapes: each takes seconds to compile
     path = tmp_path / "results.npz"
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(HERE), *sys.path) if p)

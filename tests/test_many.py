@@ -15,6 +15,18 @@ from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array
 PAIRS = covering_array()
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+SIZES = (2, 4, 1)  # one shape for many tests: so small, each has kernels of its own
+
+
+def slow(*values):
+    """Values for a test of which there are others of the kind: these run with -m slow only."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def with_the_other_dtype(settings):
+    """Settings, the last of each a dtype, and, slow, the same with the other dtype."""
+    other = {"float64": "float32", "float32": "float64"}
+    return [*settings, *(slow(*rest, other[dtype]) for *rest, dtype in settings)]
 
 
 @pytest.fixture
@@ -111,19 +123,21 @@ def test_a_hundred_epochs_equal_those_of_each_network_alone(case, by_value):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("loss", LOSSES)
-def test_sizes_and_activations_in_types(loss, dtype):
+# Every output with a loss, softmax with all: each is a kernel, in each dtype. Those that are only slow run by value in
+# the array above.
+IN_TYPES = [(output, LOSSES[number % 3]) for number, output in enumerate(OUTPUTS)]
+IN_TYPES += [("softmax", "absolute"), ("softmax", "squared"), ("softmax", "cross_entropy")]
+TYPED = [(*pair, ("float64", "float32")[number % 2]) for number, pair in enumerate(IN_TYPES)]
+
+
+@pytest.mark.parametrize(("output", "loss", "dtype"), with_the_other_dtype(TYPED))
+def test_sizes_and_activations_in_types(output, loss, dtype):
     """The smallest networks have kernels of their own."""
-    for number, output in enumerate(OUTPUTS):
-        if loss == "cross_entropy" and output not in ("sigmoid", "softmax"):
-            continue
-        if number % 4 != LOSSES.index(loss) and output != "softmax":  # every output once, softmax with all
-            continue
-        hidden = ("tanh", "relu", "softplus", "sin", "sigmoid")[number % 5]
-        nets = bpjit.Networks.random((3, 5, 2), 5, hidden, output, seed=number, dtype=dtype)
-        X, Y = data(11, 3, 2, dtype)
-        check(nets, X, Y, eta=0.02, loss=loss, stop=20 if loss != "absolute" else 1)
+    number = OUTPUTS.index(output)
+    hidden = ("tanh", "relu", "softplus", "sin", "sigmoid")[number % 5]
+    nets = bpjit.Networks.random((3, 5, 2), 5, hidden, output, seed=number, dtype=dtype)
+    X, Y = data(11, 3, 2, dtype)
+    check(nets, X, Y, eta=0.02, loss=loss, stop=20 if loss != "absolute" else 1)
 
 
 @pytest.mark.parametrize("rule", ["sgd", "adam", "nesterov", "rprop"])
@@ -139,7 +153,7 @@ def test_sizes(sizes, rule):
 
 
 def test_eta_lam_rule_and_epochs_of_their_own():
-    nets = bpjit.Networks.random((2, 3, 1), 9, seed=1)
+    nets = bpjit.Networks.random(SIZES, 9, seed=1)
     X, Y = data(12, 2, 1)
     Y = 0.4 * Y
     lam = [None, 0.99, 0.9999, None, 0.9, 0.95, None, 0.999, 0.99]
@@ -157,14 +171,16 @@ def test_eta_lam_rule_and_epochs_of_their_own():
 
 
 def test_schedules_of_their_own():
-    nets = bpjit.Networks.random((2, 3, 1), 4, seed=1)
+    nets = bpjit.Networks.random(SIZES, 4, seed=1)
     X, Y = data(12, 2, 1)
     etas = [bpjit.StepDecay(0.5, every=7), bpjit.InverseTime(0.3), bpjit.Cosine(0.4, epochs=30), bpjit.Constant(0.2)]
     check(nets, X, Y, eta=etas, stop=60)
 
 
-@pytest.mark.parametrize("updates", ["stochastic", "accumulated"])
-@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize(
+    ("rule", "updates"),
+    [("sgd", "stochastic"), ("momentum", "accumulated"), slow("sgd", "accumulated"), slow("momentum", "stochastic")],
+)
 def test_the_adaptive_rate_of_exercise_5_6(rule, updates):
     nets = bpjit.Networks.random((2, 3, 1), 6, seed=2)
     X, Y = data(12, 2, 1)
@@ -176,7 +192,7 @@ def test_the_adaptive_rate_of_exercise_5_6(rule, updates):
 
 
 def test_targets_and_what_is_named_where_two_conditions_fire():
-    nets = bpjit.Networks.random((2, 4, 1), 30, seed=0)
+    nets = bpjit.Networks.random(SIZES, 30, seed=0)
     X, Y = XOR
     check(nets, X, Y, eta=5.0, stop=[600, bpjit.TargetError(1e-2)])
     check(nets, X, Y, eta=5.0, target_error=np.geomspace(0.1, 1e-3, 30), max_epochs=[300] * 30)
@@ -193,7 +209,7 @@ def test_targets_and_what_is_named_where_two_conditions_fire():
     ],
 )
 def test_early_stopping_of_each_network(early):
-    nets = bpjit.Networks.random((3, 6, 2), 25, "tanh", "identity", seed=4)
+    nets = bpjit.Networks.random((3, 4, 2), 25, "tanh", "identity", seed=4)
     X, Y = data(15, 3, 2)
     V = data(9, 3, 2, seed=9)
     fits = check(nets, X, Y, eta=0.3, stop=[bpjit.MaxEpochs(300), early], validation=V, tolerance=1e-11)
@@ -202,8 +218,8 @@ def test_early_stopping_of_each_network(early):
 
 
 def test_no_improvement():
-    nets = bpjit.Networks.random((2, 2, 1), 20, seed=0)
-    fits = check(nets, *XOR, eta=2.0, stop=[bpjit.MaxEpochs(400), bpjit.NoImprovement(30, 1e-4)])
+    nets = bpjit.Networks.random(SIZES, 20, seed=0)
+    fits = check(nets, *XOR, eta=0.5, stop=[bpjit.MaxEpochs(400), bpjit.NoImprovement(30, 1e-4)])
     assert "NoImprovement" in fits.stopped_by
 
 
@@ -223,8 +239,17 @@ def test_diverging_networks_end_finite_and_disturb_no_other():
 # --- Data of their own.
 
 
-@pytest.mark.parametrize("updates", ["stochastic", 4, "accumulated"])
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("rule", "updates"),
+    [
+        ("sgd", "stochastic"),
+        ("adam", 4),
+        ("adam", "accumulated"),
+        slow("adam", "stochastic"),
+        slow("sgd", 4),
+        slow("sgd", "accumulated"),
+    ],
+)
 def test_weights_and_folds_of_their_own(rule, updates):
     nets = bpjit.Networks.random((3, 4, 2), 10, "tanh", "softmax", seed=5)
     X, Y = data(30, 3, 2)
@@ -283,7 +308,7 @@ def test_orders_of_their_own(updates):
     check(nets, X, Y, own=True, eta=0.1, updates=updates, stop=10, seed=[1, 2, 3, 4, 5, 2])
 
 
-def test_shapes_of_their_own():
+def test_shapes_of_their_own(monkeypatch):
     shapes = [(2, 2, 1), (2, 4, 1), (2, 3, 3, 1), (2, 1), (2, 40, 40, 1), (2, 2, 1)]
     nets = [bpjit.Network.random(sizes, seed=i) for i, sizes in enumerate(shapes)]
     nets.append(bpjit.Network.random((2, 2, 1), "tanh", dtype="float32"))
@@ -295,6 +320,7 @@ def test_shapes_of_their_own():
     assert [net.sizes for net in fits.networks] == [net.sizes for net in nets]
     assert fits.networks[7].scale == scale
     V = [[0.5, 0.5], [0.1, 0.2]], [0.1, 0.9]
+    monkeypatch.setattr(packs, "TYPED", 0)
     check(nets, *XOR, eta=0.3, stop=[50, bpjit.EarlyStopping(5)], validation=V, sample_weight=[1.0, 0.0, 2.0, 1.0])
 
 
@@ -320,9 +346,11 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     assert np.array_equal(whole.networks.parameters[5:8], few.networks.parameters)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("updates", ["stochastic", 3, "accumulated"])
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+WIDTHS = [("sgd", "stochastic", "float64"), ("sgd", 3, "float32"), ("sgd", "accumulated", "float32")]
+WIDTHS += [("adam", "stochastic", "float32"), ("adam", 3, "float64"), ("adam", "accumulated", "float64")]
+
+
+@pytest.mark.parametrize(("rule", "updates", "dtype"), with_the_other_dtype(WIDTHS))
 def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, dtype, monkeypatch):
     count = packs.width(dtype) + 3
     for sizes, output in (((2, 3, 2), "softmax"), ((2, 12, 12, 2), "sigmoid")):
@@ -340,7 +368,7 @@ def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, d
 
 
 def test_best_first_and_parts_of_the_results():
-    nets = bpjit.Networks.random((2, 2, 1), 50, seed=1)
+    nets = bpjit.Networks.random(SIZES, 50, seed=1)
     fits = bpjit.train_many(nets, *XOR, eta=5.0, stop=300)
     best = bpjit.train_many(nets, *XOR, eta=5.0, stop=300, best_first=True)
     assert np.array_equal(best.error, np.sort(fits.error))
@@ -349,7 +377,7 @@ def test_best_first_and_parts_of_the_results():
     assert len(fits[fits.error < 0.01]) == (fits.error < 0.01).sum()
     assert fits.errors is None
     assert "50 networks" in repr(fits)
-    assert np.array_equal(nets.parameters, bpjit.Networks.random((2, 2, 1), 50, seed=1).parameters)
+    assert np.array_equal(nets.parameters, bpjit.Networks.random(SIZES, 50, seed=1).parameters)
 
 
 def test_a_time_limit_ends_all(monkeypatch):

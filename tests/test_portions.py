@@ -16,11 +16,11 @@ from bpjit.many.given import Given
 from bpjit.many.portions import portions_of, run
 from bpjit.settings.stopping import Limits
 from test_endings import Set
-from test_many import XOR, data
+from test_many import SIZES, XOR, data
 
 COUNT = 2 * packs.width("float64") + 3
-NETS = bpjit.Networks.random((2, 3, 1), COUNT, seed=1)
-SINGLE = bpjit.Networks.random((2, 3, 1), 3, seed=1, dtype="float32")
+NETS = bpjit.Networks.random(SIZES, COUNT, seed=1)
+SINGLE = bpjit.Networks.random(SIZES, 3, seed=1, dtype="float32")
 LARGE = [bpjit.Network.random((2, 400, 1), seed=seed) for seed in range(3)]
 WEIGHTS = np.random.default_rng(0).integers(0, 3, (COUNT, 4)) + np.eye(4)[np.arange(COUNT) % 4]
 WEIGHTS[WEIGHTS.all(axis=1), 0] = 0.0
@@ -115,7 +115,7 @@ def test_limits_end_a_portion_with_what_it_has_learnt(nets):
 
 
 def test_portions_are_views_and_a_pickled_one_holds_no_other_networks():
-    nets = bpjit.Networks.random((2, 3, 1), 9000)
+    nets = bpjit.Networks.random(SIZES, 9000)
     (group,) = Given(nets, *XOR, sample_weight=np.ones((9000, 4)), eta=np.linspace(1, 2, 9000)).groups()
     portions = portions_of(group, "cpu", threads=1)
     assert sum(map(len, portions)) == 9000

@@ -173,5 +173,6 @@ class LaneSeats:
     def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
         rows, count = (self._rows(self.group.V), VALIDATING) if validation else (self.D, PRESENT)
         errors = np.empty((self.lots, self.width), self.dtype)
-        evaluate_packs(self._task(), rows, state.P, self.state.planes, count, self.room, errors)
+        task = self._task()._replace(D=rows, V=rows, kind=None, penalty=None, mask=None)  # one kernel for all rules
+        evaluate_packs(task, rows, state.P, self.state.planes, count, self.room, errors)
         return errors.reshape(-1)[: len(self.members)]
