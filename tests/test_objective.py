@@ -143,6 +143,21 @@ def test_value_and_gradient_are_those_of_bpjit(dtype, lam):
     assert (of.loss, of.lam) == ("huber", lam)
 
 
+def test_class_weights():
+    X, labels = np.random.default_rng(0).normal(size=(9, 3)), np.array([0, 1, 1, 1, 0, 1, 1, 1, 1])
+    net = bpjit.Network.random((3, 4, 2), "tanh", "softmax")
+    more = {"class_weight": {0: 3.0, 1: 0.5}}
+    of = bpjit.Objective(net, X, labels, **more)
+    assert of.loss == "cross_entropy"
+    assert of(net.parameters) == bpjit.error(net, X, labels, **more) != bpjit.error(net, X, labels)
+    weights = np.where(labels == 0, 3.0, 0.5)
+    v = direction(len(net.parameters))
+    np.testing.assert_array_equal(
+        of.hessian_product(net.parameters, v),
+        bpjit.Objective(net, X, labels, sample_weight=weights).hessian_product(net.parameters, v),
+    )
+
+
 @pytest.mark.parametrize("name", SQUARED)
 @pytest.mark.parametrize("lam", [None, 0.6])
 def test_half_the_sum_of_squared_residuals_is_the_objective(name, lam):
