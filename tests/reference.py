@@ -157,6 +157,73 @@ def central_differences(f, p, h=1e-6):
     return slope
 
 
+# --- The Hessian times a direction, by the R-operator (Pearlmutter 1994): R{x} is the slope of x as the parameters move
+# --- along the direction, and goes through every line above by the product rule.
+
+BENDS: dict[str, Callable[[Any], Any]] = {  # z -> f''(z)
+    "sigmoid": lambda z: sigmoid(z)[1] * (1.0 - 2.0 * sigmoid(z)[0]),
+    "tanh": lambda z: -2.0 * np.tanh(z) / np.cosh(z) ** 2,
+    "relu": lambda z: 0.0,
+    "leaky_relu": lambda z: 0.0,
+    "softplus": lambda z: sigmoid(z)[1],
+    "softsign": lambda z: -2.0 * np.sign(z) / (1.0 + abs(z)) ** 3,
+    "identity": lambda z: 0.0,
+    "sin": lambda z: -np.sin(z),
+}
+
+BENDS_OF_LOSSES: dict[str, Callable[[Any, Any], Any]] = {  # (ŷ, y) -> ∂²E_k/∂ŷ²
+    "squared": lambda y_hat, y: np.ones(len(y)),
+    "absolute": lambda y_hat, y: np.zeros(len(y)),
+    "huber": lambda y_hat, y: np.where(np.abs(y_hat - y) <= 1.0, 1.0, 0.0),
+}
+
+
+def sample_hessian_product(weights, thresholds, activations, loss, x, y, V, phi):
+    """([R{∂E_k/∂W}], [R{∂E_k/∂θ}]) as the weights move along V and the thresholds along φ."""
+    net_inputs, outputs = forward(weights, thresholds, activations, x)
+    y_hat, z, y = outputs[-1], net_inputs[-1], np.asarray(y, np.float64)
+    Rb, Rz = [np.zeros(len(x))], []
+    for layer, name in enumerate(activations):
+        Rz.append(Rb[-1] @ weights[layer] + outputs[layer] @ V[layer] - phi[layer])
+        slopes = np.diag(y_hat) - np.outer(y_hat, y_hat)
+        if name != "softmax":
+            slopes = np.diag([ACTIVATIONS[name](z_j)[1] for z_j in net_inputs[layer]])
+        Rb.append(slopes @ Rz[-1])
+    _, g = loss_and_terms(loss, activations[-1], z, y_hat, y)
+    Ry = Rb[-1]
+    if loss == "cross_entropy":
+        Rg = -Ry
+    else:  # g = dy/dz d with d = −∂E_k/∂ŷ
+        _, d = loss_and_terms(loss, "identity", z, y_hat, y)
+        Rd = -BENDS_OF_LOSSES[loss](y_hat, y) * Ry
+        R_slopes = np.diag(Ry) - np.outer(Ry, y_hat) - np.outer(y_hat, Ry)
+        if activations[-1] != "softmax":
+            R_slopes = np.diag([BENDS[activations[-1]](z_j) for z_j in z] * Rz[-1])
+        Rg = R_slopes @ d + slopes @ Rd
+    RdW: list[Any] = [None] * len(weights)
+    Rdtheta: list[Any] = [None] * len(weights)
+    for layer in reversed(range(len(weights))):
+        RdW[layer] = -np.outer(Rb[layer], g) - np.outer(outputs[layer], Rg)
+        Rdtheta[layer] = Rg
+        if layer > 0:
+            name, z_h = activations[layer - 1], net_inputs[layer - 1]
+            slope, bend = np.array([(ACTIVATIONS[name](z)[1], BENDS[name](z)) for z in z_h]).T
+            back, R_back = weights[layer] @ g, V[layer] @ g + weights[layer] @ Rg
+            g, Rg = slope * back, bend * Rz[layer - 1] * back + slope * R_back
+    return RdW, Rdtheta
+
+
+def hessian_product(weights, thresholds, activations, loss, X, Y, direction, c=None):
+    """The Hessian of E times a direction, flat."""
+    c = np.ones(len(X)) if c is None else c
+    V, phi = unflatten(direction, [weights[0].shape[0], *(W.shape[1] for W in weights)])
+    total = 0.0
+    for c_k, x, y in zip(c, X, Y, strict=True):
+        if c_k > 0:
+            total = total + c_k * flatten(*sample_hessian_product(weights, thresholds, activations, loss, x, y, V, phi))
+    return total / np.sum(c)
+
+
 # --- Random numbers, in plain integers.
 
 WORD = 2**64

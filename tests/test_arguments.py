@@ -253,6 +253,7 @@ def test_labels_that_do_not_fit():
         ({"dtype": "nonsense"}, "^dtype: "),
         ({"dtype": None}, "^dtype: "),
         ({"dtype": [1]}, "^dtype: "),
+        ({"inputs": (0, 1)}, "^inputs: .*nguyen_widrow"),
         ({"scale": 5}, "^scale: "),
         ({"scale": bpjit.Scale([0], [1])}, "^scale: expected 2 numbers as input_offset, got 1"),
     ],
@@ -403,7 +404,7 @@ def fuzz_training(changes):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["sizes", "hidden", "output", "init", "seed", "dtype", "scale"]), argument, min_size=1
+        st.sampled_from(["sizes", "hidden", "output", "init", "seed", "dtype", "scale", "inputs"]), argument, min_size=1
     )
 )
 @settings(max_examples=300)

@@ -52,6 +52,8 @@ def work(brief):
             for start in (net, wild, beyond):
                 found += [bpjit.error(start, X, labels, lam=0.5), bpjit.gradient(start, X, labels)]
                 found += [bpjit.jacobian(start, X), bpjit.jacobian(start, X, by="inputs")]
+                objective, p = bpjit.Objective(start, X, labels, lam=0.5), start.parameters
+                found += [*objective.value_and_gradient(p), objective.hessian_product(p, p)]
             if READABLE:
                 continue
             for rule in ("sgd",) if brief else ("sgd", "adam"):

@@ -42,6 +42,27 @@ def test_nan_passes_through_every_trainable_activation(activation):
         assert math.isnan(activation(math.nan)[0])
 
 
+@pytest.mark.parametrize("activation", formulas.ACTIVATIONS, ids=lambda f: f.__name__)
+def test_second_derivative_of_every_activation(activation):
+    for z in POINTS:
+        bend = formulas.BENDS[activation](*activation(z))
+        expected = slope_by_differences(lambda z: activation(z)[1], z)
+        assert bend == pytest.approx(expected, rel=1e-8, abs=1e-9)
+        if activation is not formulas.step:
+            assert bend == pytest.approx(reference.BENDS[activation.__name__](z), rel=1e-12, abs=1e-15)
+    for z in (0.0, -800.0, 800.0):
+        assert np.isfinite(formulas.BENDS[activation](*activation(z)))
+
+
+@pytest.mark.parametrize("loss", formulas.LOSSES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(("y_hat", "y"), [(0.3, 1.0), (0.9, 0.1), (2.7, 0.2), (-1.5, 1.25), (0.5, 0.25)])
+def test_second_derivative_of_every_loss(loss, y_hat, y):
+    expected = -slope_by_differences(lambda y_hat: loss(y_hat, y)[1], y_hat)
+    bend = formulas.BENDS_OF_LOSSES[loss](y_hat, y)
+    assert bend == pytest.approx(expected, rel=1e-8, abs=1e-9)
+    assert bend == reference.BENDS_OF_LOSSES[loss.__name__](np.array([y_hat]), np.array([y]))[0]
+
+
 @pytest.mark.parametrize("loss", formulas.LOSSES, ids=lambda f: f.__name__)
 @pytest.mark.parametrize(("y_hat", "y"), [(0.3, 1.0), (0.9, 0.1), (2.7, 0.2), (-1.5, 1.25), (0.5, 0.25)])
 def test_gradient_term_of_every_loss(loss, y_hat, y):

@@ -118,7 +118,9 @@ for trial in range(int(sys.argv[4])):
     bpjit.train_many(nets, X, Y, updates="accumulated", threads=1, **own, **settings)
     net.predict(X), net.predict(X[0]), nets.predict(X), bpjit.error(net, X, Y), bpjit.gradient(net, X, Y)
     bpjit.jacobian(net, X), bpjit.jacobian(net, X, by="inputs")
-    calls += 9
+    objective, p = bpjit.Objective(net, X, Y, loss="squared"), net.parameters
+    objective.hessian_product(p, p.copy()), objective.jacobian(p), objective.residuals(p)
+    calls += 12
     if not accumulated:
         learner = bpjit.OnlineLearner(net, rule=rule)
         bank = bpjit.LearnerBank(nets, rule=rule, threads=2)

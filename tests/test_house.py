@@ -156,6 +156,7 @@ MANY_ARGUMENTS = {
     ("training.fit", "replay"),
     ("many.train_many", "train_many"),
     ("many.searches", "multi_start"),
+    ("networks.network", "random"),
     ("networks.networks", "random"),
     ("learners.learner_bank", "__init__"),
     ("tracing.opening", "trace"),

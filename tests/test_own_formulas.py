@@ -16,7 +16,7 @@ import bpjit
 from bpjit import formulas, graph
 from bpjit.formulas import cos, exp, log, log1p, maximum, minimum, select, sigmoid, sin, softplus, softsign, sqrt, tanh
 from bpjit.maths.own import KNOWN, find
-from bpjit.maths.tape import function_of
+from bpjit.maths.tape import derivative, function_of
 from bpjit.own.shipped import MAKE, NAMES, shipped
 from bpjit.own.steps import run
 from bpjit.own.written import expression_of, latex, written
@@ -754,3 +754,41 @@ def test_rules_remember_what_they_are_told():
     )
     assert (by_sign.form.eta, by_sign.form.called) == (None, "by_sign")
     assert function_of(by_sign.form.step)(1.0, -2.0, 0.0, 0.1) == 0.9
+
+
+# --- Derived once more, for the Hessian.
+
+SECOND = {
+    **{name: pair[0] for name, pair in ACTIVATIONS.items()},
+    "wavy": lambda z: sin(z) * sqrt(1 + z * z) + abs(z) * cos(2 * z) - log(2 + z**2) / (3 + tanh(z)),
+    "chosen": lambda z: select((z > 1) | (z < -2), exp(-z) - 3 * z, select(z <= 0, log1p(z * z), maximum(z, z**3))),
+    "constant": lambda z: 2,
+}
+
+
+@pytest.mark.parametrize("name", [*SECOND, "elu", "silu", "gelu"])
+def test_second_derivatives_equal_differences_of_slopes(name):
+    tape = (shipped("activation", name) if name not in SECOND else bpjit.activation(SECOND[name], name="f")).tape
+    z, h = POINTS[::10], 1e-5
+    z = z[np.abs(z) > 0.01]  # the third derivative of |z|^2.5 has no bounds near 0
+    expected = (run(tape, z + h)[1] - run(tape, z - h)[1]) / (2 * h)
+    found = run(derivative(tape), z)[0]
+    apart = np.abs(found - expected) > 1e-6 * np.maximum(1, np.abs(expected))
+    assert np.abs(found).max() > 0.01 or name in ("hard tanh", "constant")
+    assert not apart.any(), (z[apart], found[apart], expected[apart])
+
+
+@pytest.mark.parametrize("name", ["logistic", "logistic with a square", "silu", "softplus", "mish", "gauss", "elu"])
+def test_second_derivatives_are_0_far_out(name):
+    tape = (shipped("activation", name) if name not in SECOND else bpjit.activation(SECOND[name], name="f")).tape
+    for dtype in DTYPES:
+        assert run(derivative(tape), [-1e4, 1e4], dtype=dtype)[0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("name", ["quantile", "log_cosh", "poisson"])
+def test_second_derivatives_of_losses(name):
+    tape, h = shipped("loss", name).tape, 1e-6
+    for y_hat, y in ((0.7, 1.3), (-2.0, 0.4), (3.0, 2.9)):
+        expected = (run(tape, y_hat + h, y)[1] - run(tape, y_hat - h, y)[1]) / (2 * h)
+        assert run(derivative(tape), y_hat, y)[0] == pytest.approx(expected, rel=1e-7, abs=1e-9)
+        assert function_of(derivative(tape))(y_hat, y) == pytest.approx(expected, rel=1e-7, abs=1e-9)

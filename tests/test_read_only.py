@@ -71,6 +71,7 @@ def test_data_are_never_written_to_and_compile_nothing_anew(compilations):
         lambda X, Y, ids, c: nets.predict(X).tolist(),
         lambda X, Y, ids, c: bpjit.jacobian(net, X).tolist(),
         lambda X, Y, ids, c: bpjit.gradient(net, X, Y, sample_weight=c).tolist(),
+        lambda X, Y, ids, c: bpjit.Objective(net, X, Y).hessian_product(net.parameters, c[np.arange(161) % 9]).tolist(),
         lambda X, Y, ids, c: bpjit.LearnerBank(nets).learn(ids, X, Y).tolist(),
         lambda X, Y, ids, c: bpjit.LearnerBank(nets).predict(ids, X).tolist(),
         lambda X, Y, ids, c: [bpjit.OnlineLearner(net).learn(x, y) for x, y in zip(X, Y, strict=True)],

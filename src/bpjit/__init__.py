@@ -32,6 +32,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
     from .unit import Unit
@@ -60,6 +61,7 @@ __all__ = [
     "Network",
     "Networks",
     "NoImprovement",
+    "Objective",
     "OnlineLearner",
     "Progress",
     "Quickprop",
@@ -106,7 +108,7 @@ __all__ = [
 _ROOMS = ("descent", "formulas", "graph", "plot", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
-_ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice"}
+_ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
 

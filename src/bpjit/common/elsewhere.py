@@ -23,6 +23,7 @@ ELSEWHERE = {  # what other libraries and books call what is meant by these name
     "he": "he_normal kaiming kaiming_normal",
     "glorot": "glorot_uniform xavier xavier_uniform",
     "normal": "gaussian randn random_normal",
+    "nguyen_widrow": "initnw nw nguyenwidrow",
     "sgd": "gd gradient_descent bp backprop backpropagation traingd steepest_descent vanilla incremental",
     "momentum": "traingdm heavy_ball classical_momentum sgd_momentum",
     "nesterov": "nag nesterov_momentum nesterovs_momentum",

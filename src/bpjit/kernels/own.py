@@ -15,12 +15,13 @@ import numpy as np
 from numba import types
 
 from ..maths.own import Own
-from ..maths.tape import function_of
+from ..maths.tape import derivative, function_of
 from ..settings.rules import RULES, OwnRule, Rule
 from .jit import inline
 
 PREFIX = "own_"
 FORMULA = "own_formula"  # the attribute of a marker's class
+TAPE = "own_tape"  # another: what the formula of an activation or a loss was written from
 OWN_RULE = len(RULES)  # the code of every rule that is none of ours
 
 _CLASSES: dict[str, Any] = {}
@@ -55,11 +56,13 @@ class OwnFormula(NamedTuple):
 @functools.cache
 def marker(own: Own) -> Any:
     """What stands for an activation or a loss of the user's own."""
-    function = inline(function_of(own.tape))
+    function, of = inline(function_of(own.tape)), "z" if own.of_net_input else "output"
     if own.role == "activation":
-        return _marker(f"{PREFIX}activation_{own.tape.fingerprint}", 1, function)
-    of = "z" if own.of_net_input else "output"
-    return _marker(f"{PREFIX}loss_of_{of}_{own.tape.fingerprint}", 1, OwnFormula(function, own.of_net_input))
+        made = _marker(f"{PREFIX}activation_{own.tape.fingerprint}", 1, function)
+    else:
+        made = _marker(f"{PREFIX}loss_of_{of}_{own.tape.fingerprint}", 1, OwnFormula(function, own.of_net_input))
+    setattr(type(made), TAPE, own.tape)
+    return made
 
 
 @functools.cache
@@ -89,6 +92,13 @@ def formula_of(kind: Any) -> Any:
     """What a marker, or its type, or its class, stands for."""
     cls = kind if isinstance(kind, type) else getattr(kind, "instance_class", type(kind))
     return getattr(cls, FORMULA)
+
+
+@functools.cache
+def derivative_of(cls: Any) -> Callable[..., Any]:
+    """What a marker of this class stands for, derived once more: f'' of an activation, and of a loss the slope of its
+    last result."""
+    return inline(function_of(derivative(getattr(cls, TAPE))))
 
 
 def own_among(activations: Sequence[str]) -> list[Own]:

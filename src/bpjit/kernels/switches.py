@@ -198,16 +198,16 @@ def _terms_where_known(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: 
     return select(known, share, nothing), select(known, g, nothing), select(known, shared, nothing)
 
 
-def _where_known(loss: Any) -> bool:
+def where_known(loss: Any) -> bool:
     return isinstance(loss, types.BaseAnonymousTuple) or type(loss) is tuple
 
 
 def _terms_of(loss: Any) -> Any:
-    return _terms_where_known if _where_known(loss) else _terms_of_own(formula_of(loss)) if is_marker(loss) else _terms
+    return _terms_where_known if where_known(loss) else _terms_of_own(formula_of(loss)) if is_marker(loss) else _terms
 
 
 def _code_of(loss: Any) -> Any:
-    if _where_known(loss):
+    if where_known(loss):
         return lambda loss: code_of(loss[0])
     return (lambda loss: OWN_LOSS) if is_marker(loss) else (lambda loss: loss)
 

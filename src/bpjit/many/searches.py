@@ -35,13 +35,14 @@ def multi_start(
     init_seed: int = 0,
     dtype: Any = "float64",
     scale: Any = None,
+    inputs: Any = None,
     **settings: Any,
 ) -> Fits:
     """Train from many random starts, the book's first means against local minima; the best comes first.
 
     Parameters
     ----------
-    sizes, hidden, output, init, dtype, scale : as for ``Network.random``
+    sizes, hidden, output, init, dtype, scale, inputs : as for ``Network.random``
     X, Y : data, as for ``train``
     starts : how many; start i is ``Network.random`` with seed init_seed + i
     settings : as for ``train_many``
@@ -62,7 +63,7 @@ def multi_start(
     >>> fits.networks[0].classify(X)
     array([0, 1, 1, 0])
     """
-    nets = Networks.random(sizes, starts, hidden, output, init, init_seed, dtype, scale)
+    nets = Networks.random(sizes, starts, hidden, output, init, init_seed, dtype, scale, inputs)
     return train_many(nets, X, Y, **{**settings, "best_first": True})
 
 

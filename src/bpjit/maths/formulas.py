@@ -174,6 +174,53 @@ REACH = {  # of those that do not take every value: what they come to at most
     step: (0.0, 1.0),
 }
 
+# --- Their second derivatives: (f(z), f'(z)) -> f''(z). 0 at a kink.
+
+
+def sigmoid_bend(y: Number, slope: Number) -> Number:
+    """f'' = f' (1 − 2f)."""
+    return slope * (like(y, 1) - (y + y))
+
+
+def tanh_bend(y: Number, slope: Number) -> Number:
+    """f'' = −2 f f'."""
+    return -(y + y) * slope
+
+
+def softplus_bend(y: Number, slope: Number) -> Number:
+    """f'' = f' (1 − f')."""
+    return slope * (like(y, 1) - slope)
+
+
+def softsign_bend(y: Number, slope: Number) -> Number:
+    """f'' = −2 sign(z)/(1 + |z|)³, and 1/(1 + |z|) = 1 − |f|."""
+    zero, one = like(y, 0), like(y, 1)
+    size = (slope + slope) * (one - abs(y))
+    return select(y > zero, -size, select(y < zero, size, y))
+
+
+def sin_bend(y: Number, slope: Number) -> Number:
+    """f'' = −f."""
+    return -y
+
+
+def no_bend(y: Number, slope: Number) -> Number:
+    """f'' = 0: straight lines."""
+    return like(y, 0)
+
+
+BENDS = {
+    sigmoid: sigmoid_bend,
+    tanh: tanh_bend,
+    relu: no_bend,
+    leaky_relu: no_bend,
+    softplus: softplus_bend,
+    softsign: softsign_bend,
+    identity: no_bend,
+    sin: sin_bend,
+    step: no_bend,
+}
+
 # --- Losses: (ŷ_j, y_j) -> (share of E_k, −∂E_k/∂ŷ_j).
 
 
@@ -200,6 +247,27 @@ def huber(y_hat: Number, y: Number) -> Number:
 
 
 LOSSES = (squared, absolute, huber)
+
+# --- Their second derivatives: (ŷ_j, y_j) -> ∂²E_k/∂ŷ_j². 0 at a kink.
+
+
+def squared_bend(y_hat: Number, y: Number) -> Number:
+    """1."""
+    return like(y_hat, 1)
+
+
+def absolute_bend(y_hat: Number, y: Number) -> Number:
+    """0."""
+    return like(y_hat, 0)
+
+
+def huber_bend(y_hat: Number, y: Number) -> Number:
+    """1 where |d| ≤ 1 and 0 elsewhere."""
+    one = like(y_hat, 1)
+    return select(abs(y - y_hat) <= one, one, like(y_hat, 0))
+
+
+BENDS_OF_LOSSES = {squared: squared_bend, absolute: absolute_bend, huber: huber_bend}
 
 # --- Gradient terms.
 
@@ -243,6 +311,23 @@ GRADIENT_TERMS = (
     binary_cross_entropy,
     categorical_cross_entropy,
 )
+
+# --- The R-operator (Pearlmutter 1994): R{x} is the slope of x as the parameters move along a direction v, that of
+# --- x(p + rv) by r at r = 0. It goes through every formula above by the product rule; R{∂E/∂p} is the Hessian times v.
+
+
+def gradient_term_along(slope: Number, back: Number, bend: Number, z_along: Number, back_along: Number) -> Number:
+    """R{f'(z) s} = f''(z) R{z} s + f'(z) R{s}: of e_h, with s = Σ_j w_hj g_j, and of g_j, with s = −∂E_k/∂ŷ_j."""
+    return bend * z_along * back + slope * back_along
+
+
+def softmax_term_along(y_hat: Number, rest: Number, y_along: Number, rest_along: Number) -> Number:
+    """R{ŷ_j r} = R{ŷ_j} r + ŷ_j R{r}: of g_j, with r = d_j − Σ_i ŷ_i d_i. R{ŷ_j} itself is ``softmax_gradient_term`` of
+    R{z_j}."""
+    return y_along * rest + y_hat * rest_along
+
+
+OF_R = (gradient_term_along, softmax_term_along)
 
 # --- Updates of standard BP, and the book's regularised objective.
 
@@ -306,4 +391,5 @@ def rose_too_far(now: Number, least: Number, tolerance: Number) -> Any:
 
 ENDINGS = (generalization_loss, training_progress, rose_too_far)
 
-ALL = ACTIVATIONS + LOSSES + GRADIENT_TERMS + UPDATES + PARTS_OF_RULES + ENDINGS
+BENT = (*dict.fromkeys(BENDS.values()), *BENDS_OF_LOSSES.values())
+ALL: tuple[Any, ...] = ACTIVATIONS + LOSSES + GRADIENT_TERMS + BENT + OF_R + UPDATES + PARTS_OF_RULES + ENDINGS

@@ -90,3 +90,69 @@ def inlined(
     exec("\n    ".join(text), scope)
     function: Callable[..., Any] = scope[name]
     return function
+
+
+# --- The derivative of a tape.
+
+
+def derivative(tape: Tape) -> Tape:
+    """∂/∂x of the last result, x being the first input: every step takes its slope along. Of an activation's tape that
+    is f'', of a loss's the slope of −∂E_k/∂ŷ_j. As in ``own``, of a choice only the branch taken counts, and e^x has
+    the largest number as its slope where it is infinite."""
+    steps = list(tape.steps)
+    first = len(tape.inputs)
+
+    def write(operation: str, *operands: Any) -> int:
+        steps.append((operation, *operands))
+        return first + len(steps) - 1
+
+    along: list[int | None] = [write(CONSTANT, 1.0), *[None] * (first - 1)]  # None is 0
+    for slot, (operation, *operands) in enumerate(tape.steps, first):
+        moved = [None] if operation == CONSTANT else [along[each] for each in operands]
+        straight = all(each is None for each in moved) or operation not in ALONG
+        along.append(None if straight else ALONG[operation](write, slot, operands, moved))
+    last = _or_zero(write, along[tape.results[-1]])
+    return Tape(tape.inputs, tuple(steps), (last,))
+
+
+def _sum(write: Any, a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else write("add", a, b)
+
+
+def _times(write: Any, a: int, b: int | None) -> int | None:
+    return None if b is None else write("multiply", a, b)
+
+
+def _minus(write: Any, a: int | None) -> int | None:
+    return None if a is None else write("negate", a)
+
+
+def _or_zero(write: Any, a: int | None) -> int:
+    return write(CONSTANT, 0.0) if a is None else a
+
+
+def _absolute(write: Any, v: int, x: Any, d: Any) -> int:
+    return write("select", write("less", x[0], write(CONSTANT, 0.0)), write("negate", d[0]), d[0])
+
+
+def _tanh(write: Any, v: int, x: Any, d: Any) -> int:
+    return write("multiply", write("subtract", write(CONSTANT, 1.0), write("multiply", v, v)), d[0])
+
+
+ALONG: dict[str, Callable[..., int | None]] = {  # (write, value, operands, their slopes) -> slope
+    "add": lambda write, v, x, d: _sum(write, *d),
+    "subtract": lambda write, v, x, d: _sum(write, d[0], _minus(write, d[1])),
+    "multiply": lambda write, v, x, d: _sum(write, _times(write, x[1], d[0]), _times(write, x[0], d[1])),
+    "divide": lambda write, v, x, d: write("divide", _sum(write, d[0], _minus(write, _times(write, v, d[1]))), x[1]),
+    "negate": lambda write, v, x, d: write("negate", d[0]),
+    "absolute": _absolute,
+    "exp": lambda write, v, x, d: write("multiply", write("finite", v), d[0]),
+    "log": lambda write, v, x, d: write("divide", d[0], x[0]),
+    "log1p": lambda write, v, x, d: write("divide", d[0], write("add", write(CONSTANT, 1.0), x[0])),
+    "sqrt": lambda write, v, x, d: write("divide", d[0], write("add", v, v)),
+    "tanh": _tanh,
+    "sin": lambda write, v, x, d: write("multiply", write("cos", x[0]), d[0]),
+    "cos": lambda write, v, x, d: write("negate", write("multiply", write("sin", x[0]), d[0])),
+    "finite": lambda write, v, x, d: d[0],
+    "select": lambda write, v, x, d: write("select", x[0], _or_zero(write, d[1]), _or_zero(write, d[2])),
+}

@@ -227,7 +227,12 @@ def gradient_of(
     """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
     descent = np.empty(len(vector), net.dtype)
     _evaluate(net, vector, D, loss, Wishes(gradient=descent), between)
-    dtype = net.dtype.type
+    return mean_gradient(descent, vector, D, lam)
+
+
+def mean_gradient(descent: np.ndarray, vector: np.ndarray, D: Samples, lam: tuple[float, float]) -> np.ndarray:
+    """∂/∂p of the objective from −Σ c_k ∂E_k/∂p."""
+    dtype = vector.dtype.type
     return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
 
 

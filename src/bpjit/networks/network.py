@@ -17,7 +17,7 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
-from .architecture import Architecture, HasArchitecture, as_sizes
+from .architecture import Architecture, HasArchitecture
 from .initial import initial_parameters
 from .machines import as_machine, need_cuda
 from .scale import Scale
@@ -82,24 +82,36 @@ class Network(HasArchitecture):
         seed: int = 0,
         dtype: Any = "float64",
         scale: Scale | None = None,
+        inputs: Any = None,
     ) -> Network:
         """A network with random parameters; the same seed gives the same ones.
 
         Parameters
         ----------
         init : "glorot" (uniform within ±√(6/(fan_in + fan_out)), thresholds 0), "he" (normal with variance 2/fan_in,
-            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says), "normal" (all N(0, 1)), or
-            (low, high) for all parameters uniform between two numbers
+            thresholds 0), "uniform01" (all parameters uniform in (0, 1), as the book says), "normal" (all N(0, 1)),
+            "nguyen_widrow", or (low, high) for all parameters uniform between two numbers. Nguyen and Widrow's start
+            spreads the bends of tanh, sigmoid or softsign hidden units evenly over the range of the inputs, with
+            weights of size 0.7 q^(1/d) into each of q units from d inputs within ±1 (sigmoid: twice that); it is the
+            one for ``LevenbergMarquardt`` and its kin
         seed : whole number from 0 to 2**64 - 1
+        inputs : for "nguyen_widrow", (low, high): the range of the inputs in the user's units, each a number or one for
+            each input. None is the range of the data that ``scale`` was made from, else ±1 in the network's units
 
         Examples
         --------
         >>> from bpjit import Network
         >>> Network.random((2, 3), init="uniform01", seed=1).weights[0].shape
         (2, 3)
+
+        Four tanh units that bend in turn over inputs from 0 to 6, at γ/v:
+
+        >>> net = Network.random((1, 4, 1), "tanh", "identity", init="nguyen_widrow", inputs=(0, 6))
+        >>> sorted((net.gamma / net.v[0]).round(9).tolist())
+        [0.0, 2.0, 4.0, 6.0]
         """
-        sizes = as_sizes(sizes)
-        vector = initial_parameters(sizes, init, as_seed("seed", seed))
+        architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        vector = initial_parameters(architecture, init, as_seed("seed", seed), inputs)
         return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
 
     @classmethod

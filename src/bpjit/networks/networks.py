@@ -14,7 +14,7 @@ from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import predict_packs
 from ..kernels.state import Samples, Wishes
 from . import storage
-from .architecture import Architecture, HasArchitecture, as_sizes, same_kind
+from .architecture import Architecture, HasArchitecture, same_kind
 from .initial import initial_parameters
 from .machines import as_machine
 from .network import Network
@@ -77,6 +77,7 @@ class Networks(HasArchitecture):
         seed: int | Sequence[int] = 0,
         dtype: Any = "float64",
         scale: Scale | None = None,
+        inputs: Any = None,
     ) -> Networks:
         """``count`` networks with random parameters.
 
@@ -89,7 +90,7 @@ class Networks(HasArchitecture):
         >>> nets[1] == bpjit.Network.random((4, 8, 3), seed=17)
         True
         """
-        sizes = as_sizes(sizes)
+        architecture = Architecture.of(sizes, hidden, output, dtype, scale)
         if isinstance(seed, (int, np.integer)):
             first = as_seed("seed", seed)
             size = as_integer("count", 1 if count is None else count, low=1)
@@ -101,9 +102,8 @@ class Networks(HasArchitecture):
                 raise ValueError(
                     f"count: expected as many as there are seeds, {len(seeds)}, and at least 1; got {count}"
                 )
-        return cls(
-            sizes, initial_parameters(sizes, init, seeds), hidden=hidden, output=output, dtype=dtype, scale=scale
-        )
+        array = initial_parameters(architecture, init, seeds, inputs)
+        return cls(sizes, array, hidden=hidden, output=output, dtype=dtype, scale=scale)
 
     @classmethod
     def of(cls, networks: Sequence[Network]) -> Networks:

@@ -34,6 +34,8 @@ class Scale:
     (1, 1)
     """
 
+    _range: np.ndarray | None = None  # the least and the largest inputs it was made from, if it was, [shape: (2, d)]
+
     def __init__(
         self, input_offset: Any, input_factor: Any, target_offset: Any = None, target_factor: Any = None
     ) -> None:
@@ -72,7 +74,7 @@ class Scale:
 
     @classmethod
     def _fit(cls, X: Any, Y: Any, columns: Any) -> Scale:
-        arrays = []
+        arrays, ranges = [], []
         for name, value in (("X", X), ("Y", Y)):
             if value is None:
                 continue
@@ -88,7 +90,10 @@ class Scale:
             if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
                 raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
             arrays += [np.where(constant, low, offset), np.where(constant, 1.0, factor)]
-        return cls(*arrays)
+            ranges.append(np.stack([low, high]))
+        made = cls(*arrays)
+        made._range = ranges[0]
+        return made
 
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """X in the network's units."""
