@@ -13,7 +13,7 @@ import numpy as np
 from ..kernels import drivers
 from ..kernels.one import damped
 from ..kernels.state import COUNTERS, SCALARS, VISITED, Memory, Samples
-from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
+from ..settings.rules import BayesianRegularization, LevenbergMarquardt, Rule, SecondOrder
 from .fit import Evidence
 from .session import MOST_EPOCHS, Session
 
@@ -36,7 +36,7 @@ class DampedSession(Session):
         net, rule = self.net, self.setting.rule
         assert isinstance(rule, LevenbergMarquardt)
         slots = np.zeros((2, damped.KEPT_NUMBERS))
-        slots[:, damped.MU], slots[:, damped.BETA], slots[:, damped.LOG_EVIDENCE] = rule.mu, 1.0, np.nan
+        slots[:, damped.MU], slots[:, damped.BETA], slots[:, damped.FALL] = rule.mu, 1.0, -1.0
         return Memory(
             net._parameters.copy(),
             np.zeros(0),
@@ -59,6 +59,7 @@ class DampedSession(Session):
             mu_max=rule.mu_max,
             min_grad=rule.min_grad,
             bayesian=rule.bayesian,
+            settled=rule.settled if isinstance(rule, BayesianRegularization) else 0.0,
             fixed_beta=setting.given_loss != "squared",
             targets=known,
             scale=lam,

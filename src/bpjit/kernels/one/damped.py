@@ -29,9 +29,11 @@ from .normal import NormalWork, add_curvature, gather_descent, make_normal_work,
 COLLECT, ESTIMATE, SOLVE, TRY, VALIDATE = range(5)
 GOING_ON, DIVERGED, MU_MAX, MIN_GRAD, ESTIMATED, EPOCH_ENDED = range(6)  # why a call ends, or what has happened
 LEAST_MU = 1e-20
+FIRST_GAMMA = 0.01  # of the number of targets: a weak penalty, so that a network first learns
 
-# Places in Memory.slots[0]; slots[1] is the same when the validation error was smallest.
-MU, ALPHA, BETA, GAMMA, LOG_EVIDENCE, BEGUN = range(6)
+# Places in Memory.slots[0]; slots[1] is the same when the validation error was smallest. FALL is the share of the
+# objective that the last epoch took off, −1 at first.
+MU, ALPHA, BETA, GAMMA, LOG_EVIDENCE, FALL = range(6)
 KEPT_NUMBERS = 6
 # Places in DampedWork.stage: the stage, where it stands, and whether a pass through the network at p is there.
 STAGE, POSITION, PASSED = range(3)
@@ -47,6 +49,7 @@ class DampedRule(NamedTuple):
     mu_max: float
     min_grad: float
     bayesian: bool
+    settled: float  # what is a small FALL: then α and β are chosen anew
     fixed_beta: bool  # β is 1
     targets: float  # how many are known: N
     scale: float  # of Σ c_k E_k and of ½ Σ w² in the objective, unless it is bayesian
@@ -265,6 +268,7 @@ def refuse(rule: DampedRule, work: DampedWork) -> int:
 def take_step(rule: DampedRule, work: DampedWork, memory: Memory) -> None:
     """The step lowered the objective. Writes memory."""
     work.state[MU] = max(work.state[MU] * rule.mu_dec, LEAST_MU)
+    work.state[FALL] = 1.0 - objective(rule, work, work.trial, work.total[0]) / work.found[OBJECTIVE]
     write(memory.slots[0], work.state)
     write(memory.p, work.trial)
     memory.counters[UPDATES] += 1
@@ -282,13 +286,12 @@ def end_samples(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) 
         gather_descent(work.normal)
         if not np.isfinite(total):
             return DIVERGED
-        if not rule.bayesian:
-            return begin_solving(rule, work, memory.p, m)
-        if work.state[BEGUN] > 0.0:
+        if rule.only_estimate or (rule.bayesian and 0.0 <= work.state[FALL] < rule.settled):
             go_to(work, ESTIMATE)
             return GOING_ON
-        work.state[GAMMA], work.state[BEGUN] = len(work.normal.columns), 1.0
-        choose_penalty(rule, work, memory.p)
+        if rule.bayesian and work.state[FALL] < 0.0:
+            work.state[GAMMA] = FIRST_GAMMA * rule.targets
+            choose_penalty(rule, work, memory.p)
         return begin_solving(rule, work, memory.p, m)
     if not total < work.found[ENOUGH]:
         return refuse(rule, work)

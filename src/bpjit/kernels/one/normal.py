@@ -21,7 +21,7 @@ from ...maths import formulas
 from ...maths.formulas import like, select
 from ..jit import formula, inline
 from ..layout import CROSS_ENTROPY, SOFTMAX
-from ..simd.memory import aligned_zeros, item, lanes_of, padded, partial_vectors, pointer, put, registers
+from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
 from ..simd.numbers import VECTOR_BYTES
 from ..simd.tiles import product
 from ..state import Samples
@@ -32,8 +32,6 @@ from .cholesky import ROWS
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, store
 from .padded import Net, net_of, number_of_units
-
-_, store_first = partial_vectors(registers(1))
 
 KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
 PIECE = 48  # samples, after which a pass may end
@@ -50,7 +48,7 @@ class NormalWork(NamedTuple):
     rows: np.ndarray  # J of some samples
     H: np.ndarray  # JᵀJ, its upper triangle, [shape: (size · size,)]
     descent: np.ndarray  # −Σ c_k ∂E_k/∂p in the order of the columns, [shape: (size,)]
-    stride: int  # of ``all_rows``
+    stride: int  # from one of ``all_rows`` to the next
     size: int  # n, padded to a multiple of ROWS: rows and columns of H
     samples: int  # whose rows of J there is room for
 
@@ -71,7 +69,7 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
     dtype = np.dtype(np.float64)
     lanes, l, order = VECTOR_BYTES // dtype.itemsize, sizes[-1], order_of_columns(sizes)
     columns = np.flatnonzero(trainable[order])
-    stride, size = padded(len(order), ROWS), padded(len(columns), ROWS)
+    stride, size = padded(len(order) + lanes - 1, ROWS), padded(len(columns), ROWS)
     block = make_block_work(sizes, activations, dtype, max(1, m))
     units = number_of_units(block.packed.layers)
     if m * units <= KEPT and m > block.room:
@@ -79,7 +77,7 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
         block = block._replace(packed=packed, errors=aligned_zeros(m, dtype), order=np.arange(m), room=m)
         block = block._replace(totals=aligned_zeros(m + 2 * CHUNK, dtype))
     samples = min(block.room, max(1, 64 // l, NUMBERS // (l * stride)))
-    all_rows = aligned_zeros(samples * l * stride + lanes, dtype)
+    all_rows = aligned_zeros(samples * l * stride, dtype)
     rows = all_rows if len(columns) == len(order) else aligned_zeros(samples * l * size, dtype)
     return NormalWork(
         block,
@@ -114,8 +112,8 @@ def start_rows(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: in
 
 @inline
 def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: Any, stride: int) -> None:
-    """Rows of J from the gradient terms of samples: x_i e_h, b_h g_j, and −e_h, −g_j for thresholds. Writes them layer
-    by layer in whole vectors, so that what is too much is written over, but not beyond the last column."""
+    """Rows of J from the gradient terms of samples: x_i e_h, b_h g_j, and −e_h, −g_j for thresholds. Writes them from
+    left to right in whole vectors: what is too much is 0, and written over, or lies beyond the last column."""
     lanes, column, (first, last) = lanes_of(net.P), 0, rows
     for index in range(len(layers)):
         layer = layers[index]
@@ -135,24 +133,19 @@ def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: An
                     for v in range(0, q, lanes):
                         store(J, at + j * d + v, load(net.b, b_at + v) * g)
             at += d * l
-            for v in range(0, width - lanes, lanes):
-                store(J, at + v, -load(net.g, g_at + v))
-            v = width - lanes
-            if layer.last:
-                store_first(J, at + v, l - v, -load(net.g, g_at + v))
-            else:
+            for v in range(0, width, lanes):
                 store(J, at + v, -load(net.g, g_at + v))
         column = thresholds + l
 
 
 @inline
-def fold(rows: Any, size: int, count: int, H: Any, add: bool) -> None:
+def fold(rows: Any, stride: int, count: int, H: Any, size: int, add: bool) -> None:
     """JᵀJ of so many rows, its upper triangle and a little more. Writes H, or adds to it."""
     lanes, row = lanes_of(H), 0
     while row < size:
         height, start = min(ROWS, size - row), row // lanes * lanes
         C, A, B = pointer(H, row * size + start), pointer(rows, row), pointer(rows, start)
-        product(C, size, A, 1, size, B, size, count, add, height, (size - start) // lanes)
+        product(C, size, A, 1, stride, B, stride, count, add, height, (size - start) // lanes)
         row += height
 
 
@@ -211,12 +204,13 @@ def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -
                     add_gradients(net, layers, chunk, G, 0, 1)
             else:
                 write_rows(net, layers, chunk, (start, end), pointer(J, j * stride), l * stride)
-        rows = (end - start) * l
+        count, apart = (end - start) * l, stride
         if len(work.columns) < len(work.order):
-            for row in range(rows):
+            apart = size
+            for row in range(count):
                 for i in range(len(work.columns)):
                     work.rows[row * size + i] = work.all_rows[row * stride + work.columns[i]]
-        fold(pointer(work.rows, 0), size, rows, pointer(work.H, 0), first + start > 0)
+        fold(pointer(work.rows, 0), apart, count, pointer(work.H, 0), size, first + start > 0)
 
 
 @formula

@@ -81,19 +81,28 @@ class LevenbergMarquardt(SecondOrder):
 @dataclass(frozen=True)
 class BayesianRegularization(LevenbergMarquardt):
     """Levenberg–Marquardt on β Σ E_k + α ½ Σ w², with α and β set by the evidence of the data (MacKay 1992, in the
-    Gauss–Newton form of Foresee and Hagan 1997): it chooses the penalty itself, and needs no validation set.
+    Gauss–Newton form of Foresee and Hagan 1997): it chooses the penalty itself, and needs no validation set. One
+    penalty for all weights suits inputs and targets of about the same scale: ``bpjit.Scale`` brings them there.
 
-    At the start of each epoch, with A = β H + α I and W parameters trained: γ = W − α tr A⁻¹, the effective number of
-    parameters; then α ← γ / Σ w² and β ← (N − γ) / 2 Σ E_k, N being the number of targets. The first time γ is W. With
-    cross-entropy β is 1. ``fit.evidence`` has α, β, γ and the log evidence. The norm that ``min_grad`` bounds is that
-    of E + (α/β) ½ Σ w²/m.
+    α ← γ / Σ w² and β ← (N − γ) / 2 Σ E_k, where γ = W − α tr (β H + α I)⁻¹ is the effective number of parameters, of
+    the W that are trained, and N the number of targets. With cross-entropy β is 1. They are set so at the start of each
+    epoch that follows on one in which the objective hardly fell; in others, what the network has not learnt yet would
+    be taken for noise, and all weights may die. At first γ is N/100, a weak penalty. ``fit.evidence`` has α, β, γ and
+    the log evidence. The norm that ``min_grad`` bounds is that of the objective over β m.
 
     Parameters
     ----------
     mu, mu_inc, mu_dec, mu_max, min_grad : as for ``LevenbergMarquardt``
+    settled : the share of the objective of which an epoch took off less before α and β are set anew; 1 is every epoch,
+        as Foresee and Hagan have it
     """
 
     mu: float = 5e-3
+    settled: float = 0.01
     name: ClassVar[str] = "br"
     shown: ClassVar[Shown] = Shown(r"(\beta J^{\mathsf T}J+(\alpha+\mu)I)\,\Delta w=\beta J^{\mathsf T}r-\alpha w")
     bayesian: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        keep(self, "settled", as_real("settled", self.settled, above=0, high=1))
