@@ -366,6 +366,123 @@ def rprop(s, w, g, state, objective):
     return new, state
 
 
+# --- Second order, with dense matrices.
+
+
+def slopes_of_net_inputs(weights, thresholds, activations, x):
+    """∂z_j/∂p of the output layer, [shape: (l, n)]: the chain rule from each net input down."""
+    net_inputs, outputs = forward(weights, thresholds, activations, x)
+    rows = []
+    for j in range(weights[-1].shape[1]):
+        g = np.eye(weights[-1].shape[1])[j]
+        dW: list[Any] = [None] * len(weights)
+        dtheta: list[Any] = [None] * len(weights)
+        for layer in reversed(range(len(weights))):
+            dW[layer], dtheta[layer] = np.outer(outputs[layer], g), -g
+            if layer > 0:
+                slopes = np.array([ACTIVATIONS[activations[layer - 1]](z_h)[1] for z_h in net_inputs[layer - 1]])
+                g = slopes * (weights[layer] @ g)
+        rows.append(flatten(dW, dtheta))
+    return np.array(rows)
+
+
+def gauss_newton(weights, thresholds, activations, loss, X, Y, c=None):
+    """Σ c_k H_k over the samples: H_k is J_kᵀJ_k with squared error, J_k = ∂ŷ/∂p, and with cross-entropy the Hessian of
+    E_k by z between ∂z/∂p and its transpose."""
+    total = 0.0
+    for c_k, x, y in zip(np.ones(len(X)) if c is None else c, X, Y, strict=True):
+        z_slopes = slopes_of_net_inputs(weights, thresholds, activations, x)
+        net_inputs, outputs = forward(weights, thresholds, activations, x)
+        y_hat, known = outputs[-1], ~np.isnan(y)
+        if activations[-1] == "softmax":
+            by_z = np.diag(y_hat) - np.outer(y_hat, y_hat)
+        else:
+            by_z = np.diag([ACTIVATIONS[activations[-1]](z_j)[1] for z_j in net_inputs[-1]])
+        if loss == "squared":
+            rows = (by_z @ z_slopes)[known]
+            total = total + c_k * rows.T @ rows
+        elif activations[-1] == "softmax":
+            total = total + (c_k * z_slopes.T @ by_z @ z_slopes if known.all() else 0.0)
+        else:
+            total = total + c_k * z_slopes[known].T @ by_z[np.ix_(known, known)] @ z_slopes[known]
+    return total
+
+
+class Damped(NamedTuple):
+    """Levenberg–Marquardt after some epochs."""
+
+    vector: np.ndarray
+    mu: float
+    alpha: float
+    beta: float
+    gamma: float
+    log_evidence: float
+
+
+def damped_epochs(
+    sizes, start, activations, loss, X, Y, *, epochs, mu, trained, c=None, lam=None, bayes=False, settled=0.01
+):
+    """Epochs of Levenberg–Marquardt, each with one step taken: (scale H + (penalty + μ) I) Δ = −∇ of scale Σ c_k E_k +
+    penalty ½ Σ w² over the parameters trained, with H, ∇ and Σ as sums over the samples. With ``bayes`` by MacKay's α
+    and β, else by λ; they are set anew after an epoch that took off less than ``settled`` of the objective, the first
+    time from γ = N/100. At the end γ and the evidence of the last α and β."""
+    w, m, n = start.copy(), len(X), int(np.sum(trained))
+    c = np.ones(m) if c is None else c / np.mean(c[c > 0])
+    present = c > 0
+    X, Y, c, m = X[present], Y[present], c[present], int(np.sum(present))
+    entropy = loss == "cross_entropy"
+    N = np.sum(c[:, None] * ~np.isnan(Y))
+    scale, penalty, gamma = (1.0 if lam is None else lam), (0.0 if lam is None else 2.0 * m * (1.0 - lam)), np.nan
+    log_evidence, fall = np.nan, np.inf
+    if bayes:
+        scale = 1.0
+
+    def sums(vector):
+        there, filled = unflatten(vector, sizes), Y
+        E, slope = 0.0, np.zeros(len(vector))
+        for k in range(m):
+            known = ~np.isnan(Y[k])
+            if known.all():
+                E_k, dW, dtheta = sample_gradient(*there, activations, loss, X[k], filled[k])
+                E, slope = E + c[k] * E_k, slope + c[k] * flatten(dW, dtheta)
+            elif known.any():
+                y_hat = forward(*there, activations, X[k])[1][-1]
+                assert loss == "squared"
+                E_k, dW, dtheta = sample_gradient(*there, activations, loss, X[k], np.where(known, Y[k], y_hat))
+                E, slope = E + c[k] * E_k, slope + c[k] * flatten(dW, dtheta)
+        return E, slope[trained]
+
+    def estimate(vector):
+        A = scale * gauss_newton(*unflatten(vector, sizes), activations, loss, X, Y, c)[np.ix_(trained, trained)]
+        A = A + penalty * np.eye(n)
+        found = n - penalty * np.trace(np.linalg.inv(A))
+        log_evidence = -scale * sums(vector)[0] - 0.5 * penalty * np.sum(vector[trained] ** 2)
+        log_evidence += -0.5 * np.linalg.slogdet(A)[1] + 0.5 * n * np.log(penalty)
+        return found, log_evidence + (0.0 if entropy else 0.5 * N * np.log(scale / (2 * np.pi)))
+
+    for epoch in range(epochs):
+        E, slope = sums(w)
+        H = gauss_newton(*unflatten(w, sizes), activations, loss, X, Y, c)[np.ix_(trained, trained)]
+        if bayes and (epoch == 0 or fall < settled):
+            gamma = N / 100 if epoch == 0 else estimate(w)[0]
+            squares = np.sum(w[trained] ** 2)
+            penalty = gamma / squares if gamma > 0 else penalty
+            scale = (N - gamma) / (2 * E) if not entropy and gamma < N else scale
+        while True:
+            step = np.linalg.solve(scale * H + (penalty + mu) * np.eye(n), -(scale * slope + penalty * w[trained]))
+            new = w.copy()
+            new[trained] += step
+            before = scale * E + 0.5 * penalty * np.sum(w[trained] ** 2)
+            after = scale * sums(new)[0] + 0.5 * penalty * np.sum(new[trained] ** 2)
+            if after < before:
+                break
+            mu *= 10
+        w, mu, fall = new, max(mu / 10, 1e-20), 1 - after / before
+    if bayes:
+        gamma, log_evidence = estimate(w)
+    return Damped(w, mu, penalty, scale, gamma, log_evidence)
+
+
 # --- Training.
 
 

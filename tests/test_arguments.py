@@ -127,7 +127,6 @@ def test_odd_numbers_that_are_right():
         ("updates", -4, ">= 1"),
         ("updates", 2.0, "batch size"),
         ("updates", True, "batch size"),
-        ("updates", None, "batch size"),
         ("loss", "sqared", 'did you mean "squared"'),
         ("loss", 3, "expected one of"),
         ("rule", "adamm", 'did you mean "adam"'),

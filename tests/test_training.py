@@ -193,7 +193,7 @@ def test_an_epoch_is_ordered_once(monkeypatch):
             super().run(until)
             ordered.append(self.order.keys.any())
 
-    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
+    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Watched)
     fit = bp_train(start(), X, Y, eta=0.05, rule="momentum", stop=3)
     assert len(ordered) > 20
     assert sum(ordered) == fit.epochs == 3
@@ -712,7 +712,7 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
                 if replaying:
                     time.sleep(0.01)
 
-        patch.setattr("bpjit.training.loop.Session", Slow)
+        patch.setattr("bpjit.training.loop.session_for", lambda rule: Slow)
         begun = time.perf_counter()
         fit = bp_train(start(), X, Y, stop=[TimeLimit(0.5), Always()], **settings)
         assert time.perf_counter() - begun < 1.0

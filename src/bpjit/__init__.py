@@ -20,10 +20,21 @@ from .networks.machines import CudaInfo, cuda_info
 from .networks.network import Network
 from .networks.networks import Networks
 from .networks.scale import Scale
-from .settings.rules import SGD, Adagrad, Adam, Momentum, Nesterov, Quickprop, RMSProp, Rprop
+from .settings.rules import (
+    SGD,
+    Adagrad,
+    Adam,
+    BayesianRegularization,
+    LevenbergMarquardt,
+    Momentum,
+    Nesterov,
+    Quickprop,
+    RMSProp,
+    Rprop,
+)
 from .settings.schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .settings.stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
-from .training.fit import Fit, Progress
+from .training.fit import Evidence, Fit, Progress
 from .training.train import train
 from .training.warning import TrainingWarning
 from .version import __version__
@@ -43,17 +54,20 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdaptiveRate",
+    "BayesianRegularization",
     "ChainRule",
     "Constant",
     "Cosine",
     "CudaInfo",
     "Diagnosis",
     "EarlyStopping",
+    "Evidence",
     "Fit",
     "Fits",
     "GradientNorm",
     "InverseTime",
     "LearnerBank",
+    "LevenbergMarquardt",
     "Loss",
     "MaxEpochs",
     "Momentum",

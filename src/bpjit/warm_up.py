@@ -16,7 +16,7 @@ from .networks.evaluation import as_lam, as_loss, as_network, gradient_of, jacob
 from .networks.network import Network
 from .settings.rules import Rule, as_rule
 from .settings.schedules import Constant
-from .training.session import Session
+from .training.second_order import session_for
 from .training.setting import Setting, as_batch_size, as_trainable, check_numbers
 
 
@@ -24,7 +24,7 @@ from .training.setting import Setting, as_batch_size, as_trainable, check_number
 def compile(
     net: Network,
     *,
-    updates: str | int = "stochastic",
+    updates: str | int | None = None,
     rule: str | Rule = "sgd",
     lam: float | None = None,
     loss: str | None = None,
@@ -58,7 +58,7 @@ def compile(
     """
     started = time.perf_counter()
     net = as_network(net)
-    rule = as_rule(rule)
+    rule = as_rule(rule, second_order=True)
     mask = as_trainable(trainable, net, as_flag("train_thresholds", train_thresholds))
     size = as_batch_size(updates, rule)
     loss = "squared" if loss is None else as_loss(loss, net)
@@ -66,7 +66,7 @@ def compile(
     check_numbers(net.dtype, rule, lam=setting.lam)
     X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
-    Session(net, D, no_samples(D), 1, setting).compile()
+    session_for(rule)(net, D, no_samples(D), 1, setting).compile()
     net.predict(np.zeros(net.sizes[0]))
     gradient_of(net, net._parameters, D, loss, setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))

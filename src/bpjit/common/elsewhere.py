@@ -31,6 +31,8 @@ ELSEWHERE = {  # what other libraries and books call what is meant by these name
     "quickprop": "quick_prop qprop",
     "rmsprop": "rms rms_prop",
     "adagrad": "ada_grad",
+    "lm": "levenberg_marquardt levenbergmarquardt levenberg marquardt trainlm levmar",
+    "br": "bayes bayesian bayesian_regularization bayesianregularization trainbr",
     "stochastic": "online standard sample single per_sample pattern incremental sequential",
     "accumulated": "batch full full_batch offline epoch all",
     "cuda": "gpu nvidia device",

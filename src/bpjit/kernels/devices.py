@@ -47,3 +47,16 @@ def _share_of_time(groups: Path) -> float:
     except (ValueError, ZeroDivisionError):  # "max"
         return math.inf
     return share if share > 0 else math.inf
+
+
+def memory_size() -> float:
+    """Bytes of memory that this process may use: those of the machine, or its container's share; infinity where nobody
+    says."""
+    try:
+        there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # not on this system
+        there = math.inf
+    try:
+        return min(there, float((GROUPS / "memory.max").read_text()))
+    except (OSError, ValueError):  # no container, or "max"
+        return there

@@ -9,8 +9,8 @@ import numpy as np
 from numba.core import config
 
 from ..settings.rules import SETTINGS, Rule
-from .devices import cores
-from .one import batches, each_sample, tiny
+from .devices import cores, memory_size
+from .one import batches, damped, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work
 from .own import kind_of
@@ -70,6 +70,21 @@ def trainer(
         sparse = steps is None and is_sparse(X)
         return each_sample.train_block, steps, make_work(sizes, activations, dtype, rule, mask, sparse=sparse)
     return batches.train_block, steps, batches.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
+
+
+def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, bayesian: bool) -> Any:
+    """Work space of ``damped.train_block`` for m samples; ValueError where this machine has not enough memory."""
+    if READABLE:
+        raise RuntimeError("rule: one of second order needs the JIT, and NUMBA_DISABLE_JIT is set")
+    n = int(np.count_nonzero(trainable))
+    needed, there = 8 * n * n * (3 if bayesian else 2), memory_size()
+    if needed > there:
+        raise ValueError(
+            f"net: with {n} parameters to train a rule of second order needs {needed / 2**30:.3g} GiB for its "
+            f"matrices, and this machine has {there / 2**30:.3g}; train fewer of them, or take another rule, such as "
+            "rprop"
+        )
+    return damped.make_damped_work(sizes, activations, m, trainable, bayesian)
 
 
 def on_gpu(D: Samples) -> Samples:

@@ -91,7 +91,7 @@ class Given:
         Y: Any,
         *,
         eta: Any = None,
-        updates: Any = "stochastic",
+        updates: Any = None,
         loss: Any = None,
         rule: Any = "sgd",
         lam: Any = None,

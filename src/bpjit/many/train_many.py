@@ -35,7 +35,7 @@ def train_many(
     Y: Any,
     *,
     eta: Any = None,
-    updates: str | int = "stochastic",
+    updates: str | int | None = None,
     loss: str | None = None,
     rule: Any = "sgd",
     lam: Any = None,

@@ -121,7 +121,7 @@ def trace(
     steps: int | None = None,
     epochs: int | None = None,
     eta: float | Schedule | None = None,
-    updates: str | int = "stochastic",
+    updates: str | int | None = None,
     loss: str | None = None,
     rule: str | Rule = "sgd",
     lam: float | None = None,

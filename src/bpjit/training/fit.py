@@ -6,11 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..networks.network import Network
+
+
+class Evidence(NamedTuple):
+    """What Bayesian regularisation found of a network: ``rule="br"``.
+
+    Attributes
+    ----------
+    alpha, beta : of the objective β Σ E_k + α ½ Σ w², as the last epoch had them
+    gamma : the effective number of parameters, W − α tr(β JᵀJ + α I)⁻¹, of the W that are trained
+    log_evidence : log P(data | α, β): the larger, the better do architecture and penalty suit the data
+    """
+
+    alpha: float
+    beta: float
+    gamma: float
+    log_evidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +47,12 @@ class Fit:
     best_epoch : completed epochs at the smallest validation error, or None without a validation
     network_epoch : completed epochs of the network returned: best_epoch with EarlyStopping; with an AdaptiveRate where
         the objective was smallest; otherwise all
-    stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"
+    stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"; rules of second order
+        also end by their own "mu_max" or "min_grad"
     seconds : seconds of training, callbacks and all resumes included, without ``compile_seconds``
     compile_seconds : seconds spent compiling, or loading machine code from disk
     target : "cpu" or "cuda"
+    evidence : with ``rule="br"`` the ``Evidence`` of ``network``, unless it was interrupted; None with others
     """
 
     network: Network
@@ -51,7 +69,8 @@ class Fit:
     seconds: float
     compile_seconds: float
     target: str
-    _state: dict[str, Any] = field(repr=False)
+    evidence: Evidence | None = None
+    _state: dict[str, Any] = field(default_factory=dict, repr=False)
     _origin: Any = field(default=None, repr=False)  # an Origin of origin.py: what ``replay`` needs
 
     def replay(

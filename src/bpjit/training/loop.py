@@ -22,6 +22,7 @@ from ..settings.stopping import Condition, EarlyStopping, History, Limits, most_
 from .fit import Fit, Progress
 from .origin import Origin
 from .record import CHANGED
+from .second_order import session_for
 from .session import Mark, Session, take_up
 from .setting import Setting
 
@@ -62,7 +63,7 @@ def run_training(
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
-    session = Session(net, D, problem.V, early[0].every if early else 1, setting, threads)
+    session = session_for(setting.rule)(net, D, problem.V, early[0].every if early else 1, setting, threads)
     earlier, origin = 0.0, Origin(net, setting, problem.target, problem.count, D)
     if resume is not None:
         earlier = take_up(session, resume, net)
@@ -104,6 +105,7 @@ def run_training(
         seconds=earlier + time.perf_counter() - started - compile_seconds,
         compile_seconds=compile_seconds,
         target=problem.target,
+        evidence=None if stopped_by == "interrupted" else session.evidence(vector),
         _state={**session.state(), "setting": setting},
         _origin=origin.to_keep(),
     )
@@ -170,7 +172,7 @@ class _Loop:
                 reason = "diverged"
             if self.callback is not None and session.finite and ended:
                 reason = self.call_back() or reason
-            reason = reason or self.over()
+            reason = reason or session.ended or self.over()
             if reason is not None:
                 error = session.error() if session.finite else np.nan
                 return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])

@@ -42,7 +42,7 @@ from ..networks.network import Network
 from ..settings.schedules import AdaptiveRate
 from ..settings.stopping import Block, Condition, Watch, watch_from
 from .crew import ask_for_help
-from .fit import Fit
+from .fit import Evidence, Fit
 from .record import CHANGED, Record
 from .setting import Setting
 
@@ -86,7 +86,7 @@ class Session:
         readable: bool = False,
     ) -> None:
         self.net, self.D, self.setting = net, D, setting
-        dtype, n, m = net.dtype, len(net._parameters), len(D.X)
+        n, m = len(net._parameters), len(D.X)
         self.task = Task(
             D,
             V,
@@ -95,25 +95,9 @@ class Session:
             setting.shuffle and setting.size is not None,
             random_streams.base(setting.seed, random_streams.ORDER)[0],
         )
-        self.memory = Memory(
-            net._parameters.copy(),
-            np.zeros(n, dtype),
-            setting.rule.start(n, setting.seed).astype(dtype),
-            net._parameters.copy(),
-            np.zeros(SCALARS, dtype),
-            np.zeros(COUNTERS, np.int64),
-        )
-        size = m if setting.size is None else min(setting.size, m)
-        self.kernel, self.steps, self.work = drivers.trainer(
-            net.sizes,
-            (*net.hidden, net.output),
-            self.memory,
-            D.X,
-            drivers.Plan(setting.rule, size, setting.size == 1, setting.lam, setting.trainable),
-            readable,
-            threads,
-        )
+        self.memory = self._first_memory()
         self._helpers = threads - 1
+        self._make_work(readable)
         self.order = Order.of(m, len(V.X))
         self.memory.scalars[[LAST_OBJECTIVE, BEST]] = np.inf
         self.record = Record(every)
@@ -125,7 +109,33 @@ class Session:
         self.finite = True
         self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise
         self.may_end_anywhere = False  # if it may end at any epoch, a block is at most half as long as all before it
+        self.ended: str | None = None  # the setting of the rule that ended the training, where no epoch began any more
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
+
+    def _first_memory(self) -> Memory:
+        net, setting, n, dtype = self.net, self.setting, len(self.net._parameters), self.net.dtype
+        return Memory(
+            net._parameters.copy(),
+            np.zeros(n, dtype),
+            setting.rule.start(n, setting.seed).astype(dtype),
+            net._parameters.copy(),
+            np.zeros(SCALARS, dtype),
+            np.zeros(COUNTERS, np.int64),
+        )
+
+    def _make_work(self, readable: bool) -> None:
+        """The kernel and its work space."""
+        net, setting, m = self.net, self.setting, len(self.D.X)
+        size = m if setting.size is None else min(setting.size, m)
+        self.kernel, self.steps, self.work = drivers.trainer(
+            net.sizes,
+            (*net.hidden, net.output),
+            self.memory,
+            self.D.X,
+            drivers.Plan(setting.rule, size, setting.size == 1, setting.lam, setting.trainable),
+            readable,
+            self._helpers + 1,
+        )
 
     # --- Where it stands.
 
@@ -172,13 +182,16 @@ class Session:
     def compile(self) -> float:
         """Make sure the machine code is there; returns the seconds it took."""
         started = time.perf_counter()
-        nothing = np.empty((2, 0), self.net.dtype)
-        self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing[0], 0, nothing)
+        self._compile_kernel()
         kind = self.net.dtype, type(self.D.X)
         if kind not in MEASURED:
             measure(self.net, self.memory.p, no_samples(self.D), self.setting.loss)
             MEASURED.add(kind)
         return time.perf_counter() - started
+
+    def _compile_kernel(self) -> None:
+        nothing = np.empty((2, 0), self.net.dtype)
+        self.kernel(self.task, self.steps, self.memory, self.work, self.order, nothing[0], 0, nothing)
 
     def run(self, until: int) -> None:
         """One kernel call towards ``until`` completed epochs; it may end sooner, also inside an epoch.
@@ -222,13 +235,17 @@ class Session:
                 helping: Any = partial(self.kernel, *arguments, etas[:0], 1, found)
                 ask_for_help(presence, [helping] * self._helpers)
             self.finite = self.kernel(*arguments, etas, self._budget, found)
-        elapsed = time.perf_counter() - started
+        return self._end_of_call(found, first, visited, time.perf_counter() - started)
+
+    def _end_of_call(
+        self, found: np.ndarray, first: int, visited: int, elapsed: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How long the next call may be; and what this one found since epoch ``first``, when so many were visited."""
         visited = int(self.memory.counters[VISITED]) - visited
         self._budget = max(1, int(min(20.0, CALL_SECONDS / max(elapsed, 1e-6)) * visited))
         if self.may_end_anywhere:
             self._budget = min(self._budget, max(visited, int(self.memory.counters[VISITED]) // 2))
-        done = self.epoch - first
-        errors, validation_errors = found[:, :done]
+        errors, validation_errors = found[:, : self.epoch - first]
         if len(self.task.V.X):
             validations = self.epoch // self.task.every - first // self.task.every
             if np.count_nonzero(validation_errors == validation_errors) < validations:  # NaN, though it was measured
@@ -245,15 +262,19 @@ class Session:
 
     def restore(self, mark: Mark) -> None:
         """Go back to a moment; the mark stays good."""
-        if not self.finite and self.work is not None:
-            for array in self.work.P, self.work.S, self.work.G:  # no copy goes where there are no parameters
-                array[...] = 0
         for array, remembered in zip(self.memory, mark.memory, strict=True):
             array[...] = remembered
+        self._clear_work()
         self.rate = copy.copy(mark.rate)
         self.record.truncate(mark.epochs)
         self.watch = mark.watch
         self.finite = True
+
+    def _clear_work(self) -> None:
+        """Leave nothing in the work space that is not finite."""
+        if not self.finite and self.work is not None:
+            for array in self.work.P, self.work.S, self.work.G:  # no copy goes where there are no parameters
+                array[...] = 0
 
     def replay(self, mark: Mark, epoch: int, over: Callable[[], Any]) -> bool:
         """Stand exactly where ``epoch`` epochs were completed: on from here, or once more from the mark.
@@ -302,6 +323,10 @@ class Session:
         if error < memory.scalars[BEST]:
             memory.scalars[BEST], memory.counters[BEST_EPOCH] = error, self.epoch
             memory.best[...] = memory.p
+
+    def evidence(self, vector: np.ndarray) -> Evidence | None:
+        """What a rule that sets its own penalty found of the network to be returned, with these parameters."""
+        return None
 
     def block(self, start: int) -> Block:
         """The epochs since those that ``watch`` has seen; ``start`` is the number of epochs before this call."""

@@ -14,7 +14,7 @@ from ..networks.architecture import views
 from ..networks.evaluation import as_lam, as_loss
 from ..networks.network import Network
 from ..settings.rates import schedule_for
-from ..settings.rules import Rule, as_rule
+from ..settings.rules import Rule, SecondOrder, as_rule
 from ..settings.schedules import Schedule, check_penalty
 from ..settings.stopping import Condition, EarlyStopping, GradientNorm, NoImprovement, TargetError
 
@@ -90,9 +90,12 @@ def as_setting(
     shuffle: Any,
     seed: Any,
     missing: Any = None,
+    second_order: bool = False,
 ) -> Setting:
-    """The setting that these arguments of ``train`` stand for."""
-    loss, rule = as_loss(loss, net, missing), as_rule(rule)
+    """The setting that these arguments of ``train`` stand for; only some can run a rule of ``second_order``."""
+    loss, rule = as_loss(loss, net, missing), as_rule(rule, second_order)
+    if isinstance(rule, SecondOrder):
+        rule.check(loss_as_given(loss), lam)
     setting = Setting(
         loss=loss,
         rule=rule,
@@ -137,16 +140,22 @@ HELD: dict[type[Condition], tuple[str, ...]] = {  # what conditions compare with
 
 
 def as_batch_size(updates: Any, rule: Rule) -> int | None:
-    """Samples in a batch; None for all of them."""
+    """Samples in a batch, None for all of them. Where nothing is said it is what the rule needs, or else 1."""
+    if updates is None:
+        return None if rule.accumulated_only else 1
     if isinstance(updates, str):
         as_choice("updates", updates, ("stochastic", "accumulated"))
         size = 1 if updates == "stochastic" else None
     elif isinstance(updates, (int, np.integer)) and not isinstance(updates, bool):
         size = as_integer("updates", updates, low=1)
     else:
-        raise TypeError(f'updates: expected "stochastic", "accumulated" or a batch size >= 1, got {describe(updates)}')
+        raise TypeError(
+            f'updates: expected "stochastic", "accumulated", a batch size >= 1 or None, got {describe(updates)}'
+        )
     if rule.accumulated_only and size is not None:
-        raise ValueError(f'updates: rule "{rule.name}" compares gradients of all samples; expected "accumulated"')
+        raise ValueError(
+            f'updates: rule "{rule.name}" needs the gradient of all samples; expected "accumulated" or None'
+        )
     return size
 
 

@@ -14,7 +14,7 @@ from ..kernels.state import Samples
 from ..networks.evaluation import as_network, as_samples, no_samples
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
-from ..settings.rules import Rule
+from ..settings.rules import Rule, SecondOrder
 from ..settings.schedules import Schedule
 from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
@@ -34,7 +34,7 @@ def train(
     Y: Any,
     *,
     eta: float | Schedule | None = None,
-    updates: str | int = "stochastic",
+    updates: str | int | None = None,
     loss: str | None = None,
     rule: str | Rule = "sgd",
     lam: float | None = None,
@@ -64,10 +64,12 @@ def train(
     eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for one that suits rule, activations,
         loss and number of inputs: ``bpjit.settings.rates.default_eta``
     updates : "stochastic" (standard BP: after each sample), "accumulated" (once an epoch) or a mini-batch size; a
-        batch's gradient is the mean over its samples
+        batch's gradient is the mean over its samples. None is what the rule needs: "accumulated" for rprop, quickprop
+        and the rules of second order, "stochastic" for the others
     loss : "squared", "absolute", "huber" or "cross_entropy"; None is cross_entropy for softmax outputs, else squared
     rule : "sgd", "momentum", "nesterov", "rprop", "quickprop", "adagrad", "rmsprop", "adam", or an instance such as
-        ``bpjit.Adam(beta1=0.8)``; rprop and quickprop need accumulated updates
+        ``bpjit.Adam(beta1=0.8)``; and of second order, which take a step of all parameters at once an epoch, "lm"
+        (Levenberg–Marquardt) and "br" (the same with Bayesian regularisation): for squared error and cross_entropy
     lam : the book's λ in (0, 1): descend λ E + (1 − λ) Σ w² over all weights and thresholds; None is no penalty. E is
         a mean and Σ w² a sum, so values are close to 1: search 1 − λ from about 1e-3 to 1e-6
     stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
@@ -144,11 +146,12 @@ def train(
         shuffle=shuffle,
         seed=seed,
         missing=missing,
+        second_order=True,
     )
     conditions = as_conditions(stop)
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
-    target = target_of_data(target, X, Y, validation)
+    target = target_of_data(target_of_rule(target, setting), X, Y, validation)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
@@ -175,11 +178,21 @@ def check_options(callback: Any, progress: Any, history: Any) -> int | None:
     return None if history is None else as_integer("history", history, low=2)
 
 
+def target_of_rule(target: str, setting: Setting) -> str:
+    """The target, which is the CPU for a rule of second order."""
+    if not isinstance(setting.rule, SecondOrder):
+        return target
+    if target == "cuda":
+        raise ValueError(f'target: rule "{setting.rule.name}" runs on the CPU; expected "cpu" or "auto"')
+    return "cpu"
+
+
 def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
     """How many share a batch: as many as were asked for, else as are useful; stochastic updates have no batch."""
     useful = drivers.useful_threads(len(net.parameters), setting.size, m)
     threads = useful if threads is None else as_threads(threads)
-    return 1 if setting.size == 1 or drivers.READABLE else threads
+    alone = setting.size == 1 or drivers.READABLE or isinstance(setting.rule, SecondOrder)
+    return 1 if alone else threads
 
 
 def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:

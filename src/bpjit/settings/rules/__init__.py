@@ -17,6 +17,15 @@ Adam          m ← β₁ m + (1−β₁) g, r likewise with g²  η 0.01, β₁
               and β₂; w + η m̂/(√r̂ + ε), m̂ = m/(1−β₁ᵗ)
 ============  =======================================  ==================================  ====================
 
+Rules of second order take all parameters at once; ``train`` runs them (``second_order``):
+
+=======================  =======================================================  =====================================
+rule                     step                                                     defaults
+=======================  =======================================================  =====================================
+LevenbergMarquardt       (H + μ I) Δ = −∇, H the Gauss–Newton matrix              μ 1e-3, ×10 or ×0.1, at most 1e10
+BayesianRegularization   the same with a penalty that the evidence sets           μ 5e-3, ×10 or ×0.1, at most 1e10
+=======================  =======================================================  =====================================
+
 The default rates are those of small networks of tanh units; ``settings/rates.py`` fits them to a network.
 """
 
@@ -32,15 +41,19 @@ from .by_sign import Quickprop, Rprop
 from .by_squares import Adagrad, Adam, RMSProp
 from .own import KNOWN, OwnRule
 from .rule import RULES, SETTINGS, SHARED, SLOTS, Rule, Shown
+from .second_order import SECOND_ORDER, BayesianRegularization, LevenbergMarquardt, SecondOrder
 
 __all__ = [
     "RULES",
+    "SECOND_ORDER",
     "SETTINGS",
     "SGD",
     "SHARED",
     "SLOTS",
     "Adagrad",
     "Adam",
+    "BayesianRegularization",
+    "LevenbergMarquardt",
     "Momentum",
     "Nesterov",
     "OwnRule",
@@ -48,6 +61,7 @@ __all__ = [
     "RMSProp",
     "Rprop",
     "Rule",
+    "SecondOrder",
     "Shown",
     "as_rule",
     "from_words",
@@ -64,24 +78,32 @@ def in_words(rule: Rule) -> list[Any]:
 def from_words(name: str, settings: dict[str, Any]) -> Rule:
     """The rule that ``in_words`` said; ``UnknownFormula`` for one of the user's own that is not known here."""
     if "#" not in name:
-        return RULES[name](**settings)
+        return (RULES | SECOND_ORDER)[name](**settings)
     if name not in KNOWN:
         raise UnknownFormula(f"rule: {name!r} is not known here; make it first, as where it was made, by bpjit.rule")
     return KNOWN[name](tuple(settings["values"]))
 
 
-def as_rule(rule: str | Rule) -> Rule:
-    """The rule that ``rule`` names, with its default settings, or ``rule`` itself."""
+def as_rule(rule: str | Rule, second_order: bool = False) -> Rule:
+    """The rule that ``rule`` names, with its default settings, or ``rule`` itself; one of second order only where that
+    can be run."""
     if isinstance(rule, OwnRule):
         return rule
+    if not second_order and (rule in tuple(SECOND_ORDER) if isinstance(rule, str) else isinstance(rule, SecondOrder)):
+        name = rule if isinstance(rule, str) else rule.name
+        raise ValueError(
+            f'rule: "{name}" takes a step of all parameters from all samples at once, which only bpjit.train does; '
+            f"expected one of {', '.join(RULES)}"
+        )
+    rules = RULES | SECOND_ORDER if second_order else RULES
     if isinstance(rule, Rule):
-        known = RULES.get(getattr(rule, "name", ""))
+        known = rules.get(getattr(rule, "name", ""))
         if known is None or not isinstance(rule, known) or rule.code != known.code:
             raise TypeError(
-                f"rule: expected one of {', '.join(RULES)}, or one of bpjit's rules with other settings, got "
+                f"rule: expected one of {', '.join(rules)}, or one of bpjit's rules with other settings, got "
                 f"{describe(rule)}; a rule of your own is made by bpjit.rule"
             )
         return rule
     if isinstance(rule, type) and issubclass(rule, Rule):
         raise TypeError(f"rule: expected a name or an instance, got the class; write {rule.__name__}()")
-    return RULES[as_choice("rule", rule, tuple(RULES))]()
+    return rules[as_choice("rule", rule, tuple(rules))]()

