@@ -19,7 +19,7 @@ from script_tools import BadInput, run
 
 HERE = Path(__file__).resolve().parent
 README, TEMPLATES = HERE.parent / "README.md", HERE / "docs"
-ROOMS = ("compiled", "graph", "descent", "unit", "plot", "settings.rules", "maths.formulas")  # a page each
+ROOMS = ("compiled", "formulas", "graph", "descent", "unit", "plot", "settings.rules", "maths.formulas")  # a page each
 PAGES = {"index.html", "search.js", "bpjit.html", "bpjit"}  # what a reference consists of
 
 
@@ -70,6 +70,14 @@ def load_pdoc() -> Any:
     return pdoc
 
 
+def whole(name: str) -> Any:
+    """A module, with what it makes only when somebody asks for it."""
+    module = importlib.import_module(name)
+    for each in getattr(module, "__all__", ()):
+        getattr(module, each)
+    return module
+
+
 def complete(doc: Any) -> None:
     """A class shows what it has from bases, too, which have no place of their own; a setting, such as a rule, only how
     one makes it: the rest serves kernels."""
@@ -88,7 +96,7 @@ def write_pages(folder: Path) -> None:
     names = groups(README.read_text("utf-8"))
     for name in bpjit.__all__:
         getattr(bpjit, name)  # some are loaded at their first use
-    rooms = {room: pdoc.doc.Module(importlib.import_module(f"bpjit.{room}")) for room in ROOMS}
+    rooms = {room: pdoc.doc.Module(whole(f"bpjit.{room}")) for room in ROOMS}
     rooms["settings.rules"].members = {}  # its table; the rules themselves stand on the front page
     front = pdoc.doc.Module(bpjit)
     front.members = {name: rooms.get(name) or front.members[name] for title in names for name in names[title]}

@@ -86,4 +86,5 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from .own.shipped import of
 
-        return of(_ROLES[name], name)
+        made = globals()[name] = of(_ROLES[name], name)
+        return made
