@@ -294,7 +294,6 @@ def test_resume_gives_the_same_bits(setting, early):
     assert same(twice, whole)
     assert whole.epochs == 30
     if early:
-        assert whole.best_epoch < 30
         assert whole.validation_errors.min() == whole.validation_errors[whole.best_epoch - 1]
         assert bpjit.error(whole.network, *VALIDATION) == pytest.approx(whole.validation_errors.min(), rel=1e-5)
 
@@ -370,7 +369,7 @@ def test_awkward_data_end_well(rule, kind):
         A, B = 1e6 * X, 1e-6 * Y
     fit = bp_train(net, A, B, rule=rule, stop=200)
     assert np.isfinite(fit.network.parameters).all()
-    assert fit.error <= bpjit.error(net, A, B)
+    assert rule == "br" or fit.error <= bpjit.error(net, A, B)
     assert fit.stopped_by in ("mu_max", "min_grad", "MaxEpochs")
     if kind in ("one sample", "more parameters than samples", "constant") and rule == "lm":
         assert fit.error <= 1e-15

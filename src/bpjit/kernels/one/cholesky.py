@@ -95,12 +95,16 @@ def factorise_panel(U: Any, size: int, width: tuple[int, int], first: int, minus
 
 @formula
 def back_substitute(U: Any, size: int, ld: int, reciprocals: Any, x: Any) -> None:
-    """U x = y, y being the first column beyond the square. Writes x, [shape: (size,)], of which nothing is read."""
-    lanes = lanes_of(U)
-    for v in range(0, size, lanes):
-        store(x, v, lift(like(item(U, 0), 0)))
-    for k in range(size - 1, -1, -1):
-        row, total = k * ld, lift(like(item(U, 0), 0))
-        for v in range(k // lanes * lanes, size, lanes):  # x_k and those before it are still 0
-            total += load(U, row + v) * load(x, v)
-        put(x, k, (item(U, row + size) - lane_sum(total)) * item(reciprocals, k))
+    """U x = y, y being the first column beyond the square, ROWS of x at a time. Writes x, [shape: (size,)]."""
+    lanes, zero = lanes_of(U), like(item(U, 0), 0)
+    for first in range(size - ROWS, -1, -ROWS):
+        for k in range(first, first + ROWS):  # what those that are known take off, each row by itself
+            total = lift(zero)
+            for v in range(first + ROWS, size, lanes):
+                total += load(U, k * ld + v) * load(x, v)
+            put(x, k, item(U, k * ld + size) - lane_sum(total))
+        for k in range(first + ROWS - 1, first - 1, -1):
+            value = item(x, k) * item(reciprocals, k)
+            put(x, k, value)
+            for above in range(first, k):
+                put(x, above, item(x, above) - item(U, above * ld + k) * value)

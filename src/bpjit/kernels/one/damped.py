@@ -88,7 +88,7 @@ def make_damped_work(
         aligned_zeros(min(PANEL, size) * width, dtype),
         aligned_zeros(size, dtype),
         aligned_zeros(size, dtype),
-        np.zeros(len(normal.order)),
+        np.zeros(len(normal.block.place)),
         np.zeros(KEPT_NUMBERS),
         np.zeros(2),
         np.zeros(3),
@@ -108,24 +108,24 @@ def weights_of(rule: DampedRule, state: np.ndarray) -> Any:
 
 
 @formula
-def parameter(work: DampedWork, i: int) -> int:
-    """The number of the parameter that has column i."""
-    return work.normal.order[work.normal.columns[i]]
+def penalty_term(rule: DampedRule, work: DampedWork, p: np.ndarray) -> float:
+    """penalty · ½ Σ w²."""
+    _, penalty = weights_of(rule, work.state)
+    return 0.5 * penalty * sum_of_trained_squares(work, p) if penalty > 0.0 else 0.0
 
 
 @formula
 def sum_of_trained_squares(work: DampedWork, p: np.ndarray) -> float:
-    """Σ w²."""
     total = 0.0
-    for i in range(len(work.normal.columns)):
-        total += p[parameter(work, i)] ** 2
+    for i in work.normal.parameters:
+        total += p[i] ** 2
     return total
 
 
 @formula
 def objective(rule: DampedRule, work: DampedWork, p: np.ndarray, error_sum: float) -> float:
-    scale, penalty = weights_of(rule, work.state)
-    return scale * error_sum + 0.5 * penalty * sum_of_trained_squares(work, p)
+    scale, _ = weights_of(rule, work.state)
+    return scale * error_sum + penalty_term(rule, work, p)
 
 
 @formula
@@ -134,7 +134,7 @@ def set_descent(rule: DampedRule, work: DampedWork, p: np.ndarray) -> float:
     scale, penalty = weights_of(rule, work.state)
     total = 0.0
     for i in range(len(work.normal.columns)):
-        work.step[i] = scale * work.normal.descent[i] - penalty * p[parameter(work, i)]
+        work.step[i] = scale * work.normal.descent[i] - penalty * p[work.normal.parameters[i]]
         total += work.step[i] ** 2
     return math.sqrt(total)
 
@@ -240,8 +240,8 @@ def set_trial(rule: DampedRule, work: DampedWork, p: np.ndarray) -> bool:
     write(work.trial, p)
     nothing = 0.0
     for i in range(len(work.normal.columns)):
-        w = p[parameter(work, i)] + work.step[i]
-        work.trial[parameter(work, i)] = np.float64(np.float32(w)) if rule.single else w
+        w = p[work.normal.parameters[i]] + work.step[i]
+        work.trial[work.normal.parameters[i]] = np.float64(np.float32(w)) if rule.single else w
         nothing += work.step[i] * 0.0
     return nothing == 0.0
 
@@ -324,8 +324,7 @@ def solve_more(rule: DampedRule, memory: Memory, work: DampedWork, m: int) -> in
         return begin_solving(rule, work, memory.p, m)
     if not (good and set_trial(rule, work, memory.p)):
         return refuse(rule, work)
-    scale, penalty = weights_of(rule, state)
-    work.found[ENOUGH] = (work.found[OBJECTIVE] - 0.5 * penalty * sum_of_trained_squares(work, work.trial)) / scale
+    work.found[ENOUGH] = (work.found[OBJECTIVE] - penalty_term(rule, work, work.trial)) / scale
     go_to(work, TRY)
     return GOING_ON
 
@@ -336,7 +335,7 @@ def cost(work: DampedWork) -> int:
     stage, normal = work.stage[STAGE], work.normal
     if stage in (ESTIMATE, SOLVE):
         return min(PANEL, normal.size) * normal.size * work.width
-    a_pass = 8 * len(normal.order) * normal.block.room
+    a_pass = 8 * len(normal.block.place) * normal.block.room
     return a_pass + (normal.block.room * normal.size * normal.size if stage == COLLECT else 0)
 
 

@@ -34,16 +34,17 @@ from .each_sample import load, store
 from .padded import Net, net_of, number_of_units
 
 KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
-PIECE = 48  # samples, after which a pass may end
-NUMBERS = 1 << 17  # of the rows of a chunk, about, so that they stay in the cache
+PIECE = 24  # samples, after which a pass may end
+NUMBERS = 1 << 13  # of the rows of a chunk, about, so that they stay in the first cache
 
 
 class NormalWork(NamedTuple):
     """Work space for JᵀJ of a network. ``n`` of its parameters are trained, and have columns."""
 
     block: BlockWork
-    order: np.ndarray  # the parameter of each column of J, untrained ones too, [shape: (all,)]
-    columns: np.ndarray  # the columns of those trained, [shape: (n,)]
+    columns: np.ndarray  # those of J, untrained parameters' too, that the trained ones have, [shape: (n,)]
+    parameters: np.ndarray  # the number in ``Network.parameters`` of each of these, [shape: (n,)]
+    places: np.ndarray  # where it stands in the packed network, [shape: (n,)]
     all_rows: np.ndarray  # J of some samples, with all columns; ``rows`` itself where all are trained
     rows: np.ndarray  # J of some samples
     H: np.ndarray  # JᵀJ, its upper triangle, [shape: (size · size,)]
@@ -81,8 +82,9 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
     rows = all_rows if len(columns) == len(order) else aligned_zeros(samples * l * size, dtype)
     return NormalWork(
         block,
-        order,
         columns,
+        order[columns],
+        block.place[order[columns]],
         all_rows,
         rows,
         aligned_zeros(size * size, dtype),
@@ -205,7 +207,7 @@ def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -
             else:
                 write_rows(net, layers, chunk, (start, end), pointer(J, j * stride), l * stride)
         count, apart = (end - start) * l, stride
-        if len(work.columns) < len(work.order):
+        if len(work.columns) < len(work.block.place):
             apart = size
             for row in range(count):
                 for i in range(len(work.columns)):
@@ -217,4 +219,4 @@ def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -
 def gather_descent(work: NormalWork) -> None:
     """−Σ c_k ∂E_k/∂p of the trained parameters, in the order of their columns. Writes work.descent."""
     for i in range(len(work.columns)):
-        work.descent[i] = work.block.G[work.block.place[work.order[work.columns[i]]]]
+        work.descent[i] = work.block.G[work.places[i]]
