@@ -483,6 +483,51 @@ def damped_epochs(
     return Damped(w, mu, penalty, scale, gamma, log_evidence)
 
 
+def dense_bfgs(steps, changes):
+    """The inverse Hessian that BFGS makes of these pairs, the oldest first, from the scaled unit matrix of L-BFGS."""
+    s, y = steps[-1], changes[-1]
+    H = np.eye(len(s)) * (s @ y) / (y @ y)
+    for s, y in zip(steps, changes, strict=True):
+        V = np.eye(len(s)) - np.outer(y, s) / (s @ y)
+        H = V.T @ H @ V + np.outer(s, s) / (s @ y)
+    return H
+
+
+def scaled_conjugate_gradients(f, slope, w, *, steps, sigma=5e-5, lam=5e-7):
+    """Møller 1993, steps 1 to 9 as printed, until so many steps were taken; returns the points."""
+    n, lam_bar, success, k, points = len(w), 0.0, True, 1, [w]
+    r = p = -slope(w)
+    while len(points) <= steps:
+        if success:
+            sigma_k = sigma / np.linalg.norm(p)
+            s = (slope(w + sigma_k * p) - slope(w)) / sigma_k
+            delta = p @ s
+        delta = delta + (lam - lam_bar) * (p @ p)
+        if delta <= 0:
+            lam_bar = 2 * (lam - delta / (p @ p))
+            delta = -delta + lam * (p @ p)
+            lam = lam_bar
+        mu = p @ r
+        alpha = mu / delta
+        comparison = 2 * delta * (f(w) - f(w + alpha * p)) / mu**2
+        if comparison >= 0:
+            w = w + alpha * p
+            r_new = -slope(w)
+            lam_bar, success = 0.0, True
+            p = r_new if k % n == 0 else r_new + ((r_new @ r_new - r_new @ r) / mu) * p
+            r = r_new
+            k += 1
+            points.append(w)
+            if comparison >= 0.75:
+                lam = lam / 4
+        else:
+            lam_bar, success = lam, False
+        if comparison < 0.25:
+            used = (points[-1] - points[-2]) / alpha if success else p
+            lam = lam + delta * (1 - comparison) / (used @ used)
+    return points
+
+
 # --- Training.
 
 

@@ -6,16 +6,27 @@ import time
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import bpjit
 import reference
-from bpjit import BayesianRegularization, EarlyStopping, LevenbergMarquardt, MaxEpochs, TargetError, TimeLimit
+from bpjit import (
+    LBFGS,
+    BayesianRegularization,
+    EarlyStopping,
+    LevenbergMarquardt,
+    MaxEpochs,
+    ScaledConjugateGradient,
+    TargetError,
+    TimeLimit,
+)
 from bpjit import train as bp_train
 from bpjit.kernels.jit import kernel
 from bpjit.kernels.one import cholesky
 from bpjit.kernels.simd.memory import aligned_zeros, pointer
 from bpjit.settings.rules import RULES as FIRST_ORDER
 from bpjit.settings.rules import as_rule
+from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
 from bpjit.training.setting import as_batch_size, as_setting
 from bpjit.training.train import target_of_rule
 from cases import HIDDEN, OUTPUTS, SIZES, distance
@@ -154,6 +165,112 @@ def test_targets_that_are_not_known_count_for_nothing():
     assert distance(fit.network.parameters, expected.vector) <= 1e-10
 
 
+# --- Steps by gradients alone.
+
+
+def rosenbrock(p):
+    return np.sum(100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2)
+
+
+def slope_of_rosenbrock(p):
+    slope = np.zeros(len(p))
+    slope[1:] += 200 * (p[1:] - p[:-1] ** 2)
+    slope[:-1] += -400 * p[:-1] * (p[1:] - p[:-1] ** 2) - 2 * (1 - p[:-1])
+    return slope
+
+
+def look(p):
+    yield
+    return Point(p, rosenbrock(p), rosenbrock(p), slope_of_rosenbrock(p))
+
+
+def the_end_of(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+FIRST = np.array([-1.2, 1.0, -0.5, 0.7])
+
+
+def test_two_loops_equal_the_dense_matrix():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(6, 6))
+    steps = rng.normal(size=(4, 6))
+    pairs = Pairs(steps, steps @ (A @ A.T))
+    g = rng.normal(size=6)
+    np.testing.assert_allclose(pairs.direction(g), -reference.dense_bfgs(pairs.s, pairs.y) @ g, rtol=1e-11)
+    assert np.array_equal(Pairs(steps[:0], steps[:0]).direction(g), -g)
+    assert len(pairs.with_another(steps[0], -steps[0], 9).s) == 4  # nothing curves downwards
+    kept = pairs.with_another(steps[0], 2 * steps[0], 3)
+    assert np.array_equal(kept.s, [*steps[2:], steps[0]])
+
+
+def test_a_line_search_ends_where_wolfe_s_conditions_hold():
+    rng, searches = np.random.default_rng(1), 0
+    for _ in range(50):
+        here = the_end_of(look(rng.normal(size=4)))
+        d = rng.normal(size=4)
+        d *= -np.sign(d @ here.gradient)
+        for length in (1e-4, 1.0, 1e3):
+            there = the_end_of(strong_wolfe(here, d, length, 40, look))
+            slope, t = here.gradient @ d, (there.p - here.p) @ d / (d @ d)
+            assert there.objective <= here.objective + 1e-4 * t * slope
+            assert abs(there.gradient @ d) <= 0.9 * abs(slope)
+            searches += 1
+        assert the_end_of(strong_wolfe(here, -d, 1.0, 40, look)) is None
+    assert searches == 150
+
+
+def test_lbfgs_finds_a_valley_s_end():
+    here, pairs, count = the_end_of(look(FIRST)), Pairs(np.zeros((0, 4)), np.zeros((0, 4))), 0
+    while np.linalg.norm(here.gradient) > 1e-8:
+        here, pairs = the_end_of(lbfgs_step(LBFGS(memory=5), here, pairs, look))
+        count += 1
+    assert count < 60
+    assert len(pairs.s) == 5
+    np.testing.assert_allclose(here.p, 1.0, atol=1e-8)
+
+
+def test_scaled_conjugate_gradients_as_printed():
+    points = reference.scaled_conjugate_gradients(rosenbrock, slope_of_rosenbrock, FIRST, steps=25)
+    here, state = the_end_of(look(FIRST)), Conjugate(-slope_of_rosenbrock(FIRST), 5e-7, 0)
+    for point in points[1:]:
+        here, state = the_end_of(scg_step(ScaledConjugateGradient(), here, state, look))
+        np.testing.assert_allclose(here.p, point, rtol=1e-6)
+    assert here.objective < 0.1 * rosenbrock(FIRST)
+
+
+@pytest.mark.parametrize("rule", [LBFGS(), ScaledConjugateGradient()])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_both_end_at_the_same_minimum_as_scipy_s(rule, dtype):
+    """A penalty makes the end one that all methods find, from this start."""
+    net = start(dtype)
+    fit = bp_train(net, X, Y, rule=rule, lam=0.99, stop=3000)
+    wide = bpjit.Network(net.sizes, net.parameters.astype(float), hidden="tanh", output="identity")
+
+    def objective(p):
+        there = wide.with_parameters(p)
+        return bpjit.error(there, X, Y, lam=0.99), bpjit.gradient(there, X, Y, lam=0.99)
+
+    found = scipy.optimize.minimize(objective, wide.parameters, jac=True, method="L-BFGS-B", options={"gtol": 1e-10})
+    assert fit.objective == pytest.approx(found.fun, rel=1e-6)
+    assert fit.stopped_by in ("min_grad", "max_search", "scale_max")
+    if dtype == "float64":
+        assert np.linalg.norm(bpjit.gradient(fit.network, X, Y, lam=0.99)) < 1e-7
+
+
+@pytest.mark.parametrize("rule", ["lbfgs", "scg"])
+def test_any_loss_will_do(rule):
+    for loss in ("huber", "cross_entropy", "squared"):
+        net = bpjit.Network.random((3, 4, 1), "tanh", "sigmoid", seed=1)
+        fit = bp_train(net, X, (Y > 0).astype(float), rule=rule, loss=loss, stop=40)
+        assert (np.diff(fit.errors) < 0).all()
+        assert fit.error < 0.7 * fit.errors[0]
+
+
 @kernel
 def factorised(U, size, width, minus, reciprocals, x):
     first, good = 0, True
@@ -273,6 +390,11 @@ SETTINGS = {
     "lambda": {"rule": "lm", "lam": 0.999},
     "float32": {"rule": "lm", "dtype": "float32"},
     "weights": {"rule": "br", "sample_weight": np.linspace(0, 2, 60)},
+    "lbfgs": {"rule": "lbfgs"},
+    "lbfgs, of its own": {"rule": LBFGS(memory=3), "lam": 0.999, "loss": "huber", "train_thresholds": False},
+    "lbfgs float32": {"rule": "lbfgs", "dtype": "float32"},
+    "scg": {"rule": "scg"},
+    "scg float32": {"rule": "scg", "dtype": "float32", "lam": 0.999, "sample_weight": np.linspace(0, 2, 60)},
 }
 
 
@@ -445,6 +567,16 @@ def test_what_does_not_go_together_is_refused(settings, said):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [{"memory": 0}, {"max_search": 0}, {"memory": 2.5}, {"sigma": 0.0}, {"scale": -1.0}, {"scale_max": 1e-9}],
+)
+def test_settings_of_the_other_rules_are_checked(settings):
+    rule = LBFGS if {"memory", "max_search"} & set(settings) else ScaledConjugateGradient
+    with pytest.raises((ValueError, TypeError), match=f"^{next(iter(settings))}: expected"):
+        rule(**settings)
+
+
+@pytest.mark.parametrize(
     "settings", [{"mu": 0.0}, {"mu_inc": 1.0}, {"mu_dec": 1.0}, {"mu_max": 1e-9}, {"min_grad": -1.0}, {"mu": "x"}]
 )
 def test_settings_of_the_rule_are_checked(settings):
@@ -452,7 +584,7 @@ def test_settings_of_the_rule_are_checked(settings):
         LevenbergMarquardt(**settings)
 
 
-@pytest.mark.parametrize("rule", ["lm", BayesianRegularization()])
+@pytest.mark.parametrize("rule", ["lm", BayesianRegularization(), "lbfgs", ScaledConjugateGradient()])
 def test_others_say_that_only_train_has_them(rule):
     for call in (
         lambda: bpjit.OnlineLearner(start(), rule=rule),
@@ -460,7 +592,9 @@ def test_others_say_that_only_train_has_them(rule):
         lambda: bpjit.train_many([start()] * 2, X, Y, rule=rule),
         lambda: bpjit.trace(start(), X, Y, rule=rule),
     ):
-        with pytest.raises(ValueError, match=r'^rule: "(lm|br)" takes a step of all parameters .*only bpjit\.train'):
+        with pytest.raises(
+            ValueError, match=r'^rule: "(lm|br|lbfgs|scg)" takes a step of all parameters .*only bpjit\.train'
+        ):
             call()
 
 

@@ -21,6 +21,7 @@ from .networks.network import Network
 from .networks.networks import Networks
 from .networks.scale import Scale
 from .settings.rules import (
+    LBFGS,
     SGD,
     Adagrad,
     Adam,
@@ -31,6 +32,7 @@ from .settings.rules import (
     Quickprop,
     RMSProp,
     Rprop,
+    ScaledConjugateGradient,
 )
 from .settings.schedules import AdaptiveRate, Constant, Cosine, InverseTime, StepDecay
 from .settings.stopping import EarlyStopping, GradientNorm, MaxEpochs, NoImprovement, StopEvent, TargetError, TimeLimit
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from .unit import Unit
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Activation",
     "Adagrad",
@@ -82,6 +85,7 @@ __all__ = [
     "RMSProp",
     "Rprop",
     "Scale",
+    "ScaledConjugateGradient",
     "Snapshot",
     "StepDecay",
     "StopEvent",

@@ -32,6 +32,8 @@ ELSEWHERE = {  # what other libraries and books call what is meant by these name
     "rmsprop": "rms rms_prop",
     "adagrad": "ada_grad",
     "lm": "levenberg_marquardt levenbergmarquardt levenberg marquardt trainlm levmar",
+    "lbfgs": "l_bfgs l_bfgs_b lbfgsb bfgs trainbfg trainlbfgs quasi_newton",
+    "scg": "trainscg scaled_conjugate_gradient scaledconjugategradient conjugate_gradient cg traincgf",
     "br": "bayes bayesian bayesian_regularization bayesianregularization trainbr",
     "stochastic": "online standard sample single per_sample pattern incremental sequential",
     "accumulated": "batch full full_batch offline epoch all",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +85,24 @@ def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, traina
             "rprop"
         )
     return damped.make_damped_work(sizes, activations, m, trainable, bayesian)
+
+
+def gradient_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype, m: int) -> Any:
+    """Work space of ``look_through`` for m samples."""
+    if READABLE:
+        raise RuntimeError("rule: one of second order needs the JIT, and NUMBA_DISABLE_JIT is set")
+    return batches.make_block_work(sizes, activations, dtype, max(1, m))
+
+
+def look_through(work: Any, p: np.ndarray, D: Samples, loss: Any) -> Generator[None, None, tuple[float, np.ndarray]]:
+    """Σ c_k E_k and −Σ c_k ∂E_k/∂p of all samples; yields after each kernel call of some ms."""
+    work.P[work.place], work.G[:] = p, 0.0
+    m, total, nothing = len(D.X), np.zeros(2, p.dtype), np.empty((0, D.Y.shape[1]), p.dtype)
+    size = max(1, CALL // len(p) // CHUNK) * CHUNK
+    for first in range(0, m, size):
+        batches.evaluate(work, D, (first, min(first + size, m)), loss, True, True, nothing, total)
+        yield
+    return float(total[0]), work.G[work.place]
 
 
 def on_gpu(D: Samples) -> Samples:

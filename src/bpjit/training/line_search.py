@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -90,8 +90,8 @@ def strong_wolfe(here: Point, d: np.ndarray, length: float, most: int, look: Loo
         elif abs(now.slope) <= -FLAT * slope:
             return point
         else:
-            if far is None or now.slope * (far.length - low.length) >= 0.0:
-                far = low if now.slope >= 0.0 or far is not None else None
+            way = 1.0 if far is None else far.length - low.length
+            far = low if now.slope * way >= 0.0 else far
             low = now
         length = 4.0 * length if far is None else between(low, far)
     return low.point if low.length > 0.0 else None
@@ -139,8 +139,7 @@ def scg_step(
         taken = agreement >= 0.0
         scale_there = 0.25 * scale if agreement >= 0.75 else scale
         if not agreement >= 0.25:
-            more = delta * (1.0 - agreement) / length if np.isfinite(agreement) else 0.0
-            scale_there = max(scale + more, 4.0 * scale)
+            scale_there = scale + delta * (1.0 - agreement) / length if np.isfinite(agreement) else 4.0 * scale
         if taken:
             turned = -there.gradient
             steps += 1
@@ -150,13 +149,3 @@ def scg_step(
             return there, Conjugate(turned + share * d, scale_there, steps)
         scale = scale_there
     return None
-
-
-def run(steps: Looking[T]) -> T:
-    """To the end, without a pause."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: Any = end.value
-            return value

@@ -1,6 +1,7 @@
-"""A training under way by a rule of second order: a session like any other, with a kernel of its own.
+"""A training under way by a rule of second order: sessions like any other, whose memory is always that from between two
+epochs: what stands within one is work space, and an epoch that was cut off begins anew.
 
-The kernel computes in float64. A network of float32 has its data brought to float64 once, and its parameters rounded
+All is computed in float64. A network of float32 has its data brought to float64 once, and its parameters rounded
 after each step, so that what is compared is always a network that can be returned.
 """
 
@@ -12,23 +13,36 @@ import numpy as np
 
 from ..kernels import drivers
 from ..kernels.one import damped
-from ..kernels.state import COUNTERS, SCALARS, VISITED, Memory, Samples
-from ..settings.rules import BayesianRegularization, LevenbergMarquardt, Rule, SecondOrder
+from ..kernels.state import BEST, BEST_EPOCH, COUNTERS, EPOCH, SCALARS, UPDATES, VISITED, Memory, Samples
+from ..maths import formulas
+from ..networks.evaluation import no_samples, objective_of
+from ..settings.rules import (
+    LBFGS,
+    BayesianRegularization,
+    LevenbergMarquardt,
+    Rule,
+    ScaledConjugateGradient,
+    SecondOrder,
+)
+from . import session
 from .fit import Evidence
+from .line_search import Conjugate, Looking, Pairs, Point, lbfgs_step, scg_step
 from .session import MOST_EPOCHS, Session
 
 ENDS = {damped.MU_MAX: "mu_max", damped.MIN_GRAD: "min_grad"}  # the settings of a rule that end a training
 FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
+SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pairs remembered, or steps
 
 
 def session_for(rule: Rule) -> type[Session]:
     """The kind of session that trains by this rule."""
-    return DampedSession if isinstance(rule, SecondOrder) else Session
+    if isinstance(rule, LevenbergMarquardt):
+        return DampedSession
+    return GradientSession if isinstance(rule, SecondOrder) else Session
 
 
 class DampedSession(Session):
-    """One training by Levenberg–Marquardt. Its memory is that from between two epochs, always: within one, only the
-    work space changes."""
+    """One training by Levenberg–Marquardt, with or without Bayesian regularisation."""
 
     work: damped.DampedWork
 
@@ -119,6 +133,117 @@ class DampedSession(Session):
         alpha, beta, gamma, log_evidence = self.work.state[damped.ALPHA : damped.LOG_EVIDENCE + 1].tolist()
         self._clear_work()
         return Evidence(alpha, beta, gamma, log_evidence) if known else None
+
+
+class GradientSession(Session):
+    """One training by L-BFGS or scaled conjugate gradients: their steps in NumPy, errors and gradients compiled."""
+
+    def _first_memory(self) -> Memory:
+        net, rule, n = self.net, self.setting.rule, len(self.net._parameters)
+        rows = 2 * rule.memory if isinstance(rule, LBFGS) else 1
+        scalars, counters = np.zeros(SCALARS + 1), np.zeros(COUNTERS + 1, np.int64)
+        if isinstance(rule, ScaledConjugateGradient):
+            scalars[SCALE] = rule.scale
+        return Memory(
+            net._parameters.copy(), np.zeros(0), np.zeros((rows, n)), net._parameters.copy(), scalars, counters
+        )
+
+    def _make_work(self, readable: bool) -> None:
+        net, largest = self.net, max(len(self.D.X), len(self.task.V.X))
+        self.gradient_work = drivers.gradient_work(net.sizes, net._activations, np.dtype(np.float64), largest)
+        self.wide = self.task._replace(D=as_float64(self.D), V=as_float64(self.task.V))
+        self.kernel, self.steps, self.work = None, None, None
+        self._under_way: Looking[tuple[float, float] | None] | None = None  # the epoch
+        self._here: Point | None = None  # what is known where it began
+
+    @property
+    def inside_an_epoch(self) -> bool:
+        return self._under_way is not None
+
+    def _compile_kernel(self) -> None:
+        for _ in drivers.look_through(self.gradient_work, self._wide_p(), no_samples(self.wide.D), self.task.loss):
+            pass
+
+    def _clear_work(self) -> None:
+        self._under_way = self._here = self.ended = None
+
+    def _wide_p(self) -> np.ndarray:
+        return self.memory.p.astype(np.float64)
+
+    def _call_kernel(self, until: int) -> tuple[np.ndarray, np.ndarray]:
+        """Epochs, until it is time to let others look."""
+        first, started, found = self.epoch, time.perf_counter(), []
+        most = max(1, first // 2) if self.may_end_anywhere else MOST_EPOCHS
+        while self.finite and self.ended is None and self.epoch < min(until, first + most):
+            if self._under_way is None:
+                self._under_way = self._epoch()
+            try:
+                next(self._under_way)
+            except StopIteration as end:
+                self._under_way = None
+                if end.value is not None:
+                    found.append(end.value)
+            if time.perf_counter() - started > session.CALL_SECONDS:
+                break
+        if self.epoch > first:
+            self.ended = (
+                None  # it will stand again where no epoch comes before it, so that conditions see those that do
+            )
+        errors, validation_errors = np.array(found).reshape(-1, 2).T
+        if np.isnan(validation_errors).any() and len(self.task.V.X):
+            self.check_data()
+        return errors, validation_errors
+
+    def _epoch(self) -> Looking[tuple[float, float] | None]:
+        """One epoch; returns its error and its validation error, or None where there was none."""
+        rule, memory = self.setting.rule, self.memory
+        assert isinstance(rule, (LBFGS, ScaledConjugateGradient))
+        here = self._here = self._here or (yield from self._look(self._wide_p()))
+        self.finite = bool(np.isfinite(here.objective) and np.isfinite(here.gradient).all())
+        if not self.finite:
+            return None
+        if np.linalg.norm(here.gradient) <= rule.min_grad:
+            self.ended = "min_grad"
+            return None
+        count, rows = int(memory.counters[COUNT]), memory.slots
+        found: tuple[Point, Pairs | Conjugate] | None
+        if isinstance(rule, LBFGS):
+            pairs = Pairs(rows[:count].copy(), rows[rule.memory : rule.memory + count].copy())
+            found = yield from lbfgs_step(rule, here, pairs, self._look)
+        else:
+            state = Conjugate(rows[0].copy(), float(memory.scalars[SCALE]), count)
+            found = yield from scg_step(rule, here, state, self._look)
+        if found is None:
+            self.ended = "max_search" if isinstance(rule, LBFGS) else "scale_max"
+            return None
+        there, after = found
+        validation_error = np.nan
+        if len(self.wide.V.X) and (self.epoch + 1) % self.task.every == 0:
+            total, _ = yield from drivers.look_through(self.gradient_work, there.p, self.wide.V, self.task.loss)
+            validation_error = total / len(self.wide.V.X)
+        # From here on nothing pauses.
+        if isinstance(after, Pairs):
+            count = len(after.s)
+            rows[:count], rows[len(rows) // 2 : len(rows) // 2 + count] = after.s, after.y
+        else:
+            rows[0], memory.scalars[SCALE], count = after.direction, after.scale, after.steps
+        memory.p[...], memory.counters[COUNT], self._here = there.p, count, there
+        memory.counters[[EPOCH, UPDATES]] += 1
+        if validation_error < memory.scalars[BEST]:
+            memory.scalars[BEST], memory.counters[BEST_EPOCH] = validation_error, self.epoch
+            memory.best[...] = memory.p
+        return here.error, validation_error
+
+    def _look(self, p: np.ndarray) -> Looking[Point]:
+        """Error and gradient of the network with these parameters, as its dtype has them."""
+        m, (lam, rest) = len(self.wide.D.X), self.setting.lam
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = p.astype(self.net.dtype).astype(np.float64)
+        total, descent = yield from drivers.look_through(self.gradient_work, p, self.wide.D, self.task.loss)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = -formulas.regularised_descent(descent / m, p, lam, rest)
+            gradient[~self.setting.trainable] = 0.0
+            return Point(p, total / m, objective_of(total / m, p, self.setting.lam), gradient)
 
 
 def as_float64(D: Samples) -> Samples:

@@ -24,6 +24,8 @@ rule                     step                                                   
 =======================  =======================================================  =====================================
 LevenbergMarquardt       (H + μ I) Δ = −∇, H the Gauss–Newton matrix              μ 1e-3, ×10 or ×0.1, at most 1e10
 BayesianRegularization   the same with a penalty that the evidence sets           μ 5e-3, ×10 or ×0.1, at most 1e10
+LBFGS                    −H ∇, H from the last steps; a strong Wolfe search       10 steps, 25 points in a search
+ScaledConjugateGradient  conjugate directions, curvature by a difference          σ 5e-5, λ 5e-7
 =======================  =======================================================  =====================================
 
 The default rates are those of small networks of tanh units; ``settings/rates.py`` fits them to a network.
@@ -41,9 +43,17 @@ from .by_sign import Quickprop, Rprop
 from .by_squares import Adagrad, Adam, RMSProp
 from .own import KNOWN, OwnRule
 from .rule import RULES, SETTINGS, SHARED, SLOTS, Rule, Shown
-from .second_order import SECOND_ORDER, BayesianRegularization, LevenbergMarquardt, SecondOrder
+from .second_order import (
+    LBFGS,
+    SECOND_ORDER,
+    BayesianRegularization,
+    LevenbergMarquardt,
+    ScaledConjugateGradient,
+    SecondOrder,
+)
 
 __all__ = [
+    "LBFGS",
     "RULES",
     "SECOND_ORDER",
     "SETTINGS",
@@ -61,6 +71,7 @@ __all__ = [
     "RMSProp",
     "Rprop",
     "Rule",
+    "ScaledConjugateGradient",
     "SecondOrder",
     "Shown",
     "as_rule",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from ...common.arguments import as_real, keep
+from ...common.arguments import as_integer, as_real, keep
 from .rule import Rule, Shown
 
 SECOND_ORDER: dict[str, type[SecondOrder]] = {}
@@ -20,16 +20,19 @@ R = TypeVar("R", bound="type[SecondOrder]")
 @dataclass(frozen=True)
 class SecondOrder(Rule):
     """A rule of second order. An epoch ends with a step taken, after as many attempts as that takes; where none can be
-    found, or ``min_grad`` is reached, training ends, and ``stopped_by`` names the setting that ended it."""
+    found, or the norm of the objective's gradient is at most ``min_grad``, training ends, and ``stopped_by`` names the
+    setting that ended it."""
 
     code: ClassVar[int] = -1
     default_eta: ClassVar[float | None] = None
     accumulated_only: ClassVar[bool] = True
     bayesian: ClassVar[bool] = False  # it sets its own penalty
+    of_squares: ClassVar[bool] = False  # it needs a Gauss–Newton matrix
 
     def check(self, loss: str, lam: float | None) -> None:
-        """Refuse a loss that has no Gauss–Newton matrix, and a penalty where the rule has its own."""
-        if loss not in ("squared", "cross_entropy"):
+        """Refuse a loss that has no Gauss–Newton matrix where that is needed, and a penalty where the rule has its
+        own."""
+        if self.of_squares and loss not in ("squared", "cross_entropy"):
             raise ValueError(
                 f'loss: rule "{self.name}" needs a Gauss–Newton matrix, which "squared" and "cross_entropy" have: they '
                 f"curve upwards everywhere; {loss} is flat in places, or its curvature is not known"
@@ -67,6 +70,7 @@ class LevenbergMarquardt(SecondOrder):
     mu_max: float = 1e10
     min_grad: float = 1e-10
     name: ClassVar[str] = "lm"
+    of_squares: ClassVar[bool] = True
     shown: ClassVar[Shown] = Shown(r"(J^{\mathsf T}J+\mu I)\,\Delta w=J^{\mathsf T}r")
 
     def __post_init__(self) -> None:
@@ -106,3 +110,56 @@ class BayesianRegularization(LevenbergMarquardt):
     def __post_init__(self) -> None:
         super().__post_init__()
         keep(self, "settled", as_real("settled", self.settled, above=0, high=1))
+
+
+@_known
+@dataclass(frozen=True)
+class LBFGS(SecondOrder):
+    """L-BFGS (Nocedal 1980): steps by an inverse Hessian that the last ``memory`` steps tell of, each with a search
+    along its line that meets the strong Wolfe conditions. It needs no matrix, so it suits larger networks, too.
+
+    Parameters
+    ----------
+    memory : steps remembered
+    max_search : training ends where a search along a line looks at so many points and finds none that is lower
+    min_grad : training ends where the norm of the objective's gradient is at most this
+    """
+
+    memory: int = 10
+    max_search: int = 25
+    min_grad: float = 1e-10
+    name: ClassVar[str] = "lbfgs"
+    shown: ClassVar[Shown] = Shown(r"\Delta w=\alpha H D,\ H\approx(\nabla^{2}E)^{-1}")
+
+    def __post_init__(self) -> None:
+        keep(self, "memory", as_integer("memory", self.memory, low=1))
+        keep(self, "max_search", as_integer("max_search", self.max_search, low=1))
+        keep(self, "min_grad", as_real("min_grad", self.min_grad, low=0))
+
+
+@_known
+@dataclass(frozen=True)
+class ScaledConjugateGradient(SecondOrder):
+    """Scaled conjugate gradients (Møller 1993): conjugate directions whose step follows from a difference of gradients,
+    without a line search; ``scale``, Møller's λ, is what must be added to the curvature to trust it.
+
+    Parameters
+    ----------
+    sigma : how far apart the gradients of a difference are taken
+    scale : the first λ of Møller's
+    scale_max : training ends where it would exceed this
+    min_grad : training ends where the norm of the objective's gradient is at most this
+    """
+
+    sigma: float = 5e-5
+    scale: float = 5e-7
+    scale_max: float = 1e20
+    min_grad: float = 1e-10
+    name: ClassVar[str] = "scg"
+    shown: ClassVar[Shown] = Shown(r"\Delta w=\frac{p^{\mathsf T}D}{p^{\mathsf T}Hp+\lambda\|p\|^{2}}\,p")
+
+    def __post_init__(self) -> None:
+        keep(self, "sigma", as_real("sigma", self.sigma, above=0))
+        keep(self, "scale", as_real("scale", self.scale, above=0))
+        keep(self, "scale_max", as_real("scale_max", self.scale_max, low=self.scale))
+        keep(self, "min_grad", as_real("min_grad", self.min_grad, low=0))
