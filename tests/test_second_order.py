@@ -417,7 +417,10 @@ def test_resume_gives_the_same_bits(setting, early):
     assert whole.epochs == 30
     if early:
         assert whole.validation_errors.min() == whole.validation_errors[whole.best_epoch - 1]
-        assert bpjit.error(whole.network, *VALIDATION) == pytest.approx(whole.validation_errors.min(), rel=1e-5)
+        loss = SETTINGS[setting].get("loss")
+        assert bpjit.error(whole.network, *VALIDATION, loss=loss) == pytest.approx(
+            whole.validation_errors.min(), rel=1e-5
+        )
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -592,9 +595,7 @@ def test_others_say_that_only_train_has_them(rule):
         lambda: bpjit.train_many([start()] * 2, X, Y, rule=rule),
         lambda: bpjit.trace(start(), X, Y, rule=rule),
     ):
-        with pytest.raises(
-            ValueError, match=r'^rule: "(lm|br|lbfgs|scg)" takes a step of all parameters .*only bpjit\.train'
-        ):
+        with pytest.raises(ValueError, match=r'^rule: "\w+" takes a step of all parameters .*only bpjit\.train'):
             call()
 
 

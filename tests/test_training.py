@@ -822,7 +822,7 @@ def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
             A[7, 0] = X[7, 0]
             super().check_data()
 
-    monkeypatch.setattr("bpjit.training.loop.Session", Flickering)
+    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Flickering)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, eta=0.1, stop=[NoImprovement(1000), MaxEpochs(5000)])
     assert len(runs) > 3
