@@ -126,7 +126,7 @@ def test_bits_of_tiny_networks_do_not_depend_on_how_the_work_is_cut(monkeypatch)
             ends.append(int(self.memory.counters[POSITION]))
             return found
 
-    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     pieces = bpjit.train(net, X, 0.3 * Y, eta=0.3, stop=2)
     assert ends == 2 * [4096, 8192, 12288, 16384, 0]
     assert pieces.network == whole.network
@@ -185,7 +185,7 @@ def test_bits_do_not_depend_on_how_the_work_is_cut(updates, rule, monkeypatch):
             calls.append(until)
             return super()._call_kernel(until)
 
-    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     pieces = bpjit.train(net, X, Y, **settings)
     assert len(calls) > 20
     assert pieces.network == whole.network

@@ -193,7 +193,7 @@ def test_an_epoch_is_ordered_once(monkeypatch):
             super().run(until)
             ordered.append(self.order.keys.any())
 
-    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Watched)
+    monkeypatch.setattr("bpjit.training.loop.Session", Watched)
     fit = bp_train(start(), X, Y, eta=0.05, rule="momentum", stop=3)
     assert len(ordered) > 20
     assert sum(ordered) == fit.epochs == 3
@@ -712,7 +712,7 @@ def test_a_time_limit_ends_a_replay_too(monkeypatch):
                 if replaying:
                     time.sleep(0.01)
 
-        patch.setattr("bpjit.training.loop.session_for", lambda rule: Slow)
+        patch.setattr("bpjit.training.loop.Session", Slow)
         begun = time.perf_counter()
         fit = bp_train(start(), X, Y, stop=[TimeLimit(0.5), Always()], **settings)
         assert time.perf_counter() - begun < 1.0
@@ -822,7 +822,7 @@ def test_nan_that_goes_away_again_is_no_divergence(monkeypatch):
             A[7, 0] = X[7, 0]
             super().check_data()
 
-    monkeypatch.setattr("bpjit.training.loop.session_for", lambda rule: Flickering)
+    monkeypatch.setattr("bpjit.training.loop.Session", Flickering)
     with pytest.raises(RuntimeError, match=f"^X, Y: {CHANGED}"):
         bp_train(start(), A, Y, eta=0.1, stop=[NoImprovement(1000), MaxEpochs(5000)])
     assert len(runs) > 3

@@ -34,11 +34,11 @@ FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
 SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pairs remembered, or steps
 
 
-def session_for(rule: Rule) -> type[Session]:
-    """The kind of session that trains by this rule."""
+def session_of_second_order(rule: Rule) -> type[Session] | None:
+    """The kind of session that trains by this rule, if it is one of second order."""
     if isinstance(rule, LevenbergMarquardt):
         return DampedSession
-    return GradientSession if isinstance(rule, SecondOrder) else Session
+    return GradientSession if isinstance(rule, SecondOrder) else None
 
 
 class DampedSession(Session):
