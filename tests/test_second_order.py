@@ -1,6 +1,8 @@
 """Levenberg–Marquardt and Bayesian regularisation: against dense NumPy, and what train promises of every rule."""
 
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -532,6 +534,33 @@ def test_time_is_up_within_an_epoch_too():
         timer.join()
         assert fit.stopped_by == ("StopEvent" if stop is event else "TimeLimit")
         assert (fit.epochs, fit.network) == (0, LARGE)
+
+
+@pytest.mark.parametrize("rule", ["lm", "lbfgs"])
+def test_ctrl_c_ends_it_at_once(rule):
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(3000, 30)), rng.normal(size=(3000, 1))
+    pressed = []
+
+    def press():
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.3, press)
+    timer.start()
+    fit = bp_train(LARGE, A, B, rule=rule, stop=10**6)
+    assert time.perf_counter() - pressed[0] < 1.0  # 0.1 s; machines with much to do are slow
+    timer.join()
+    assert fit.stopped_by == "interrupted"
+    assert fit.evidence is None
+    exact = bp_train(fit.network, A, B, rule=rule, stop=1, resume=fit)
+    assert same(exact, bp_train(LARGE, A, B, rule=rule, stop=fit.epochs + 1))
+
+
+def test_what_was_compiled_need_not_be_compiled_again():
+    for rule in ("br", "scg"):
+        assert bpjit.compile(start(), rule=rule) > 0
+        assert bp_train(start(), X, Y, rule=rule, stop=2).compile_seconds < 0.1
 
 
 @pytest.mark.slow

@@ -81,10 +81,11 @@ class DampedSession(Session):
             single=net.dtype == np.float32,
             only_estimate=False,
         )
-        # In float64, the arrays themselves where they are that: what the kernel writes to is copied back.
+        # In float64: the arrays themselves where they are that.
         self.wide = self.task._replace(D=as_float64(D), V=as_float64(self.task.V))
         p, gradient, slots, best, scalars, counters = self.memory
-        self.wide_memory = Memory(p.astype(np.float64), gradient, slots, best.astype(np.float64), scalars, counters)
+        p, best = (array.astype(np.float64, copy=False) for array in (p, best))
+        self.wide_memory = Memory(p, gradient, slots, best, scalars, counters)
         self._budget = FIRST_BUDGET
 
     @property
@@ -103,6 +104,7 @@ class DampedSession(Session):
         cheapest = len(self.D.X) * len(self.memory.p)  # less than the multiply-adds of an epoch
         found = np.empty((2, min(until - first, 1 + self._budget // cheapest, MOST_EPOCHS)))
         started = time.perf_counter()
+        self.wide_memory.p[...], self.wide_memory.best[...] = self.memory.p, self.memory.best
         outcome = self._call(self.wide_memory, found)
         self.memory.p[...], self.memory.best[...] = self.wide_memory.p, self.wide_memory.best
         self.finite = outcome != damped.DIVERGED
@@ -111,7 +113,6 @@ class DampedSession(Session):
         return self._end_of_call(found, first, visited, time.perf_counter() - started)
 
     def _clear_work(self) -> None:
-        self.wide_memory.p[...], self.wide_memory.best[...] = self.memory.p, self.memory.best
         self.work.stage[:] = self.work.total[:] = 0
         self.ended = None
 

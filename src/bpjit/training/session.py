@@ -262,9 +262,9 @@ class Session:
 
     def restore(self, mark: Mark) -> None:
         """Go back to a moment; the mark stays good."""
+        self._clear_work()
         for array, remembered in zip(self.memory, mark.memory, strict=True):
             array[...] = remembered
-        self._clear_work()
         self.rate = copy.copy(mark.rate)
         self.record.truncate(mark.epochs)
         self.watch = mark.watch
