@@ -669,7 +669,6 @@ def test_updates_of_none_are_those_that_the_rule_needs():
         assert inspect.signature(call).parameters["updates"].default is None
 
 
-
 # --- What comes of a fit.
 
 

@@ -8,6 +8,7 @@ after each step, so that what is compared is always a network that can be return
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from ..settings.rules import (
     ScaledConjugateGradient,
     SecondOrder,
 )
+from ..settings.stopping import Condition, TargetError
 from . import session
 from .fit import Evidence
 from .line_search import Conjugate, Looking, Pairs, Point, lbfgs_step, scg_step
@@ -31,6 +33,7 @@ from .session import MOST_EPOCHS, Session
 
 ENDS = {damped.MU_MAX: "mu_max", damped.MIN_GRAD: "min_grad"}  # the settings of a rule that end a training
 FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
+SHORT_CALL = 0.0005  # seconds, where a training may end at any epoch: what came after that one is done in vain
 SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pairs remembered, or steps
 
 
@@ -80,6 +83,7 @@ class DampedSession(Session):
             penalty=2.0 * m * rest,
             single=net.dtype == np.float32,
             only_estimate=False,
+            target=-np.inf,
         )
         # In float64: the arrays themselves where they are that.
         self.wide = self.task._replace(D=as_float64(D), V=as_float64(self.task.V))
@@ -110,7 +114,19 @@ class DampedSession(Session):
         self.finite = outcome != damped.DIVERGED
         # An end stands where no epoch comes before it in a call, so that conditions see those that do.
         self.ended = ENDS.get(outcome) if self.epoch == first else None
-        return self._end_of_call(found, first, visited, time.perf_counter() - started)
+        elapsed = time.perf_counter() - started
+        result = self._end_of_call(found, first, visited, elapsed)
+        if self.may_end_anywhere:
+            done = int(self.memory.counters[VISITED]) - visited
+            self._budget = min(self._budget, max(1, int(SHORT_CALL / max(elapsed, 1e-6) * done)))
+        return result
+
+    def watch_with(self, conditions: Sequence[Condition]) -> None:
+        super().watch_with(conditions)
+        watching = [condition for condition in conditions if condition.watches_errors]
+        targets = [condition.error for condition in watching if isinstance(condition, TargetError)]
+        self.rule = self.rule._replace(target=max(targets, default=-np.inf))
+        self.may_end_anywhere = len(watching) > len(targets)  # the kernel sees a target itself
 
     def _clear_work(self) -> None:
         self.work.stage[:] = self.work.total[:] = 0
@@ -174,8 +190,8 @@ class GradientSession(Session):
     def _call_kernel(self, until: int) -> tuple[np.ndarray, np.ndarray]:
         """Epochs, until it is time to let others look."""
         first, started, found = self.epoch, time.perf_counter(), []
-        most = max(1, first // 2) if self.may_end_anywhere else MOST_EPOCHS
-        while self.finite and self.ended is None and self.epoch < min(until, first + most):
+        longest = min(session.CALL_SECONDS, SHORT_CALL if self.may_end_anywhere else np.inf)
+        while self.finite and self.ended is None and self.epoch < until:
             if self._under_way is None:
                 self._under_way = self._epoch()
             try:
@@ -184,7 +200,7 @@ class GradientSession(Session):
                 self._under_way = None
                 if end.value is not None:
                     found.append(end.value)
-            if time.perf_counter() - started > session.CALL_SECONDS:
+            if time.perf_counter() - started > longest:
                 break
         if self.epoch > first:
             self.ended = (

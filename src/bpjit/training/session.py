@@ -97,6 +97,7 @@ class Session:
         )
         self.memory = self._first_memory()
         self._helpers = threads - 1
+        self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
         self._make_work(readable)
         self.order = Order.of(m, len(V.X))
         self.memory.scalars[[LAST_OBJECTIVE, BEST]] = np.inf
@@ -110,7 +111,6 @@ class Session:
         self.between: Callable[[], None] | None = None  # called now and then while it measures: it may raise
         self.may_end_anywhere = False  # if it may end at any epoch, a block is at most half as long as all before it
         self.ended: str | None = None  # the setting of the rule that ended the training, where no epoch began any more
-        self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
 
     def _first_memory(self) -> Memory:
         net, setting, n, dtype = self.net, self.setting, len(self.net._parameters), self.net.dtype

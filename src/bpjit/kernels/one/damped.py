@@ -56,6 +56,7 @@ class DampedRule(NamedTuple):
     penalty: float
     single: bool  # the network is one of float32
     only_estimate: bool  # end after ESTIMATE
+    target: float  # an error at which somebody wants to look: a call ends there
 
 
 class DampedWork(NamedTuple):
@@ -330,6 +331,11 @@ def solve_more(rule: DampedRule, memory: Memory, work: DampedWork, m: int) -> in
 
 
 @formula
+def is_inside_an_epoch(work: DampedWork) -> bool:
+    return work.stage[STAGE] != COLLECT or work.stage[POSITION] > 0
+
+
+@formula
 def cost(work: DampedWork) -> int:
     """Multiply-adds of what comes next, about."""
     stage, normal = work.stage[STAGE], work.normal
@@ -341,13 +347,14 @@ def cost(work: DampedWork) -> int:
 
 @kernel
 def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, budget: int, errors: np.ndarray) -> int:
-    """Train until so many epochs more are complete as there are columns in errors, or for about so many multiply-adds.
+    """Train until so many epochs more are complete as there are columns in errors, or for about so many multiply-adds,
+    and up to twice as many where that ends an epoch.
 
     Writes memory, which is as it was when the epoch began, and the errors of each epoch that it completes, and of its
     validation, [shape: (2, epochs)]. Returns why it ended.
     """
-    t, outcome = 0, GOING_ON
-    while outcome == GOING_ON and budget > 0 and t < errors.shape[1]:
+    t, outcome, least = 0, GOING_ON, -budget
+    while outcome == GOING_ON and t < errors.shape[1] and budget > (least if is_inside_an_epoch(work) else 0):
         stage, spent = work.stage[STAGE], cost(work)
         budget -= spent
         memory.counters[VISITED] += spent
@@ -368,6 +375,7 @@ def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, 
             errors[1, t] = end_of_epoch(task, memory, P, places, stage == VALIDATE)
             if memory.counters[BEST_EPOCH] == memory.counters[EPOCH]:
                 write(memory.slots[1], memory.slots[0])
+            budget = budget if errors[0, t] > rule.target else 0
             t, outcome = t + 1, GOING_ON
     if outcome != GOING_ON:  # the epoch begins anew
         go_to(work, COLLECT)
