@@ -278,7 +278,7 @@ def test_traces_with_a_scale_take_the_user_s_units():
         ({"eta": bpjit.AdaptiveRate(0.1)}, ValueError, "eta: AdaptiveRate"),
         ({"eta": -1}, ValueError, "eta: expected a finite number > 0"),
         ({"rule": "adm"}, ValueError, 'did you mean "adam"'),
-        ({"rule": "rprop"}, ValueError, "updates: rule"),
+        ({"rule": "rprop", "updates": "stochastic"}, ValueError, "updates: rule"),
         ({"loss": "cross"}, ValueError, "loss: expected"),
         ({"lam": 2}, ValueError, "lam: expected"),
         ({"resume": 1}, TypeError, "resume: expected a Fit"),
