@@ -385,6 +385,20 @@ def test_bayesian_regularisation_does_not_learn_noise():
         assert lm.evidence is None
 
 
+def test_two_spirals():
+    """All 194 points of the two spirals of Lang and Witbrock (1988) come out right, from most starts."""
+    k = np.arange(97)
+    angle, radius = k * np.pi / 16, (104 - k) / 104
+    arm = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
+    A, B = np.concatenate([arm, -arm]), np.repeat([1, 0], 97)
+    right = []
+    for seed in range(4):
+        net = bpjit.Network.random((2, 20, 10, 1), "tanh", "sigmoid", seed=seed)
+        fit = bp_train(net, A, B, rule="lm", loss="cross_entropy", stop=[300, TargetError(1e-3)])
+        right.append((fit.network.classify(A) == B).sum())
+    assert sum(count == 194 for count in right) >= 2
+
+
 # --- What train promises.
 
 SETTINGS = {
