@@ -238,11 +238,11 @@ def test_lbfgs_finds_a_valley_s_end():
 
 
 def test_scaled_conjugate_gradients_as_printed():
-    points = reference.scaled_conjugate_gradients(rosenbrock, slope_of_rosenbrock, FIRST, steps=25)
+    points = reference.scaled_conjugate_gradients(rosenbrock, slope_of_rosenbrock, FIRST, steps=15)  # rounding grows
     here, state = the_end_of(look(FIRST)), Conjugate(-slope_of_rosenbrock(FIRST), 5e-7, 0)
     for point in points[1:]:
         here, state = the_end_of(scg_step(ScaledConjugateGradient(), here, state, look))
-        np.testing.assert_allclose(here.p, point, rtol=1e-6)
+        np.testing.assert_allclose(here.p, point, rtol=1e-7)
     assert here.objective < 0.1 * rosenbrock(FIRST)
 
 
