@@ -12,9 +12,9 @@ from ..maths import formulas
 from ..maths.formulas import like, select
 from ..maths.own import Own
 from .jit import by_type, from_lines, inline, switch
-from .layout import CROSS_ENTROPY, SOFTMAX
+from .layout import CROSS_ENTROPY
 from .own import derivative_of, formula_of, is_marker, own_in
-from .switches import lose, where_known
+from .switches import lose, own_or, where_known
 
 NAMES = {function.__name__ for function in formulas.BENDS} | {"softmax"}
 
@@ -43,11 +43,8 @@ def bend_of(layer: Any, code: Any, z: Any, y: Any, slope: Any) -> Any:
 
 @functools.cache
 def _bend_of(markers: tuple[Any, ...]) -> Any:
-    scope, lines = {"bend": bend}, []
-    for k, each in enumerate(markers):
-        scope[f"own{k}"] = derivative_of(each)
-        lines += [f"if code == {SOFTMAX + 1 + k}:", f"    return own{k}(z)"]
-    return from_lines("bend_of", "layer, code, z, y, slope", [*lines, "return bend(code, y, slope)"], scope)
+    own = [derivative_of(each) for each in markers]
+    return own_or("bend_of", "layer, code, z, y, slope", own, "bend(code, y, slope)", {"bend": bend})
 
 
 by_type(bend_of, lambda layer, code, z, y, slope: _bend_of(tuple(own_in(layer))))

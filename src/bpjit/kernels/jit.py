@@ -264,16 +264,6 @@ def _lower_select(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return builder.select(*arguments)
 
 
-@type_callable(formulas.not_)
-def _type_not(context: Any) -> Any:
-    return lambda condition: condition if isinstance(condition, types.Boolean) else None
-
-
-@lower_builtin(formulas.not_, types.Boolean)
-def _lower_not(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return builder.not_(arguments[0])
-
-
 LARGEST = {types.float32: float(np.finfo(np.float32).max), types.float64: float(np.finfo(np.float64).max)}
 
 

@@ -106,6 +106,11 @@ def own_among(activations: Sequence[str]) -> list[Own]:
     return list(dict.fromkeys(name for name in activations if isinstance(name, Own)))
 
 
+def markers_of(activations: Sequence[str]) -> tuple[Any, ...] | None:
+    """The markers of those of the user's own, or None where there are none."""
+    return tuple(map(marker, own_among(activations))) or None
+
+
 def with_own(dtype: np.dtype, activations: Sequence[str]) -> np.dtype:
     """The dtype of records of layers, whose type names the activations of the user's own too."""
     return with_classes(dtype, [type(marker(own)) for own in own_among(activations)])

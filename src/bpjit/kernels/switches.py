@@ -4,6 +4,7 @@ them for a unit or a parameter."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,18 @@ def activation_of(layer: Any, code: Any, z: Any) -> Any:
 @functools.cache
 def _activation_of(markers: tuple[Any, ...]) -> Any:
     """``activation_of`` where these are the user's own."""
-    scope, lines = {"activate": activate}, []
-    for k, each in enumerate(markers):
-        scope[f"own{k}"] = formula_of(each)
+    own = [formula_of(each) for each in markers]
+    return own_or("activation_of", "layer, code, z", own, "activate(code, z)", {"activate": activate})
+
+
+def own_or(name: str, arguments: str, own: Sequence[Any], otherwise: str, scope: dict[str, Any]) -> Any:
+    """A function of the code of an activation: beyond ``SOFTMAX`` one of the user's ``own`` functions of z, else
+    ``otherwise``."""
+    lines = []
+    for k in range(len(own)):
         lines += [f"if code == {SOFTMAX + 1 + k}:", f"    return own{k}(z)"]
-    return from_lines("activation_of", "layer, code, z", [*lines, "return activate(code, z)"], scope)
+    own_scope = {f"own{k}": function for k, function in enumerate(own)}
+    return from_lines(name, arguments, [*lines, f"return {otherwise}"], scope | own_scope)
 
 
 by_type(activation_of, lambda layer, code, z: _activation_of(tuple(own_in(layer))))

@@ -88,13 +88,14 @@ class OnlineLearner:
         net = self._start
         self._state, self._place = self._setting.make_state(net)
         kind = self._state.kind
-        self._learn, self._predict = learn_kernel(kind), predict_kernel(seen_by_prediction(kind))
+        self._learn, predict = learn_kernel(kind), predict_kernel(seen_by_prediction(kind))
         # What kernels take as it is: dtype, shapes of x and y, strides; and what they work on. NumPy's own dtype: that
         # of an unpickled network is another object.
         dtype, d, l = np.dtype(net.dtype.type), net.sizes[0], net.sizes[-1]
         direct = net.scale is None
         self._classes = l if net.output == "softmax" else 0
-        self._direct = dtype, direct and (d,), (l,), (dtype.itemsize,), self._state.data, np.zeros(l, dtype)
+        strides, data = (dtype.itemsize,), self._state.data
+        self._direct = dtype, direct and (d,), (l,), strides, data, np.zeros(l, dtype), predict
 
     @property
     def state(self) -> State:
@@ -130,7 +131,7 @@ class OnlineLearner:
 
         After an error the learner is as it was before.
         """
-        dtype, d, l, strides, data, _ = self._direct
+        dtype, d, l, strides, data, *_ = self._direct
         usual = (
             type(x) is ndarray
             and x.shape == d
@@ -158,7 +159,7 @@ class OnlineLearner:
 
         Raises ValueError or TypeError that names x, what was expected and what came.
         """
-        dtype, d, _, strides, data, outputs = self._direct
+        dtype, d, _, strides, data, outputs, predict = self._direct
         y_hat = outputs.copy()  # faster than a new array
         usual = (
             type(x) is ndarray
@@ -166,14 +167,14 @@ class OnlineLearner:
             and (x.strides == strides or x.flags.c_contiguous)
             and (x.dtype is dtype or x.dtype == dtype)
         )
-        if usual and self._predict(data, x, y_hat):
+        if usual and predict(data, x, y_hat):
             return y_hat
         if isinstance(x, np.memmap):
             return self.predict(np.asarray(x))
         inputs, single = self._start._architecture.as_inputs(x)
         if not single:
             raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
-        self._predict(data, inputs[0], y_hat)
+        predict(data, inputs[0], y_hat)
         return self._start._architecture.unscaled_outputs(y_hat)
 
     def classify(self, x: Any) -> int:
@@ -201,7 +202,7 @@ class OnlineLearner:
     # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_learn", "_predict", "_state", "_place", "_direct", "_classes")
+        made_anew = ("_learn", "_state", "_place", "_direct", "_classes")
         kept = {name: value for name, value in self.__dict__.items() if name not in made_anew}
         return kept | {"_learnt": self._numbers()[self._places]}
 

@@ -48,11 +48,6 @@ def select(condition: Any, a: Number, b: Number) -> Number:
     return a if condition else b
 
 
-def not_(condition: Any) -> Any:
-    """Whether the condition does not hold."""
-    return not condition
-
-
 def exp(z: Number) -> Number:
     """e^z, infinite where it overflows."""
     try:
@@ -101,7 +96,7 @@ def finite(z: Number) -> Number:
     return most if z > most else z
 
 
-MACHINE = (like, select, not_, exp, log, log1p, tanh_of, sin_of, cos_of, sqrt, finite)
+MACHINE = (like, select, exp, log, log1p, tanh_of, sin_of, cos_of, sqrt, finite)
 
 # --- Activations: z -> (f(z), f'(z)), so that what the two share is computed once. NaN passes through.
 

@@ -31,9 +31,6 @@ WORDS = {
     "finite": "finite({})",  # the largest number instead of infinity
     "less": "{} < {}",  # from here on conditions
     "at_most": "{} <= {}",
-    "both": "{} & {}",
-    "either": "{} | {}",
-    "not": "not_({})",
     "select": "select({}, {}, {})",  # a condition, a number where it holds, one where it does not
 }
 CONSTANT = "constant"

@@ -14,7 +14,7 @@ from ...maths import formulas
 from ...maths.formulas import like
 from ..jit import formula
 from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of, places_of_layers
-from ..own import marker, own_among
+from ..own import markers_of
 from ..switches import LOOK_AHEAD, activation_of, ahead, code_of, prepare, rule_step, terms_of
 from .door import WARP, wait, wait_for_warp
 
@@ -72,7 +72,7 @@ class RuleOnDevice(NamedTuple):
 
 def lay_out(sizes: Sequence[int], activations: Sequence[str], threads: int) -> tuple[Layer, ...]:
     """The layers of a network, for a team of so many."""
-    layers, own = [], tuple(map(marker, own_among(activations))) or None
+    layers, own = [], markers_of(activations)
     for level, (place, code) in enumerate(zip(places_of_layers(sizes), codes_of(activations), strict=True)):
         parts = max(1, min(place.fan_in // FEWEST, threads // place.fan_out))
         layers.append(Layer(*place, code, parts, level, own))

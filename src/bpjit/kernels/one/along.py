@@ -21,7 +21,7 @@ from ..simd.memory import aligned_zeros, item, lanes_of, pointer
 from ..simd.tiles import product
 from ..state import Samples
 from ..switches import code_of
-from .batches import BlockWork, make_block_work
+from .batches import BlockWork, chunk_from, make_block_work
 from .chunks import Chunk, add_gradients, first_product, forward, turn
 from .each_sample import lift, load, load_first, store
 from .padded import Net, net_of
@@ -158,22 +158,12 @@ def along(work: AlongWork, D: Samples, stretch: tuple[int, int], loss: Any) -> N
     """A stretch of samples: adds −Σ c_k R{∂E_k/∂p} along work.V to work.of_samples.G."""
     of_samples, (begin, end) = work.of_samples, stretch
     layers = of_samples.packed.layers
-    net, d, top, room = net_of(of_samples.packed, None), layers[0].fan_in, layers[len(layers) - 1], of_samples.room
+    net, top, room = net_of(of_samples.packed, None), layers[len(layers) - 1], of_samples.room
     turned = pointer(work.turned, 0)
     r = Along(pointer(work.V, 0), turned, pointer(work.z, 0), pointer(work.b, 0), pointer(work.g, 0))
     for t in range(begin, end, room):
         n = min(room, end - t)
-        chunk = Chunk(
-            pointer(D.X, t * d),
-            pointer(D.Y, t * top.fan_out),
-            pointer(D.c, t),
-            pointer(of_samples.order, 0),
-            n,
-            pointer(of_samples.errors, 0),
-            pointer(of_samples.totals, 0),
-            pointer(of_samples.turned, 0),
-            room,
-        )
+        chunk = chunk_from(of_samples, D, t, n)
         forward(net, layers, net.P, chunk, 0, n)
         forward_along(net, layers, chunk, r)
         for row in range(n):

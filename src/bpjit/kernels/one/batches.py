@@ -288,6 +288,23 @@ def nothing_of(X: Any, n: int) -> Any:
     return lane_sum(total + load_first(X, n - n % lanes, n % lanes) * zero)
 
 
+@inline
+def chunk_from(work: BlockWork, D: Samples, first: int, n: int) -> Chunk:
+    """n samples as they come, from ``first`` on."""
+    layers = work.packed.layers
+    return Chunk(
+        pointer(D.X, first * layers[0].fan_in),
+        pointer(D.Y, first * layers[len(layers) - 1].fan_out),
+        pointer(D.c, first),
+        pointer(work.order, 0),
+        n,
+        pointer(work.errors, 0),
+        pointer(work.totals, 0),
+        pointer(work.turned, 0),
+        work.room,
+    )
+
+
 @kernel
 def evaluate(
     work: BlockWork,
@@ -307,17 +324,7 @@ def evaluate(
     d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
     for t in range(begin, end, room):
         n = min(room, end - t)
-        chunk = Chunk(
-            pointer(D.X, t * d),
-            pointer(D.Y, t * l),
-            pointer(D.c, t),
-            pointer(work.order, 0),
-            n,
-            pointer(work.errors, 0),
-            pointer(work.totals, 0),
-            pointer(work.turned, 0),
-            room,
-        )
+        chunk = chunk_from(work, D, t, n)
         forward(net, layers, net.P, chunk, 0, n)
         if len(y_hat) > 0:
             total[0] += nothing_of(chunk.X, n * d)

@@ -20,7 +20,7 @@ from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
 from ..disk_cache import spelled
 from ..jit import by_type, inline
-from ..own import is_marker, kind_of, marker, own_among, own_in, with_classes
+from ..own import is_marker, kind_of, markers_of, own_in, with_classes
 from ..simd.memory import aligned_zeros, item, pointer, put
 from ..switches import code_of
 from .padded import PACKED, Net, make_work
@@ -52,9 +52,9 @@ class State(NamedTuple):
 
 def make_kind(activations: Sequence[str], loss: Any, rule: Rule) -> Any:
     """What is compiled in of a learner."""
-    kind, markers = kind_of(type(rule)), tuple(map(marker, own_among(activations)))
+    kind, markers = kind_of(type(rule)), markers_of(activations)
     if markers or is_marker(loss):
-        return Kind(kind, markers or None, loss if is_marker(loss) else None)
+        return Kind(kind, markers, loss if is_marker(loss) else None)
     return kind
 
 

@@ -27,7 +27,7 @@ from ..simd.tiles import product
 from ..state import Samples
 from ..sums import add_error
 from ..switches import code_of
-from .batches import BlockWork, make_block_work
+from .batches import BlockWork, chunk_from, make_block_work
 from .cholesky import ROWS
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, store
@@ -151,29 +151,11 @@ def fold(rows: Any, stride: int, count: int, H: Any, size: int, add: bool) -> No
         row += height
 
 
-@inline
-def chunk_of(work: NormalWork, D: Samples, first: int, n: int) -> Chunk:
-    """Samples of D from ``first`` on."""
-    block, layers = work.block, work.block.packed.layers
-    d, l = layers[0].fan_in, layers[len(layers) - 1].fan_out
-    return Chunk(
-        pointer(D.X, first * d),
-        pointer(D.Y, first * l),
-        pointer(D.c, first),
-        pointer(block.order, 0),
-        n,
-        pointer(block.errors, 0),
-        pointer(block.totals, 0),
-        pointer(block.turned, 0),
-        block.room,
-    )
-
-
 @formula
 def pass_through(work: NormalWork, D: Samples, loss: Any, first: int, n: int, total: np.ndarray, enough: float) -> None:
     """Outputs, errors and gradient terms of a chunk; no more of it once the errors are beyond ``enough``. Writes z, b,
     slope, g; adds Σ c_k E_k to total."""
-    layers, chunk = work.block.packed.layers, chunk_of(work, D, first, n)
+    layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
     net = net_of(work.block.packed, None)
     start = 0
     while start < n and not total[0] > enough:
@@ -189,7 +171,7 @@ def pass_through(work: NormalWork, D: Samples, loss: Any, first: int, n: int, to
 def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -> None:
     """Gradient and JᵀJ of a chunk that has been passed through. Adds to work.block.G and work.H, which begin anew with
     the first chunk."""
-    layers, chunk = work.block.packed.layers, chunk_of(work, D, first, n)
+    layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
     net, top = net_of(work.block.packed, None), layers[len(layers) - 1]
     l, size, stride, G, J = top.fan_out, work.size, work.stride, pointer(work.block.G, 0), pointer(work.all_rows, 0)
     if first == 0:

@@ -20,7 +20,7 @@ from ...maths.formulas import like, select
 from ..epochs import make_train_block, nothing
 from ..jit import formula, inline
 from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of
-from ..own import marker, own_among
+from ..own import markers_of
 from ..simd.across import lane, lane_max, lane_sum, lane_sums
 from ..simd.memory import aligned_zeros, partial_vectors, pointer, vectors
 from ..state import UPDATES, Memory, Order, Task
@@ -78,7 +78,7 @@ def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.d
         used,
         (d, l),
         (hidden, output),
-        tuple(map(marker, own_among(activations))) or None,
+        markers_of(activations),
     )
 
 

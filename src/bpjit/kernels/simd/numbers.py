@@ -176,15 +176,14 @@ _masks(operator.and_, "and_")
 _masks(operator.or_, "or_")
 
 
-for _helper in (operator.invert, formulas.not_):
+@type_callable(operator.invert)
+def _type_invert(context: Any) -> Any:
+    return lambda a: a if isinstance(a, Mask) else None
 
-    @type_callable(_helper)
-    def _type_not(context: Any) -> Any:
-        return lambda a: a if isinstance(a, Mask) else None
 
-    @lower_builtin(_helper, Mask)
-    def _lower_not(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.not_(arguments[0])
+@lower_builtin(operator.invert, Mask)
+def _lower_invert(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.not_(arguments[0])
 
 
 @type_callable(formulas.like)
