@@ -12,7 +12,7 @@ import importlib.metadata
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numba import cuda, types
@@ -27,6 +27,8 @@ SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 BESIDE = 8 if SIMULATED else 128  # threads in a block of those that work each alone
 ALIGNED = None if SIMULATED else 16  # bytes, for arrays from which several numbers are read at once
 WARP = 4 if SIMULATED else 32  # threads that go together; the simulator's blocks are one warp each
+
+Order = Literal["C", "F"]
 
 if not SIMULATED:
     from numba.cuda import libdevice
@@ -114,16 +116,20 @@ def run(kernel: Any, launch: Launch, *arguments: Any) -> None:
 def _configured(kernel: Any, launch: Launch) -> Any:
     """A kernel ready to be launched. That few blocks do not fill a GPU is known."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Grid size")
+        warnings.filterwarnings("ignore", message=".*Grid size")  # which Numba may begin with a colour
         return kernel[launch]
 
 
-def to_device(array: np.ndarray) -> Any:
-    """A copy on the device; what is there already stays where it is."""
+def to_device(array: np.ndarray, order: Order = "C") -> Any:
+    """A copy on the device, in which rows lie together, or, in order "F", columns; what is there already stays as it
+    is. (Never by ``.T`` of an array on the device, which is a copy, and a view in the simulator.)"""
     if lies_on_gpu(array):
         return array if hasattr(array, "copy_to_host") else cuda.as_cuda_array(array)
+    array = np.ascontiguousarray(array) if order == "C" else np.asfortranarray(array)
+    if 0 in array.strides:  # as after [None]: kernels would be compiled once more, for any strides
+        array = array.copy(order)
     with in_our_words():
-        return cuda.to_device(np.ascontiguousarray(array))
+        return cuda.to_device(array)
 
 
 def count_outside(array: Any, low: float, high: float) -> int:
@@ -150,10 +156,10 @@ def _check_kernel() -> Any:
     return kernel(check, "check", WARP)
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+def empty(shape: tuple[int, ...], dtype: Any, order: Order = "C") -> Any:
     """An array on the device, of whatever is there."""
     with in_our_words():
-        return cuda.device_array(shape, dtype)
+        return cuda.device_array(shape, dtype, order=order)
 
 
 def cycles_a_second() -> float:

@@ -149,7 +149,7 @@ class StochasticTrainer(_Trainer):
         kind, dtype = self.kind(task, steps), self.dtype
         places, nothing = columns.places_of(kind), to_device(np.zeros(1, np.uint64))
         table = Table(places.rows, 1, dtype, kind.threads)
-        table.memory.copy_to_device(self.column(places, memory, steps, task).reshape(table.memory.shape))
+        table.T.copy_to_device(self.column(places, memory, steps, task).reshape(-1, 1))
         mask = np.ones(1, dtype) if steps is None or steps.mask is None else steps.mask
         orders = samples.Orders(self.orders(task, stretch), nothing, Table(1, 1, np.uint64, kind.threads).T, nothing)
         limits = np.array([plane_numbers.NEVER, np.inf, -np.inf, plane_numbers.NEVER, np.inf], dtype)
@@ -157,14 +157,14 @@ class StochasticTrainer(_Trainer):
         block = plane_numbers.block_of(dtype)
         call = epochs.Call(stretch, rates, self.size, block, task.every, to_device(limits))
         recorded = Recorded(*(to_device(row[:, None].copy()) for row in found))
-        D, V = self.data(task.D, task.D, kind.threads), self.data(task.V, task.D, kind.threads)
+        D, V = self.data(task.D, task.D), self.data(task.V, task.D)
         launch = columns.launch_for(1, kind.threads)
         door.run(many.train_kernel(kind), launch, table.T, to_device(mask), D, V, orders, call, recorded)
         if stretch.epochs == 0:
             return 0, True
         for row, there in zip(found, recorded, strict=True):
             row[:] = there.copy_to_host()[:, 0]
-        return self.take_back(table.memory.copy_to_host().reshape(-1), places, memory)
+        return self.take_back(table.T.copy_to_host()[:, 0], places, memory)
 
     def kind(self, task: Task, steps: Steps | None) -> columns.Kind:
         """What the kernel is compiled for."""
@@ -187,12 +187,11 @@ class StochasticTrainer(_Trainer):
             threads=columns.team_size(self.sizes),
         )
 
-    def data(self, D: Samples, instead: Samples, threads: int) -> samples.Data:
+    def data(self, D: Samples, instead: Samples) -> samples.Data:
         """A set for the kernel; where it has no samples, arrays of another stand in."""
         some = D if len(D.X) else instead
         X, Y, c = (self.there(array) for array in some[:3])
-        c = c.reshape(len(c), 1) if threads == 1 else c.reshape(1, len(c)).T  # a table of one column
-        return samples.Data(X, Y, c, to_device(np.zeros((1, 1), np.uint64)), len(D.X))
+        return samples.Data(X, Y, c.reshape(len(c), 1), to_device(np.zeros((1, 1), np.uint64)), len(D.X))
 
     def column(self, places: columns.Places, memory: Memory, steps: Steps | None, task: Task) -> np.ndarray:
         """The column of a table that stands for this memory."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .door import BESIDE, Launch, cuda, empty, free_memory, kernel, run, to_device
+from .door import BESIDE, Launch, Order, cuda, empty, free_memory, kernel, run, to_device
 
 FRACTION = 0.4  # of the memory that is free, for the networks at work at once
 
@@ -23,7 +23,11 @@ def at_once(bytes_of_one: int) -> int:
 
 def by_column(rows: np.ndarray, threads: int) -> Any:
     """A table with a column for each network, laid out for teams of so many threads, on the device."""
-    return to_device(rows) if threads == 1 else to_device(rows.T).T
+    return to_device(rows, _order(threads))
+
+
+def _order(threads: int) -> Order:
+    return "C" if threads == 1 else "F"
 
 
 @functools.cache
@@ -56,36 +60,37 @@ class Table:
 
     def __init__(self, rows: int, columns: int, dtype: Any, threads: int) -> None:
         self.threads, self.columns = threads, columns
-        self.memory = empty((rows, columns) if threads == 1 else (columns, rows), dtype)
-        self.T = self.memory if threads == 1 else self.memory.T
+        self.T = empty((rows, columns), dtype, _order(threads))
 
     def copy(self) -> Table:
         """The same numbers elsewhere."""
         copied = Table(*self.T.shape, self.T.dtype, self.threads)
-        copied.memory.copy_to_device(self.memory)
+        copied.T.copy_to_device(self.T)
         return copied
 
     def only(self, columns: np.ndarray) -> Table:
         """Some columns."""
         chosen = Table(self.T.shape[0], len(columns), self.T.dtype, self.threads)
-        run(pick_kernel(), _wide(chosen.memory.size), self.T, 0, to_device(columns.astype(np.int64)), chosen.T)
+        self._pick(0, columns, chosen.T)
         return chosen
 
     def pick_rows(self, first: int, count: int, columns: np.ndarray) -> Any:
         """Rows from ``first`` on of some columns, on the device, [shape: (count, columns)]."""
-        picked = empty((count, len(columns)), self.T.dtype)
+        return self._pick(first, columns, empty((count, len(columns)), self.T.dtype))
+
+    def read_rows(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
+        """The same, a row for each column, [shape: (columns, count)]."""
+        return self._pick(first, columns, empty((count, len(columns)), self.T.dtype, "F")).copy_to_host().T
+
+    def _pick(self, first: int, columns: np.ndarray, picked: Any) -> Any:
         if picked.size:
             run(pick_kernel(), _wide(picked.size), self.T, first, to_device(columns.astype(np.int64)), picked)
         return picked
 
-    def read_rows(self, first: int, count: int, columns: np.ndarray) -> np.ndarray:
-        """The same, a row for each column, [shape: (columns, count)]."""
-        return np.ascontiguousarray(self.pick_rows(first, count, columns).copy_to_host().T)
-
     def write_rows(self, first: int, rows: np.ndarray) -> None:
         """Write rows from ``first`` on, given a row for each column, [shape: (columns, count)]."""
         if rows.size:
-            run(write_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T))
+            run(write_kernel(), _wide(rows.size), self.T, first, to_device(np.asarray(rows, self.T.dtype).T, "F"))
 
 
 def _wide(count: int) -> Launch:
