@@ -30,7 +30,7 @@ from bpjit.kernels.simd.memory import aligned_zeros, pointer
 from bpjit.settings.rules import RULES as FIRST_ORDER
 from bpjit.settings.rules import as_rule
 from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
-from bpjit.training.setting import as_batch_size, as_setting
+from bpjit.training.setting import as_batch_size
 from bpjit.training.train import target_of_rule
 from cases import HIDDEN, OUTPUTS, SIZES, distance
 
@@ -632,34 +632,21 @@ def test_settings_of_the_rule_are_checked(settings):
 
 
 @pytest.mark.parametrize("rule", ["lm", BayesianRegularization(), "lbfgs", ScaledConjugateGradient()])
-def test_others_say_that_only_train_has_them(rule):
+def test_others_say_who_has_them(rule):
     for call in (
         lambda: bpjit.OnlineLearner(start(), rule=rule),
         lambda: bpjit.LearnerBank(bpjit.Networks.of([start()] * 2), rule=rule),
-        lambda: bpjit.train_many([start()] * 2, X, Y, rule=rule),
         lambda: bpjit.trace(start(), X, Y, rule=rule),
     ):
-        with pytest.raises(ValueError, match=r'^rule: "\w+" takes a step of all parameters .*only bpjit\.train'):
+        with pytest.raises(ValueError, match=r'^rule: "\w+" takes a step of all parameters .*as bpjit\.train and'):
             call()
 
 
 def test_it_runs_on_the_cpu():
-    setting = as_setting(
-        start(),
-        loss=None,
-        rule="lm",
-        eta=None,
-        updates=None,
-        lam=None,
-        trainable=None,
-        train_thresholds=True,
-        shuffle=True,
-        seed=0,
-        second_order=True,
-    )
-    assert target_of_rule("auto", setting) == "cpu"
+    rule = as_rule("lm", second_order=True)
+    assert target_of_rule("auto", rule) == "cpu"
     with pytest.raises(ValueError, match='^target: rule "lm" runs on the CPU'):
-        target_of_rule("cuda", setting)
+        target_of_rule("cuda", rule)
 
 
 def test_a_system_beyond_this_machine_is_refused():

@@ -13,6 +13,7 @@ from ..maths import formulas
 from ..networks.architecture import same_kind
 from ..networks.network import Network
 from ..networks.networks import Networks
+from ..training.fit import Evidence
 from .groups import Group, Results, by_member
 from .seen import Seen
 
@@ -33,6 +34,7 @@ class Fits:
     stopped_by : name of the condition that ended each, or "diverged", "interrupted"
     errors, validation_errors : a list with E of each epoch for each network, as in ``Fit``, if ``history`` was asked
         for; else None
+    evidence : for ``rule="br"`` what it found of each network, as in ``Fit``, each an array; else None
     order : number of each network in what ``train_many`` was given
     seconds : seconds of the whole call without ``compile_seconds``
     compile_seconds : seconds spent compiling, or loading machine code from disk
@@ -53,6 +55,7 @@ class Fits:
     seconds: float
     compile_seconds: float
     target: str
+    evidence: Evidence | None = None
     _seen: tuple[Seen, ...] = field(default=(), repr=False)  # what ``advice`` needs
 
     def __len__(self) -> int:
@@ -94,7 +97,8 @@ class Fits:
             name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
             for name in ("errors", "validation_errors")
         }
-        return replace(self, networks=picked, **arrays, **lists)
+        evidence = self.evidence and Evidence(*(values[numbers] for values in self.evidence))
+        return replace(self, networks=picked, **arrays, **lists, evidence=evidence)
 
     def __repr__(self) -> str:
         reasons, counts = np.unique(self.stopped_by, return_counts=True)
@@ -152,6 +156,11 @@ def gather(
             for name, history in (("errors", result.history), ("validation_errors", result.validation_history)):
                 for member, errors in zip(members, history, strict=True):
                     lists[name][member] = errors
+    known = any(result.evidence is not None for result in results)
+    table = np.full((4, count), np.nan)
+    for group, result in zip(portions, results, strict=True):
+        if result.evidence is not None:
+            table[:, group.members] = result.evidence.T
     columns["stopped_by"] = columns["stopped_by"].astype(str)  # as wide as the longest name
     return Fits(
         networks=nets if vectors is None else Networks._of(first.net._architecture, vectors),
@@ -162,5 +171,6 @@ def gather(
         seconds=seconds,
         compile_seconds=compile_seconds,
         target=target,
+        evidence=Evidence(*table) if known else None,
         _seen=tuple(Seen.of(group) for group in groups),
     )

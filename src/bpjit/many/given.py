@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..common.arguments import (
     refuse_masked,
 )
 from ..kernels.devices import lies_on_gpu
+from ..kernels.layout import loss_as_given
 from ..networks.architecture import same_kind
 from ..networks.evaluation import (
     as_lam,
@@ -35,7 +37,7 @@ from ..networks.evaluation import (
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.rates import schedule_for
-from ..settings.rules import as_rule
+from ..settings.rules import Rule, SecondOrder, as_rule
 from ..settings.schedules import AdaptiveRate, Constant, Schedule, check_penalty
 from ..settings.stopping import (
     Condition,
@@ -115,7 +117,7 @@ class Given:
         self.X, self.Y, self.loss, self.updates, self.missing = X, Y, loss, updates, missing
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
-        self.rules = one_or_each("rule", rule, count, as_rule)
+        self.rules = one_or_each("rule", rule, count, partial(as_rule, second_order=True))
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
         self.lam = np.array(one_or_each("lam", lam, count, lambda value: as_lam(value)[0])) if lams is None else lams
@@ -224,6 +226,7 @@ class Given:
         for members, net, parameters in self.kinds:
             self._check_numbers(net.dtype, members)
             loss = as_loss(self.loss, net, self.missing)
+            self._check_rules(loss, members)
             mask = as_trainable(self.trainable, net, self.train_thresholds)
             if self.share is not None:
                 everything = as_samples(net, self.X, self.Y, loss, self.sample_weight, self.class_weight)
@@ -253,6 +256,15 @@ class Given:
                 part = whole if len(places) == len(members) else whole.part(places)
                 groups.append(replace(part, size=as_batch_size(self.updates, part.rules[0])))
         return groups
+
+    def _check_rules(self, loss: str, members: np.ndarray) -> None:
+        """Refuse a loss, or a λ, that a rule of second order cannot take."""
+        for index in members.tolist() if max(len(self.rules), len(self.lam)) > 1 else [0]:
+            rule: Rule = one_of(self.rules, index)
+            if isinstance(rule, SecondOrder):
+                lam = float(one_of(self.lam, index))
+                with concerning(index) if len(members) > 1 and len(self.rules) > 1 else contextlib.nullcontext():
+                    rule.check(loss_as_given(loss), lam if lam < 1.0 else None)
 
     def _check_numbers(self, dtype: np.dtype, members: np.ndarray) -> None:
         """Refuse settings that the dtype of these networks cannot hold, naming the network where it has its own."""

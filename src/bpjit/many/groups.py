@@ -16,7 +16,7 @@ from ..common.arguments import MOST
 from ..kernels.orders import shared_orders
 from ..maths import random_streams
 from ..networks.network import Network
-from ..settings.rules import Rule
+from ..settings.rules import Rule, SecondOrder
 from ..settings.schedules import AdaptiveRate, Schedule
 from ..settings.stopping import Condition, EarlyStopping, NoImprovement
 
@@ -111,6 +111,11 @@ class Group:
         return self.size == 1 and self.rules[0].code == 0 and not self.masked and not self.penalised
 
     @property
+    def second_order(self) -> bool:
+        """Whether it is a rule that takes all parameters at once."""
+        return isinstance(self.rules[0], SecondOrder)
+
+    @property
     def foreseen(self) -> bool:
         """Whether it is known when each network stops, unless it diverges."""
         return not (self.early or self.window or np.isfinite(self.target_errors).any())
@@ -177,6 +182,7 @@ class Results:
     validation_errors: np.ndarray
     history: list[np.ndarray]  # E of each epoch of each network; of none, if nobody asked
     validation_history: list[np.ndarray]
+    evidence: np.ndarray | None = None  # α, β, γ and the log evidence of each network, [shape: (networks, 4)]
 
     @staticmethod
     def before(group: Group) -> Results:

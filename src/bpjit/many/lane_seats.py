@@ -38,8 +38,8 @@ class LaneSeats:
 
     @staticmethod
     def serves(group: Group) -> bool:
-        """Whether a group trains here: a matter of its architecture alone, or bits would change."""
-        return packs.serves(group.net.sizes)
+        """Whether a group trains here: a matter of its architecture and rule alone, or bits would change."""
+        return packs.serves(group.net.sizes) and not group.second_order
 
     @staticmethod
     def kind_of(group: Group) -> tuple[Any, ...]:

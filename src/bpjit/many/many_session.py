@@ -96,6 +96,15 @@ class Seats(Protocol):
         """E of each network as it stands, on its training or its validation set, [shape: (networks,)]."""
 
 
+def measure_all(seats: Seats, results: Results) -> None:
+    """The errors of networks as they are returned. Writes results."""
+    group, vectors, every = seats.group, results.parameters, np.arange(len(seats.group))
+    seats.sit(every, {"P": vectors, "final": vectors, "planes": planes_of(group, every)})
+    results.errors[:] = seats.measure(seats.state)
+    if group.V.m > 0:
+        results.validation_errors[:] = seats.measure(seats.state, validation=True)
+
+
 class ManySession:
     """Networks of a group, all or some, from their start to their end."""
 
@@ -147,12 +156,8 @@ class ManySession:
 
     def _finish(self) -> Results:
         """The results, with the errors of networks as they are returned."""
-        group, seats, results, every = self.group, self.seats, self.results, np.arange(len(self.group))
-        vectors = results.parameters
-        seats.sit(every, {"P": vectors, "final": vectors, "planes": planes_of(group, every)})
-        results.errors[:] = seats.measure(seats.state)
-        if group.V.m > 0:
-            results.validation_errors[:] = seats.measure(seats.state, validation=True)
+        results = self.results
+        measure_all(self.seats, results)
         results.history, results.validation_history = (
             [np.concatenate([np.empty(0), *pieces]) for pieces in history]
             for history in (self.history, self.validation_history)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,14 +18,16 @@ from ..common.arguments import quiet
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
 from ..networks.evaluation import measure
+from ..settings.rules import SGD
 from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
+from . import damped_lanes
 from .groups import Data, Group, Results
 from .lane_seats import LaneSeats
-from .many_session import ManySession
+from .many_session import ManySession, measure_all
 
 if TYPE_CHECKING:
     from .cuda_seats import CudaSeats
@@ -42,7 +45,10 @@ def seats_on(target: str) -> type[LaneSeats] | type[CudaSeats]:
 def portions_of(group: Group, target: str, threads: int) -> list[Group]:
     """A group in portions for so many threads. Networks too large for lanes are a portion each."""
     seats = seats_on(target)
-    parts = seats.portions(group, threads) if seats.serves(group) else [slice(i, i + 1) for i in range(len(group))]
+    if damped_lanes.serves(group):
+        parts = damped_lanes.portions(group, threads)
+    else:
+        parts = seats.portions(group, threads) if seats.serves(group) else [slice(i, i + 1) for i in range(len(group))]
     return [group.part(part) for part in parts]
 
 
@@ -52,6 +58,12 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
     seats = seats_on(target)
     if seats.serves(portion):
         return ManySession(seats(portion)).run(limits, report)
+    if damped_lanes.serves(portion):
+        results = damped_lanes.DampedLanes(portion).run(limits, report)
+        judges = LaneSeats(replace(portion, rules=[SGD()]))
+        judges.shape = None  # one kernel for all shapes
+        measure_all(judges, results)
+        return results
     return train_alone(portion, limits, report)
 
 
@@ -67,6 +79,9 @@ def compile_for(portion: Group, target: str) -> float:
             if (kind, count) not in _compiled:
                 ManySession(seats(portion), np.arange(count)).compile()
                 _compiled.add((kind, count))
+    elif damped_lanes.serves(portion) and (kind := damped_lanes.kind_of(portion)) not in _compiled:
+        damped_lanes.DampedLanes(portion).compile()
+        _compiled.add(kind)
     return time.perf_counter() - started
 
 
@@ -88,6 +103,8 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None]) -
     else:
         results.stopped_by[0] = reason
         results.errors[0] = measure(portion.net, results.parameters[0], D, portion.loss)
+    if reason is None and fit.evidence is not None:
+        results.evidence = np.array([fit.evidence])
     if portion.history:
         results.history, results.validation_history = ([history.astype(np.float64)] for history in histories)
     if portion.V.m > 0:

@@ -22,6 +22,7 @@ from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
+from ..training.train import target_of_rule
 from .fits import Fits, gather
 from .given import Given
 from .groups import Group
@@ -66,7 +67,7 @@ def train_many(
     X, Y : data for all networks, as for ``train``; or a list with a data set for each network
     eta* : learning rate η > 0, a schedule, or None for the one that ``train`` would choose for the network
     updates, loss : as for ``train``
-    rule* : as for ``train``
+    rule* : as for ``train``; those of second order too, all on the CPU
     lam* : the book's λ in (0, 1), or None
     stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit and
         StopEvent for the whole call
@@ -102,7 +103,9 @@ def train_many(
     -----
     Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes``): ``train`` and ``train_many`` agree
     to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
-    Networks of more than about a thousand parameters train one by one.
+    Networks of more than about a thousand parameters train one by one. By "lm" and "br" networks of up to 64 parameters
+    train in lanes, unless ``history``, EarlyStopping or NoImprovement watch their epochs; all others by rules of second
+    order train one by one, each on a core.
 
     Examples
     --------
@@ -167,6 +170,8 @@ def work_of(group: Group) -> float:
 def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
     """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
     groups = given.groups()
+    for group in groups:
+        target = target_of_rule(target, group.rules[0])
     target = as_machine(target, sum(work_of(group) for group in groups))
     threads = 1 if target == "cuda" else threads
     portions = [portion for group in groups for portion in portions_of(group, target, threads)]

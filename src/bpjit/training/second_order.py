@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kernels import drivers
+from ..kernels import drivers, gauss_newton
 from ..kernels.one import damped
 from ..kernels.state import BEST, BEST_EPOCH, COUNTERS, EPOCH, SCALARS, UPDATES, VISITED, Memory, Samples
 from ..maths import formulas
@@ -52,8 +52,8 @@ class DampedSession(Session):
     def _first_memory(self) -> Memory:
         net, rule = self.net, self.setting.rule
         assert isinstance(rule, LevenbergMarquardt)
-        slots = np.zeros((2, damped.KEPT_NUMBERS))
-        slots[:, damped.MU], slots[:, damped.BETA], slots[:, damped.FALL] = rule.mu, 1.0, -1.0
+        slots = np.zeros((2, gauss_newton.KEPT_NUMBERS))
+        slots[:, gauss_newton.MU], slots[:, gauss_newton.BETA], slots[:, gauss_newton.FALL] = rule.mu, 1.0, -1.0
         return Memory(
             net._parameters.copy(),
             np.zeros(0),
@@ -147,7 +147,7 @@ class DampedSession(Session):
         while outcome == damped.GOING_ON:
             outcome = self._call(memory, np.empty((2, 1)))
         self.rule, known = rule, outcome == damped.ESTIMATED
-        alpha, beta, gamma, log_evidence = self.work.state[damped.ALPHA : damped.LOG_EVIDENCE + 1].tolist()
+        alpha, beta, gamma, log_evidence = self.work.state[gauss_newton.ALPHA : gauss_newton.LOG_EVIDENCE + 1].tolist()
         self._clear_work()
         return Evidence(alpha, beta, gamma, log_evidence) if known else None
 

@@ -151,7 +151,7 @@ def train(
     conditions = as_conditions(stop)
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
-    target = target_of_data(target_of_rule(target, setting), X, Y, validation)
+    target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
@@ -178,12 +178,12 @@ def check_options(callback: Any, progress: Any, history: Any) -> int | None:
     return None if history is None else as_integer("history", history, low=2)
 
 
-def target_of_rule(target: str, setting: Setting) -> str:
+def target_of_rule(target: str, rule: Rule) -> str:
     """The target, which is the CPU for a rule of second order."""
-    if not isinstance(setting.rule, SecondOrder):
+    if not isinstance(rule, SecondOrder):
         return target
     if target == "cuda":
-        raise ValueError(f'target: rule "{setting.rule.name}" runs on the CPU; expected "cpu" or "auto"')
+        raise ValueError(f'target: rule "{rule.name}" runs on the CPU; expected "cpu" or "auto"')
     return "cpu"
 
 

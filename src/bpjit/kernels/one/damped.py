@@ -19,6 +19,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..epochs import copy, end_of_epoch
+from ..gauss_newton import (
+    ALPHA,
+    BETA,
+    FALL,
+    FIRST_GAMMA,
+    GAMMA,
+    KEPT_NUMBERS,
+    LEAST_MU,
+    LOG_EVIDENCE,
+    MU,
+    effective_parameters,
+    log_evidence,
+    next_alpha,
+    next_beta,
+)
 from ..jit import formula, kernel
 from ..simd.memory import aligned_zeros, item, lanes_of, pointer, put
 from ..state import BEST_EPOCH, EPOCH, ERROR, TOTAL, UPDATES, VISITED, Memory, Task
@@ -28,13 +43,8 @@ from .normal import NormalWork, add_curvature, gather_descent, make_normal_work,
 
 COLLECT, ESTIMATE, SOLVE, TRY, VALIDATE = range(5)
 GOING_ON, DIVERGED, MU_MAX, MIN_GRAD, ESTIMATED, EPOCH_ENDED = range(6)  # why a call ends, or what has happened
-LEAST_MU = 1e-20
-FIRST_GAMMA = 0.01  # of the number of targets: a weak penalty, so that a network first learns
-
-# Places in Memory.slots[0]; slots[1] is the same when the validation error was smallest. FALL is the share of the
-# objective that the last epoch took off, −1 at first.
-MU, ALPHA, BETA, GAMMA, LOG_EVIDENCE, FALL = range(6)
-KEPT_NUMBERS = 6
+# Memory.slots[0] is what a rule remembers, as ``gauss_newton`` has it; slots[1] is the same when the validation error
+# was smallest.
 # Places in DampedWork.stage: the stage, where it stands, and whether a pass through the network at p is there.
 STAGE, POSITION, PASSED = range(3)
 # Places in DampedWork.found: Σ c_k E_k and the objective where the epoch began, and what Σ c_k E_k is too much to try.
@@ -181,22 +191,18 @@ def estimate(rule: DampedRule, work: DampedWork, p: np.ndarray) -> None:
         logs -= math.log(work.reciprocals[i])
         for j in range(size + ROWS, size + ROWS + n):
             trace += work.U[i * width + j] ** 2
-    state[GAMMA] = n - state[ALPHA] * trace
-    state[LOG_EVIDENCE] = 0.5 * n * math.log(state[ALPHA]) - logs - objective(rule, work, p, work.found[SUM])
-    if not rule.fixed_beta:
-        state[LOG_EVIDENCE] += 0.5 * rule.targets * math.log(state[BETA] / (2.0 * math.pi))
+    now, targets = objective(rule, work, p, work.found[SUM]), 0.0 if rule.fixed_beta else rule.targets
+    state[GAMMA] = effective_parameters(n, state[ALPHA], trace)
+    state[LOG_EVIDENCE] = log_evidence(n, state[ALPHA], state[BETA], logs, now, targets)
 
 
 @formula
 def choose_penalty(rule: DampedRule, work: DampedWork, p: np.ndarray) -> None:
-    """α and β for the epoch that begins, from γ; what would be 0 or infinite stays as it was. Writes work.state."""
+    """α and β for the epoch that begins, from γ. Writes work.state."""
     state = work.state
-    alpha = state[GAMMA] / sum_of_trained_squares(work, p)
-    beta = (rule.targets - state[GAMMA]) / (2.0 * work.found[SUM])
-    if 0.0 < alpha < np.inf:
-        state[ALPHA] = alpha
-    if not rule.fixed_beta and 0.0 < beta < np.inf:
-        state[BETA] = beta
+    state[ALPHA] = next_alpha(state[ALPHA], state[GAMMA], sum_of_trained_squares(work, p))
+    if not rule.fixed_beta:
+        state[BETA] = next_beta(state[BETA], state[GAMMA], rule.targets, work.found[SUM])
 
 
 # --- The stages.

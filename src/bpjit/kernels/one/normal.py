@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...maths import formulas
-from ...maths.formulas import like, select
+from ...maths.formulas import like
+from ..gauss_newton import row_factor
 from ..jit import formula, inline
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
@@ -103,9 +103,7 @@ def start_rows(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: in
     for row in range(first, last):
         k, at = item(chunk.order, row), top.here * chunk.room + row * top.width
         y, y_hat = item(chunk.Y, k * l + j), item(net.b, at + j)
-        factor = y_hat if softmax else item(net.slope, at + j)
-        factor = formulas.sqrt(factor) if entropy else factor
-        factor = select(y <= like(y, np.inf), factor * formulas.sqrt(item(chunk.c, k)), like(y, 0))
+        factor = row_factor(entropy, softmax, y_hat, item(net.slope, at + j), item(chunk.c, k), y)
         for v in range(0, top.width, lanes):
             b = load(net.b, at + v)
             store(net.g, at + v, b * -factor if softmax else like(b, 0))

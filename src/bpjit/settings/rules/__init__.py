@@ -17,7 +17,7 @@ Adam          m ← β₁ m + (1−β₁) g, r likewise with g²  η 0.01, β₁
               and β₂; w + η m̂/(√r̂ + ε), m̂ = m/(1−β₁ᵗ)
 ============  =======================================  ==================================  ====================
 
-Rules of second order take all parameters at once; ``train`` runs them (``second_order``):
+Rules of second order take all parameters at once; ``train`` and ``train_many`` run them (``second_order``):
 
 =======================  =======================================================  =====================================
 rule                     step                                                     defaults
@@ -103,8 +103,8 @@ def as_rule(rule: str | Rule, second_order: bool = False) -> Rule:
     if not second_order and (rule in tuple(SECOND_ORDER) if isinstance(rule, str) else isinstance(rule, SecondOrder)):
         name = rule if isinstance(rule, str) else rule.name
         raise ValueError(
-            f'rule: "{name}" takes a step of all parameters from all samples at once, which only bpjit.train does; '
-            f"expected one of {', '.join(RULES)}"
+            f'rule: "{name}" takes a step of all parameters from all samples at once, as bpjit.train and '
+            f"train_many do; expected one of {', '.join(RULES)}"
         )
     rules = RULES | SECOND_ORDER if second_order else RULES
     if isinstance(rule, Rule):

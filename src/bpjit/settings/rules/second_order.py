@@ -1,8 +1,8 @@
 """Rules that take a step from the gradient and the curvature of all samples at once, for all parameters together.
 
 They have no formula for a single parameter, so the kernels of the other rules do not know them: ``code`` is none, and
-``step`` is never called. ``train`` runs them, in float64 whatever the network's dtype: squaring a Jacobian leaves
-float32 no digits.
+``step`` is never called. ``train`` and ``train_many`` run them, in float64 whatever the network's dtype: squaring a
+Jacobian leaves float32 no digits.
 """
 
 from __future__ import annotations
