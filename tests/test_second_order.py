@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from bpjit.settings.rules import as_rule
 from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
 from bpjit.training.setting import as_batch_size
 from bpjit.training.train import target_of_rule
-from cases import HIDDEN, OUTPUTS, SIZES, distance
+from cases import HIDDEN, OUTPUTS, SIZES, Problem, covering_array, distance
 
 RULES = ("lm", "br")
 
@@ -263,6 +264,33 @@ def test_both_end_at_the_same_minimum_as_scipy_s(rule, dtype):
     assert fit.stopped_by in ("min_grad", "max_search", "scale_max")
     if dtype == "float64":
         assert np.linalg.norm(bpjit.gradient(fit.network, X, Y, lam=0.99)) < 1e-7
+
+
+@pytest.mark.parametrize("rule", [LBFGS(), ScaledConjugateGradient()])
+def test_every_setting_gives_the_reference_s_errors_and_gradients(rule):
+    """Two steps by what the reference finds at each point, in every pair of settings."""
+    for case in covering_array():
+        case = replace(case, rule="sgd", updates="accumulated")
+        problem = Problem(case, epochs=1)
+        net, (lam, c) = problem.network(), (case.lam or 1.0, problem.c)
+
+        def look(p, problem=problem, case=case, lam=lam, c=c):
+            yield
+            there = reference.unflatten(p.astype(case.dtype).astype(np.float64), problem.sizes)
+            arguments = *there, problem.activations, case.loss, problem.X, problem.Y, c
+            error, gradient = reference.error(*arguments), reference.gradient(*arguments)
+            p = reference.flatten(*there)
+            slope = np.where(problem.trained, lam * gradient + 2 * (1 - lam) * p, 0.0)
+            return Point(p, error, reference.objective(error, p, lam), slope)
+
+        here = the_end_of(look(net.parameters.astype(np.float64)))
+        after = Pairs(*np.zeros((2, 0, len(here.p)))) if isinstance(rule, LBFGS) else Conjugate(-here.gradient, 5e-7, 0)
+        steps = lbfgs_step if isinstance(rule, LBFGS) else scg_step
+        for epochs in (1, 2):
+            here, after = the_end_of(steps(rule, here, after, look))
+            given = problem.settings(epochs) | {"rule": rule, "eta": None, "updates": None}
+            found = bp_train(net, problem.X, problem.Y, **given).network.parameters
+            assert distance(found, here.p) <= (1e-7 if case.dtype == "float64" else 1e-3), (case, epochs)
 
 
 @pytest.mark.parametrize("rule", ["lbfgs", "scg"])
