@@ -19,7 +19,7 @@ from .groups import Group, Results, by_member, one_of
 MOST = 64  # parameters up to which lanes are faster than one network after the other
 AT_ONCE = 32  # packs that a thread takes at a time, at most
 CALL_SECONDS = 0.01
-ATTEMPTS = 16  # in a call, which begins with a pass that is none; before the next, those that have stopped make room
+ROUNDS = 8  # in a call; before the next, networks that have stopped make room
 NAMES = {MAX_EPOCHS: "MaxEpochs", TARGET_ERROR: "TargetError", DIVERGED: "diverged"}
 NAMES |= {damped.AT_MU_MAX: "mu_max", damped.AT_MIN_GRAD: "min_grad"}
 
@@ -57,7 +57,7 @@ class DampedLanes:
         self.trained, self.untrained = np.flatnonzero(group.trainable), np.flatnonzero(~group.trainable)
         self.bayesian = isinstance(group.rules[0], BayesianRegularization)
         self.P, self.numbers = group.start.astype(np.float64), numbers_of(group)
-        passes = ATTEMPTS * group.D.m * net.sizes[-1]
+        passes = ROUNDS * group.D.m * net.sizes[-1]
         self._seconds_of_call = 1e-9 * passes * self.P.shape[1] ** 2  # of a pack, about
 
     def _task(self, members: np.ndarray) -> damped.DampedTask:
@@ -100,7 +100,7 @@ class DampedLanes:
         while len(members) and reason is None:
             for part in self._parts(members):
                 started = time.perf_counter()
-                self._call(part, damped.train_damped_packs, ATTEMPTS)
+                self._call(part, damped.train_damped_packs, ROUNDS)
                 lots = -(-len(part) // self.width)
                 self._seconds_of_call = max(1e-9, (time.perf_counter() - started) / lots)
                 if stopped := int(np.count_nonzero(self.numbers[part, damped.REASON])):

@@ -1,9 +1,10 @@
 """Levenberg–Marquardt on many small networks of one shape at once, one in each lane, with or without Bayesian
 regularisation: what ``one.damped`` does to a single network.
 
-All lanes make their attempts together: a system solved, and one pass through the samples where the step leads, for
-error, gradient and JᵀJ there. Each network then takes its step, or stays where it is with a larger μ. What is a
-vector operation here is one for every network; what a network decides is decided lane by lane.
+All lanes go in rounds, which end with one pass through the samples for error, gradient and JᵀJ. In a round each network
+may try some times: a system solved, and a pass for the error where the step leads; it then takes the step, and waits
+for the others, or stays where it is with a larger μ. What is a vector operation here is one for every network; what a
+network decides is decided lane by lane.
 
 All is in float64; networks of float32 have their parameters rounded after each step.
 """
@@ -48,6 +49,7 @@ from .packs import Room, Rows, at, depth_of, layer_at, make_room, row, vectors_a
 from .samples import sample_at, value, weight_at
 
 REGISTERS = 1  # in a vector: matrices of more networks would leave the cache
+TRIES = 3  # in a round; in most it takes two
 
 # What belongs to a network, beside what a rule remembers. Settings: those of the rule, MIN_GRAD times the number of
 # samples; scale and penalty of the objective where the rule has no own; how many targets are known; the error to reach,
@@ -55,10 +57,10 @@ REGISTERS = 1  # in a vector: matrices of more networks would leave the cache
 MU_INC, MU_DEC, MU_MAX, MIN_GRAD, SETTLED, SCALE, PENALTY, TARGETS, GOAL = range(KEPT_NUMBERS, KEPT_NUMBERS + 9)
 # Epochs left; why it stopped, 0 while it trains; whether α and β are to be chosen anew, NEVER_YET at first; Σ c_k E_k.
 LEFT, REASON, CHOOSES, SUM = range(KEPT_NUMBERS + 9, KEPT_NUMBERS + 13)
-# Of an attempt: the objective; both where the step leads, and whether it is taken; of α and β: tr (β H + α I)⁻¹, half
-# the logarithm of its determinant, Σ w².
-OBJECTIVE, NEW_SUM, NEW_OBJECTIVE, TAKEN, TRACE, LOGS, SQUARES = range(KEPT_NUMBERS + 13, KEPT_NUMBERS + 20)
-PLANES = KEPT_NUMBERS + 20
+# Of a round: whether it still tries. Of a try: the objective, both where the step leads, and whether it is taken. Of α
+# and β: tr (β H + α I)⁻¹, half the logarithm of its determinant, Σ w².
+TRIES_ON, OBJECTIVE, NEW_SUM, NEW_OBJECTIVE, TAKEN, TRACE, LOGS, SQUARES = range(KEPT_NUMBERS + 13, KEPT_NUMBERS + 21)
+PLANES = KEPT_NUMBERS + 21
 NEVER_YET = 2.0
 
 # Why a network stopped, beside what ``plane_numbers`` names.
@@ -84,8 +86,6 @@ class DampedRoom(NamedTuple):
     units: Room
     G: np.ndarray  # −Σ c_k ∂E_k/∂p, [shape: (n · lanes,)]
     H: np.ndarray  # JᵀJ, its upper triangle
-    new_G: np.ndarray  # the same where a step leads
-    new_H: np.ndarray
     J: np.ndarray  # TALL rows of the Jacobian
     U: np.ndarray  # the system and its factor, with the right-hand side beyond the n-th column
     reciprocals: np.ndarray  # 1/u_kk
@@ -98,7 +98,7 @@ def make_damped_room(sizes: Sequence[int]) -> DampedRoom:
     """Work space for a pack."""
     dtype, n = np.dtype(np.float64), number_of_parameters(sizes)
     lanes, matrix = width(dtype, REGISTERS), n * (n + WIDE)
-    numbers = n, matrix, n, matrix, TALL * (n + WIDE), matrix, n, n, n, 2
+    numbers = n, matrix, TALL * (n + WIDE), matrix, n, n, n, 2
     return DampedRoom(make_room(sizes, dtype, REGISTERS), *(aligned_zeros(count * lanes, dtype) for count in numbers))
 
 
@@ -126,24 +126,29 @@ def start_row(net: Net, top: Any, loss: Any, j: int, y: Any, c: Any) -> None:
 
 
 @formula
-def collect(task: DampedTask, number: int, P: Any, G: Any, H: Any, work: DampedRoom, n: int) -> Any:
-    """Σ c_k E_k of each network with parameters P. Writes G and H."""
+def look(task: DampedTask, number: int, P: Any, work: DampedRoom, n: int, learns: bool) -> Any:
+    """Σ c_k E_k of each network with parameters P. Writes G and H, if it ``learns``."""
     layers, units, D = task.layers, work.units, task.D
     depth, d, ld = depth_of(None, layers), layer_at(None, layers, 0).fan_in, n + WIDE
-    top, J = layer_at(None, layers, depth - 1), vectors(work.J, work)
+    top, G, H, J = (
+        layer_at(None, layers, depth - 1),
+        vectors(work.G, work),
+        vectors(work.H, work),
+        vectors(work.J, work),
+    )
     z, b, slope, g = vectors(units.z, work), vectors(units.b, work), vectors(units.slope, work), vectors(units.g, work)
     zero = like(at(P, 0), 0)
     total, carry, filled, update = zero, zero, 0, Update(None, zero, None)
-    for i in range(n):
-        write(G, i, zero)
-    for i in range(n * ld):
-        write(H, i, zero)
+    if learns:
+        work.G[:] = work.H[:] = 0.0
     for k in range(D.m):
         x, y = sample_at(D, number, None, k, k, units, d, top.fan_out)
         c = weight_at(D.c, number, None, k, k, P)
         net = Net(P, P, P, None, n, P, present(c), z, b, slope, g)
         outputs(net, None, layers, P, x)
         total, carry = kahan(total, carry, output_terms(net, top, task.loss, y, c))
+        if not learns:
+            continue
         back_and_change(net, None, layers, update, G, x)
         for j in range(top.fan_out):
             start_row(net, top, task.loss, j, y, c)
@@ -157,8 +162,9 @@ def collect(task: DampedTask, number: int, P: Any, G: Any, H: Any, work: DampedR
                 filled = 0
     if filled > 0:
         fold(J, H, n)
-    for i in task.untrained:
-        write(G, i, zero)
+    if learns:
+        for i in task.untrained:
+            write(G, i, zero)
     return total
 
 
@@ -238,7 +244,7 @@ def choose_penalties(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray,
             numbers[CHOOSES * lanes + lane] = 0.0
 
 
-# --- An attempt.
+# --- A try.
 
 
 @inline
@@ -246,9 +252,14 @@ def trains(numbers: np.ndarray, lane: int, lanes: int) -> bool:
     return numbers[REASON * lanes + lane] == 0.0
 
 
+@inline
+def tries(numbers: np.ndarray, lane: int, lanes: int) -> bool:
+    return numbers[REASON * lanes + lane] == 0.0 and numbers[TRIES_ON * lanes + lane] == 1.0
+
+
 @formula
 def try_step(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: DampedRoom, n: int) -> None:
-    """Solve the damped systems. Writes step, trial, and the objectives; ends networks whose gradient is small."""
+    """Solve the damped systems. Writes step, trial, and the objective; ends networks whose gradient is small."""
     U, G, step, trial = (
         vectors(work.U, work),
         vectors(work.G, work),
@@ -269,7 +280,7 @@ def try_step(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: D
     for lane in range(lanes):
         unit = numbers[BETA * lanes + lane] if task.bayesian else 1.0
         norm_here = math.sqrt(numbers[SQUARES * lanes + lane])
-        if trains(numbers, lane, lanes) and not norm_here > numbers[MIN_GRAD * lanes + lane] * unit:
+        if tries(numbers, lane, lanes) and not norm_here > numbers[MIN_GRAD * lanes + lane] * unit:
             numbers[REASON * lanes + lane] = AT_MIN_GRAD
     factorise(U, reciprocals, n)
     back_substitute(U, reciprocals, step, n)
@@ -282,24 +293,20 @@ def try_step(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: D
 
 @formula
 def judge(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: DampedRoom, n: int) -> None:
-    """Take the steps that lowered the objective; it is known where they lead. Writes P, G, H, numbers."""
-    lanes, ld, zero = lanes_of(work), n + WIDE, like(at(planes, SUM), 0)
+    """Take the steps that lower the objective; the errors where they lead are known. Writes P and numbers."""
+    lanes, trial, zero = lanes_of(work), vectors(work.trial, work), like(at(planes, SUM), 0)
     scale = at(planes, BETA if task.bayesian else SCALE)
     penalty = at(planes, ALPHA if task.bayesian else PENALTY)
-    trial, G, H = vectors(work.trial, work), vectors(work.G, work), vectors(work.H, work)
-    new_G, new_H = vectors(work.new_G, work), vectors(work.new_H, work)
     new_sum, half = at(planes, NEW_SUM), like(zero, 0.5) * penalty * sum_of_squares(task, trial)
     enough = (at(planes, OBJECTIVE) - half) / scale
-    taken = (at(planes, REASON) <= zero) & (new_sum < enough)  # not where a step is NaN or infinite: its sum is
+    taken = (at(planes, REASON) <= zero) & (at(planes, TRIES_ON) > zero)
+    taken = taken & (new_sum < enough)  # not where a step is NaN or infinite: its sum is
     write(planes, NEW_OBJECTIVE, scale * new_sum + half)
     write(planes, TAKEN, select(taken, like(zero, 1), zero))
     for i in range(n):
         write(P, i, select(taken, at(trial, i), at(P, i)))
-        write(G, i, select(taken, at(new_G, i), at(G, i)))
-        for at_ij in range(i * ld + i, i * ld + n):
-            write(H, at_ij, select(taken, at(new_H, at_ij), at(H, at_ij)))
     for lane in range(lanes):
-        if trains(numbers, lane, lanes):
+        if tries(numbers, lane, lanes):
             decide(numbers, lane, lanes)
 
 
@@ -312,6 +319,7 @@ def decide(numbers: np.ndarray, lane: int, lanes: int) -> None:
         if numbers[mu] > numbers[MU_MAX * lanes + lane]:
             numbers[REASON * lanes + lane] = AT_MU_MAX
         return
+    numbers[TRIES_ON * lanes + lane] = 0.0
     numbers[mu] = max(numbers[mu] * numbers[MU_DEC * lanes + lane], LEAST_MU)
     fall = 1.0 - numbers[NEW_OBJECTIVE * lanes + lane] / numbers[OBJECTIVE * lanes + lane]
     numbers[FALL * lanes + lane] = fall
@@ -326,44 +334,46 @@ def decide(numbers: np.ndarray, lane: int, lanes: int) -> None:
     numbers[SUM * lanes + lane] = now
 
 
+@formula
+def go_round(task: DampedTask, number: int, P: Any, planes: Any, numbers: np.ndarray, work: DampedRoom, n: int) -> None:
+    """Some tries of each network, from the G and H of where it stands. Writes P and numbers."""
+    if task.bayesian:
+        choose_penalties(task, P, planes, numbers, work, n)
+    zero, one = like(at(planes, SUM), 0), like(at(planes, SUM), 1)
+    write(planes, TRIES_ON, one)
+    for _ in range(TRIES):
+        if any_lane((at(planes, REASON) <= zero) & (at(planes, TRIES_ON) > zero)):
+            try_step(task, P, planes, numbers, work, n)
+            write(planes, NEW_SUM, look(task, number, vectors(work.trial, work), work, n, False))
+            judge(task, P, planes, numbers, work, n)
+
+
 # --- What Python calls.
 
 
-@formula
-def look(task: DampedTask, number: int, P: np.ndarray, planes: Any, work: DampedRoom) -> None:
-    """Error, gradient and JᵀJ where the networks of a pack stand. Writes G, H, SUM."""
-    n, p = P.shape[1] // lanes_of(work), row(P, number, work.units.registers_type)
-    write(planes, SUM, collect(task, number, p, vectors(work.G, work), vectors(work.H, work), work, n))
-
-
 @kernel
-def train_damped_packs(task: DampedTask, P: np.ndarray, numbers: np.ndarray, attempts: int, work: DampedRoom) -> None:
-    """So many attempts of each network, or until it has stopped. Writes P, [shape: (packs, n · lanes)], and numbers,
+def train_damped_packs(task: DampedTask, P: np.ndarray, numbers: np.ndarray, rounds: int, work: DampedRoom) -> None:
+    """So many rounds, or until all networks of a pack have stopped. Writes P, [shape: (packs, n · lanes)], and numbers,
     [shape: (packs, PLANES · lanes)]."""
     lanes, registers = lanes_of(work), work.units.registers_type
     n = P.shape[1] // lanes
     for number in range(len(P)):
         p, planes, own = row(P, number, registers), row(numbers, number, registers), numbers[number]
-        look(task, number, P, planes, work)
-        for lane in range(lanes):
-            if trains(own, lane, lanes) and not np.isfinite(own[SUM * lanes + lane]):
-                own[REASON * lanes + lane] = DIVERGED
-        for _ in range(attempts):
+        for _ in range(rounds):
             if not any_lane(at(planes, REASON) <= like(at(planes, REASON), 0)):
                 break
-            if task.bayesian:
-                choose_penalties(task, p, planes, own, work, n)
-            try_step(task, p, planes, own, work, n)
-            trial, G, H = vectors(work.trial, work), vectors(work.new_G, work), vectors(work.new_H, work)
-            write(planes, NEW_SUM, collect(task, number, trial, G, H, work, n))
-            judge(task, p, planes, own, work, n)
+            write(planes, SUM, look(task, number, p, work, n, True))
+            for lane in range(lanes):
+                if trains(own, lane, lanes) and not np.isfinite(own[SUM * lanes + lane]):
+                    own[REASON * lanes + lane] = DIVERGED
+            go_round(task, number, p, planes, own, work, n)
 
 
 @kernel
 def estimate_packs(task: DampedTask, P: np.ndarray, numbers: np.ndarray, work: DampedRoom) -> None:
     """γ and the log evidence of α and β where the networks stand. Writes numbers."""
-    registers = work.units.registers_type
+    registers, n = work.units.registers_type, P.shape[1] // lanes_of(work)
     for number in range(len(P)):
         p, planes = row(P, number, registers), row(numbers, number, registers)
-        look(task, number, P, planes, work)
-        estimate(task, p, planes, numbers[number], work, P.shape[1] // lanes_of(work))
+        write(planes, SUM, look(task, number, p, work, n, True))
+        estimate(task, p, planes, numbers[number], work, n)
