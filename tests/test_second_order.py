@@ -637,7 +637,6 @@ def test_others_say_that_only_train_has_them(rule):
         lambda: bpjit.OnlineLearner(start(), rule=rule),
         lambda: bpjit.LearnerBank(bpjit.Networks.of([start()] * 2), rule=rule),
         lambda: bpjit.train_many([start()] * 2, X, Y, rule=rule),
-        lambda: bpjit.trace(start(), X, Y, rule=rule),
     ):
         with pytest.raises(ValueError, match=r'^rule: "\w+" takes a step of all parameters .*only bpjit\.train'):
             call()

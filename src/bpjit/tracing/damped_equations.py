@@ -59,7 +59,7 @@ def damped_blocks(step: Step, setting: Setting, style: Style) -> Iterator[Block]
     yield Block(2, style.say("Levenberg–Marquardt"))
     size = len(damped.residuals)
     yield group(style.say("residuals"), residual_rows(step, damped, style), size, style)
-    yield from jacobian_blocks(step, damped, setting, names, style)
+    yield jacobian_block(step, damped, setting, names, style)
     yield Block(
         3,
         style.say("Gauss–Newton matrix"),
@@ -89,13 +89,18 @@ def places_of(step: Step) -> Iterator[tuple[int, int, str]]:
             yield k, j, indexed("", *units).removeprefix("_")
 
 
+def output_names(step: Step, style: Style) -> Names:
+    layers = len(step.before.weights)
+    return Names(style.book, layers - 1, layers)
+
+
 def weighted(damped: Damped) -> bool:
     return bool((damped.c != 1.0).any())
 
 
 def residual_rows(step: Step, damped: Damped, style: Style) -> Iterator[Row]:
     """r = √c_k (y_j − ŷ_j)."""
-    names = Names(style.book, len(step.before.weights) - 1, len(step.before.weights))
+    names = output_names(step, style)
     target = "y" if style.book else "t"
     for (k, j, index), value in zip(places_of(step), damped.residuals, strict=True):
         sample = step.samples[k]
@@ -108,11 +113,9 @@ def residual_rows(step: Step, damped: Damped, style: Style) -> Iterator[Row]:
         yield Row(f"r_{index}", (letters, numbers, number(value, style)))
 
 
-def jacobian_blocks(
-    step: Step, damped: Damped, setting: Setting, names: Sequence[str], style: Style
-) -> Iterator[Block]:
+def jacobian_block(step: Step, damped: Damped, setting: Setting, names: Sequence[str], style: Style) -> Block:
     """J, in pieces where it is long."""
-    output = Names(style.book, len(step.before.weights) - 1, len(step.before.weights))
+    output = output_names(step, style)
     of = f"{output.out}_{{j}}" if setting.given_loss != "cross_entropy" else f"({net_input(output, 'j')})"
     root = r"\sqrt{c_{k}}\," if weighted(damped) else ""
     rows, all_rows = [f"r_{index}" for _, _, index in places_of(step)], len(damped.jacobian)
@@ -123,13 +126,13 @@ def jacobian_blocks(
         block.matrices.append(matrix("J", rows[part], names, damped.jacobian[part], style))
     if left := all_rows - shown:
         block.note = style.say("{count} more left out; full=True shows them", count=left)
-    yield block
+    return block
 
 
 def curvature_formulas(step: Step, setting: Setting, style: Style) -> list[tuple[str, str]]:
     if setting.given_loss != "cross_entropy":
         return [("", f"H={TRANSPOSED}J")]
-    out = Names(style.book, len(step.before.weights) - 1, len(step.before.weights)).out
+    out = output_names(step, style).out
     S = rf"S_{{jj}}={out}_{{j}}(1-{out}_{{j}})"
     if step.before.output == "softmax":
         S += rf",\ S_{{ij}}=-{out}_{{i}}\,{out}_{{j}}"

@@ -41,7 +41,7 @@ def check_traceable(rule: Rule, trained: np.ndarray) -> None:
     """Refuse what has no step that could be read."""
     if not isinstance(rule, LevenbergMarquardt):
         raise ValueError(
-            f'rule: "{rule.name}" searches where no single system leads, and has no trace; expected "lm", "br", or a '
+            f'rule: "{rule.name}", whose steps follow from those before them, has no trace; expected "lm", "br", or a '
             "rule of first order"
         )
     count = int(np.count_nonzero(trained))

@@ -164,7 +164,7 @@ PREAMBLE = r"""\documentclass[a4paper]{article}
 
 def in_text(words: str) -> str:
     """Words for LaTeX outside formulas."""
-    special = {"_": r"\_", "%": r"\%", "#": r"\#", "&": r"\&", "η": r"$\eta$", "λ": r"$\lambda$", "μ": r"$\mu$"}
+    special = {"_": r"\_", "%": r"\%", "#": r"\#", "&": r"\&", "η": r"$\eta$", "λ": r"$\lambda$"}
     return "".join(special.get(letter, letter) for letter in words)
 
 
@@ -210,10 +210,10 @@ def latex(trace: Trace, style: Style, standalone: bool) -> str:
 SHEET = (
     ".bpjit-trace{font-family:sans-serif;line-height:1.5;overflow-x:auto}"
     ".bpjit-trace table{border-collapse:collapse;margin:.3em 0 .3em 1em}"
-    ".bpjit-trace td{border:0;padding:0 .5em 0 0;text-align:left;white-space:nowrap;"
+    ".bpjit-trace :is(td,th){border:0;padding:0 .5em 0 0;text-align:left;white-space:nowrap;"
     "font-family:'Cambria Math','STIX Two Math',serif}"
     ".bpjit-trace td:last-child{font-weight:bold}"
-    ".bpjit-trace .matrix :is(td,th){font-weight:normal;text-align:right;padding-left:.5em}"
+    ".bpjit-trace .matrix :is(td,th){font-weight:normal;text-align:right;padding:0 .5em}"
     ".bpjit-trace .matrix :is(td:first-child,th){font-style:italic}"
     ".bpjit-trace h2,.bpjit-trace h3,.bpjit-trace h4{margin:.8em 0 .2em}"
 )
