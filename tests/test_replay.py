@@ -73,6 +73,29 @@ def test_frames_are_the_networks_of_the_training(name, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [{"rule": "lm"}, {"rule": "br"}, {"rule": "lbfgs", "lam": 0.99}, {"rule": "scg", "sample_weight": [1, 2, 0, 1]}],
+)
+def test_a_training_of_second_order_says_what_is_not_shown(settings, tmp_path):
+    net, options = start(), {"loss": "cross_entropy", **settings}
+    fit = bpjit.train(net, X, Y, stop=30, **options)
+    header, arrays = played(fit, tmp_path, frames=5)
+    assert header["epochs"][-1] == fit.epochs
+    for frame, epoch in enumerate(header["epochs"][1:], 1):
+        then = bpjit.train(net, X, Y, stop=int(epoch), **options).network.parameters
+        assert np.array_equal(arrays["parameters"][frame], then.astype(np.float32))
+    for k, sample in enumerate(header["samples"]):  # directions by samples alone, not steps
+        descent = -bpjit.gradient(net, [sample["x"]], [sample["y"]], loss="cross_entropy")
+        np.testing.assert_allclose(arrays["steps"][0, k], descent, rtol=1e-6, atol=1e-7)
+    assert (header["secondOrder"], header["ownPenalty"]) == (True, settings["rule"] == "br")
+    assert not header["plain"]
+    assert not header["rate"]
+    first = played(bpjit.train(net, X, Y, rule="adam", stop=2), tmp_path)[0]
+    assert not first["secondOrder"]
+    assert not first["ownPenalty"]
+
+
+@pytest.mark.parametrize(
     ("output", "loss"),
     [("sigmoid", "squared"), ("sigmoid", "cross_entropy"), ("tanh", "huber"), ("identity", "absolute")],
 )

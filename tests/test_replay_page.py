@@ -122,6 +122,18 @@ def opened(browser, tmp_path):
         assert page.requests == [Path(path).as_uri()]
 
 
+@pytest.mark.parametrize("rule", ["lm", "br", "scg"])
+def test_a_rule_of_second_order_says_what_is_not_shown(rule, opened):
+    page = opened(xor(rule=rule, eta=None, stop=20))
+    page.choose(1, 0)
+    text = page.text("#trace")
+    assert f"The rule {rule} makes one step of an epoch from these directions of all samples and from the curva" in text
+    assert "makes its steps" not in text
+    assert (f"The rule {rule} adds a penalty" in text) == (rule == "br")
+    page.tab.keyboard.press("l")
+    assert f"规则 {rule} 由所有样本的这些方向以及曲率得出每轮的一步更新" in page.text("#trace")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network_opens_and_plays(kind, opened):
     """At both widths nothing reaches beyond the side of the page, whatever is clicked."""

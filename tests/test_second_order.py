@@ -664,7 +664,6 @@ def test_others_say_who_has_them(rule):
     for call in (
         lambda: bpjit.OnlineLearner(start(), rule=rule),
         lambda: bpjit.LearnerBank(bpjit.Networks.of([start()] * 2), rule=rule),
-        lambda: bpjit.trace(start(), X, Y, rule=rule),
     ):
         with pytest.raises(ValueError, match=r'^rule: "\w+" takes a step of all parameters .*as bpjit\.train and'):
             call()

@@ -7,6 +7,7 @@ LANGUAGES = ("en", "zh")
 # Of traces and of what they are compared with.
 TRACES = {
     "step {number}, epoch {epoch}, η = {eta}": "第 {number} 步，第 {epoch} 轮，η = {eta}",
+    "step {number}, epoch {epoch}": "第 {number} 步，第 {epoch} 轮",
     "Network {sizes}": "网络 {sizes}",
     "layer {n}: {name}": "第 {n} 层：{name}",
     "loss: {name}": "损失：{name}",
@@ -31,6 +32,19 @@ TRACES = {
     "{count} more left out; full=True shows them": "另有 {count} 行未显示；full=True 可全部显示",
     "{count} more samples left out; full=True shows them": "另有 {count} 个样本未显示；full=True 可全部显示",
     "{count} more steps left out; full=True shows them": "另有 {count} 步未显示；full=True 可全部显示",
+    "objective": "目标函数",
+    "the penalty is that of the trained parameters alone": "惩罚项只含参与训练的参数",
+    "Levenberg–Marquardt": "列文伯格–马夸尔特法",
+    "residuals": "残差",
+    "Jacobian matrix": "雅可比矩阵",
+    "Gauss–Newton matrix": "高斯–牛顿矩阵",
+    "gradient": "梯度",
+    "columns": "各列",
+    "attempt {n}": "第 {n} 次尝试",
+    "taken: {symbol} falls": "采用：{symbol} 下降",
+    "refused: {symbol} does not fall": "不采用：{symbol} 没有下降",
+    "refused: the system cannot be solved in floating point": "不采用：该方程组在浮点运算中无法求解",
+    "no step: training ends by {setting}": "没有更新：训练因 {setting} 结束",
     "right": "正确",
     "rounded": "正确（中间有舍入）",
     "wrong": "错误",
@@ -39,6 +53,7 @@ TRACES = {
     "likely mistake: {words}": "可能的错误：{words}",
     "it gives your {names}": "它正好给出你的 {names}",
     "no usual mistake gives these numbers": "没有哪种常见错误会给出这些数",
+    "mistakes are looked for with rules of first order alone": "只对一阶规则查找常见错误",
 }
 
 # Of pictures, and of the page of a replay too.
@@ -111,6 +126,11 @@ PAGE = {
         "一次更新取一批样本的平均；这里是该样本单独引起的更新。"
     ),
     "The rule {rule} makes its steps from these directions.": "规则 {rule} 由这些方向得出更新。",
+    "The rule {rule} makes one step of an epoch from these directions of all samples and from the curvature, which is "
+    "not shown here.": "规则 {rule} 由所有样本的这些方向以及曲率得出每轮的一步更新，曲率未在此显示。",
+    "The rule {rule} adds a penalty α ½ Σ w² of its own; it is not shown here.": (
+        "规则 {rule} 还加上自己的惩罚项 α ½ Σ w²，未在此显示。"
+    ),
     "The penalty (1 − λ) Σ w² is added to these directions.": "这些方向还要加上惩罚项 (1 − λ) Σ w² 的部分。",
     "Inputs and targets are those of the network, after its scaling.": "输入与目标是网络缩放之后的值。",
     "{shown} of {all} samples can be chosen.": "可选 {all} 个样本中的 {shown} 个。",

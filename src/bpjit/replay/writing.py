@@ -26,6 +26,7 @@ from ..common.words import LANGUAGES, PAGE, PICTURES
 from ..kernels.devices import on_host
 from ..kernels.state import POSITION, Samples
 from ..networks.network import Network
+from ..settings.rules import BayesianRegularization, SecondOrder
 from ..training.fit import Fit
 from ..training.origin import MOST_BYTES, Origin
 from ..training.session import Session
@@ -177,6 +178,8 @@ def facts(fit: Fit, origin: Origin, D: Samples) -> dict[str, Any]:
         "loss": f"{setting.given_loss}",
         "rule": setting.rule.name,
         "rate": setting.rule.default_eta is not None,
+        "secondOrder": isinstance(setting.rule, SecondOrder),
+        "ownPenalty": isinstance(setting.rule, BayesianRegularization),
         "updates": setting.updates,
         "lam": setting.given_lam,
         "scaled": net.scale is not None,

@@ -23,7 +23,8 @@ class Backprop:
     chinese: ClassVar[str] = ""
 
     def __init__(self, step: Step, setting: Setting) -> None:
-        self.step, self.setting, self.net = step, setting, step.before
+        assert step._rule is not None  # of second order: its steps are not made once more
+        self.step, self.setting, self.net, self.rule = step, setting, step.before, step._rule
         self.layers, self.p = step.before._architecture.layers, step.at
 
     @property
@@ -64,7 +65,7 @@ class Backprop:
     # What they are made of.
 
     def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
-        return self.step._rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
+        return self.rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
 
     def thresholds_of(self, vector: np.ndarray) -> list[np.ndarray]:
         return [thresholds for _, thresholds in views(vector, self.net.sizes)]

@@ -92,11 +92,13 @@ class Comparison:
     findings : a ``Finding`` for each quantity given, in the order of the calculation
     suspicions : a ``Suspicion`` for each mistake that may be behind what is wrong, the likeliest first
     ok : whether nothing is wrong
+    searched : whether mistakes were looked for: not in steps of second order, of which no usual ones are known
     """
 
     findings: tuple[Finding, ...]
     suspicions: tuple[Suspicion, ...]
     style: Style
+    searched: bool = True
 
     @property
     def ok(self) -> bool:
@@ -123,7 +125,11 @@ class Comparison:
         for suspicion in self.suspicions:
             lines.append(say("likely mistake: {words}", words=suspicion.explanation))
             lines.append("  " + say("it gives your {names}", names=", ".join(suspicion.explains)))
-        return "\n".join(lines if self.suspicions else [*lines, say("no usual mistake gives these numbers")])
+        if not self.searched:
+            lines.append(say("mistakes are looked for with rules of first order alone"))
+        elif not self.suspicions:
+            lines.append(say("no usual mistake gives these numbers"))
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         names = ", ".join(dict.fromkeys(suspicion.name for suspicion in self.suspicions))
@@ -147,7 +153,9 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
         e, v, gamma belong to the hidden layer (with its number where there are several: e1, e2) and beta, y_hat, g, w,
         theta to the outputs; in delta notation net1, out1, delta1, w1, b1 to layer 1. A d in front is what the step
         adds, such as dw or dgamma2; _new is after the step, such as w_new. Weights have a row for each unit below. v,
-        w, gamma, theta without _new may be those before or after the step. E is the error before the step, E_new after
+        w, gamma, theta without _new may be those before or after the step. E is the error before the step, E_new after.
+        With rules "lm" and "br" also r, J, H, gradient, and of each attempt mu, A, Delta, E_try; their columns are the
+        trained parameters in the order of ``net.parameters``. Mistakes are not looked for there
     step : which step of the trace, 1 being the first
     rtol : relative difference to accept; None accepts what is right to the digits given. A number may be given as text,
         "0.1380", to show a zero at its end
@@ -184,15 +192,15 @@ def compare(trace: Trace, my_numbers: dict[str, Any], *, step: int = 1, rtol: fl
         _finding(name, given[name], right[names[name]], rtol, exact)
         for name in sorted(given, key=lambda name: order.index(names[name]))
     ]
-    wrong = [finding.name for finding in findings if finding.verdict == "wrong"]
+    wrong, searched = [finding.name for finding in findings if finding.verdict == "wrong"], chosen.damped is None
     suspicions: tuple[Suspicion, ...] = ()
-    if wrong:
+    if wrong and searched:
         explained = {
             index: [name for name in given if given[name].fits(numbers[names[name]], rtol, exact)]
             for index, numbers in _made(chosen, trace.setting, style.book).items()
         }
         suspicions = _suspicions(explained, wrong, len(given), style)
-    return Comparison(tuple(findings), suspicions, style)
+    return Comparison(tuple(findings), suspicions, style, searched)
 
 
 def _finding(
@@ -305,6 +313,6 @@ def _before_or_after(
 ) -> str:
     """w may be the weights before the step or after it: those before it only where they are just these."""
     after = f"{key}_new"
-    if after not in right or key == "E" or bool((given.distance(right[key], rtol, exact) <= 1).all()):
+    if after not in right or key in ("E", "mu") or bool((given.distance(right[key], rtol, exact) <= 1).all()):
         return key
     return after

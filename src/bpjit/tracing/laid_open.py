@@ -121,6 +121,83 @@ class RuleInStep(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Attempt:
+    """A step that Levenberg–Marquardt tried: it was taken, or another followed with a larger μ.
+
+    Attributes
+    ----------
+    mu : μ
+    matrix : A, that of the system A Δ = −∇, [shape: (n, n)]
+    delta : Δ of the trained parameters, [shape: (n,)]; None where the system could not be solved
+    error : the mean of c_k E_k where Δ leads; None without Δ
+    objective : F there; None without Δ
+    taken : whether the network went there: F is smaller than before
+    """
+
+    mu: float
+    matrix: np.ndarray
+    delta: np.ndarray | None
+    error: float | None
+    objective: float | None
+    taken: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Damped:
+    """What a step of Levenberg–Marquardt is made of, in float64. Its n columns are the trained parameters, in the order
+    of ``net.parameters``; its rows are the outputs of the first sample, then those of the next.
+
+    It makes F = scale · Σ c_k E_k + penalty · ½ Σ w² small, the second sum over the trained parameters. With squared
+    error r = √c_k (y_j − ŷ_j), J = √c_k ∂ŷ_j/∂p and H = JᵀJ. With cross-entropy J = √c_k ∂z_j/∂p, of the net inputs of
+    the outputs, and H = JᵀSJ, with S = ∂ŷ/∂z: the generalised Gauss–Newton matrix.
+
+    Attributes
+    ----------
+    trained : places of the columns in ``net.parameters``, [shape: (n,)]
+    c : weights of the samples, of mean 1, [shape: (m,)]
+    residuals : r, [shape: (m l,)]
+    jacobian : J, [shape: (m l, n)]
+    curvature : H, [shape: (n, n)]
+    scale, penalty : 1 and 0, with λ λ and 2 m (1 − λ); β and α where the rule sets its own
+    gradient : ∇ = −scale · Jᵀr + penalty · w, that of F, [shape: (n,)]
+    objective : F before the step
+    attempts : an ``Attempt`` for each step tried; the matrix of each is A = scale · H + (penalty + μ) I
+    mu_after : μ after the step
+    gamma : γ, the effective number of parameters that α and β were set by; None where the rule does not set them
+    ended : None, or the setting of the rule that ends the training here, "mu_max" or "min_grad": no step was taken
+    """
+
+    trained: np.ndarray
+    c: np.ndarray
+    residuals: np.ndarray
+    jacobian: np.ndarray
+    curvature: np.ndarray
+    scale: float
+    penalty: float
+    gradient: np.ndarray
+    objective: float
+    attempts: tuple[Attempt, ...]
+    mu_after: float
+    gamma: float | None
+    ended: str | None
+
+    def turned(self, signs: np.ndarray) -> Damped:
+        """The same by parameters that have these signs, [shape: (n,)]: a bias is minus a threshold."""
+        both = np.outer(signs, signs)
+        attempts = (
+            replace(each, matrix=both * each.matrix, delta=None if each.delta is None else signs * each.delta)
+            for each in self.attempts
+        )
+        return replace(
+            self,
+            jacobian=signs * self.jacobian,
+            curvature=both * self.curvature,
+            gradient=signs * self.gradient,
+            attempts=tuple(attempts),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Step:
     """One update of a training: what was there, what was computed, what came of it.
 
@@ -137,6 +214,7 @@ class Step:
     direction : −∂/∂p of the objective, the mean over the samples, in the order of ``net.parameters``
     delta : what the update adds, Δ, in the same order
     state, state_after : the rule's state of each parameter, [shape: (slots, n)]; no rows for plain descent
+    damped : with rules "lm" and "br" the residuals, the matrices and each attempt, a ``Damped``; else None
     """
 
     number: int
@@ -154,7 +232,8 @@ class Step:
     delta: np.ndarray
     state: np.ndarray
     state_after: np.ndarray
-    _rule: RuleInStep = field(repr=False)
+    _rule: RuleInStep | None = field(default=None, repr=False)
+    damped: Damped | None = None
 
 
 @dataclass(frozen=True, eq=False)

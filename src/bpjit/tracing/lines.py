@@ -20,15 +20,27 @@ class Row:
     sign: str = "="  # before the first part
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix, with a name for each row and each column; without a symbol its rows are vectors by these names."""
+
+    symbol: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    numbers: tuple[tuple[str, ...], ...]
+
+
 @dataclass
 class Block:
-    """A heading with the lines below it. ``level`` is 1 for a step, 2 for a sample, 3 for a group of equations."""
+    """A heading with the lines below it: formulas, matrices, equations. ``level`` is 1 for a step, 2 for a sample, 3
+    for a group of equations."""
 
     level: int
     title: str
     rows: list[Row] = field(default_factory=list)
     formulas: list[tuple[str, str]] = field(default_factory=list)  # words, and a formula beside them
     note: str = ""
+    matrices: list[Matrix] = field(default_factory=list)
 
 
 def number(x: float, style: Style) -> str:

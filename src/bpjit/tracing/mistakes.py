@@ -315,8 +315,7 @@ class AllTrained(Backprop):
         return not self.setting.trainable.all()
 
     def by_rule(self, gradient: np.ndarray, eta: float, n: int) -> np.ndarray:
-        rule = self.step._rule
-        rule = rule._replace(steps=rule.steps._replace(mask=None))
+        rule = self.rule._replace(steps=self.rule.steps._replace(mask=None))
         return rule.apply(gradient, self.p, self.net._parameters, eta, n)[1]
 
 

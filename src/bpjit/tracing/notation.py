@@ -16,6 +16,9 @@ after the step            v_new, gamma_new, ...           v2_new, gamma2_new    
 ========================  ==============================  ==================================  ======================
 
 E is the error before the step and E_new after it; x and y (in delta notation t) are inputs and targets.
+
+A step of Levenberg–Marquardt has r, J, H and gradient, and of each attempt mu, A, Delta and E_try, with its number
+behind, as in mu2, where there are several; mu_new is μ after the step.
 """
 
 from __future__ import annotations

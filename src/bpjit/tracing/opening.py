@@ -2,12 +2,14 @@
 ``trace`` for the updates of a training.
 
 The terms of a sample come from the lines of ``readable.online``, what an update adds from those of ``readable.batch``,
-and the new parameters from training itself. The records they go into stand in ``laid_open.py``.
+and the new parameters from training itself; of steps by Levenberg–Marquardt, Δ too (``damping.py``). The records they
+go into stand in ``laid_open.py``.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,13 @@ from ..kernels.state import TOTAL, UPDATES, Samples, Steps
 from ..networks.architecture import views
 from ..networks.evaluation import as_loss, as_network, as_samples, measure, no_samples, objective_of
 from ..networks.network import Network
-from ..settings.rules import SETTINGS, Rule
+from ..settings.rules import SETTINGS, Rule, SecondOrder
 from ..settings.schedules import AdaptiveRate, Schedule
 from ..training.fit import Fit
+from ..training.second_order import DampedSession
 from ..training.session import Session, take_up
 from ..training.setting import as_setting
+from .damping import DampedUpdate, check_traceable, damped_updates_of
 from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace, net_inputs_of
 from .stepping import Update, updates_of
 
@@ -126,6 +130,8 @@ def trace(
     rule: str | Rule = "sgd",
     lam: float | None = None,
     trainable: Any = None,
+    sample_weight: Any = None,
+    class_weight: Any = None,
     resume: Fit | None = None,
     train_thresholds: bool = True,
     shuffle: bool = True,
@@ -140,6 +146,7 @@ def trace(
     steps : how many updates; 1 unless ``epochs`` says otherwise
     epochs : how many epochs, instead
     eta, updates, loss, rule, lam, trainable, train_thresholds, shuffle, seed : as for ``train``, with its defaults
+    sample_weight, class_weight : as for ``train``; with rules "lm" and "br" alone
     resume : a fit to go on from, as for ``train``: so any epoch of a training can be laid open
 
     Returns
@@ -156,6 +163,12 @@ def trace(
     The parameters of each step are those of ``train`` with the same arguments, to the last bit. The quantities between
     them come from the readable kernels, which call the same formulas but add in another order than the SIMD kernels
     that train: they may differ from what those had in registers in the last digits.
+
+    With rules "lm" and "br" a step is an epoch. It shows the residuals r, the Jacobian J, the Gauss–Newton matrix, the
+    gradient and each attempt: its μ, its system, Δ, E there, whether it was taken. Networks may have up to 16
+    parameters to train, for the matrices have a column for each. All is float64, as the rule computes; H, ∇, each μ and
+    each Δ are those of ``train``, to the last bit. Where the rule ends the training, so does the trace, with a last
+    step that none of its attempts took. "lbfgs" and "scg" have no trace.
 
     Examples
     --------
@@ -191,6 +204,15 @@ def trace(
           θ_1  ← θ_1 + Δθ_1   = 1 + 0.05    = 1.05
         after the step
           E = 0.125
+
+    A step of Levenberg–Marquardt:
+
+    >>> step = bpjit.trace(net, [[3.0], [1.0]], [[4.0], [0.0]], rule="lm")[0]
+    >>> attempt = step.damped.attempts[0]
+    >>> step.damped.residuals.tolist(), step.damped.jacobian.tolist(), attempt.mu, attempt.taken
+    ([-1.0, -1.0], [[3.0, -1.0], [1.0, -1.0]], 0.001, True)
+    >>> attempt.matrix.tolist(), attempt.delta.round(4).tolist(), float(f"{step.error_after:.3g}")
+    ([[10.001, -4.0], [-4.0, 2.001]], [-0.001, 0.9975], 6.21e-07)
     """
     net = as_network(net)
     if steps is not None and epochs is not None:
@@ -208,11 +230,17 @@ def trace(
         train_thresholds=train_thresholds,
         shuffle=shuffle,
         seed=seed,
+        second_order=True,
     )
+    damped = isinstance(setting.rule, SecondOrder)
+    if damped:
+        check_traceable(setting.rule, setting.trainable)
+    else:
+        refuse_weights(setting.rule, sample_weight=sample_weight, class_weight=class_weight)
     if np.ndim(X) == 1:
         X, Y = [X], [Y]
-    D = as_samples(net, X, Y, setting.loss)
-    session = Session(net, D, no_samples(D), 1, setting)
+    D = as_samples(net, X, Y, setting.loss, sample_weight, class_weight)
+    session = (DampedSession if damped else Session)(net, D, no_samples(D), 1, setting)
     if resume is not None:
         take_up(session, resume, net)
     size = min(setting.size or len(D.X), len(D.X))
@@ -222,8 +250,56 @@ def trace(
         raise ValueError(
             f"steps: {count} steps of {len(net.parameters)} parameters are more than can be kept; expected fewer"
         )
-    made = itertools.islice(updates_of(session), count)
-    return Trace(tuple(lay_open_update(session, update) for update in made), setting)
+    return Trace(tuple(itertools.islice(steps_of(session), count)), setting)
+
+
+def steps_of(session: Session) -> Iterator[Step]:
+    """The updates of a training, laid open one after another as they are asked for."""
+    if isinstance(session, DampedSession):
+        return (lay_open_damped(session, update) for update in damped_updates_of(session))
+    return (lay_open_update(session, update) for update in updates_of(session))
+
+
+def refuse_weights(rule: Rule, **weights: Any) -> None:
+    """Weights of samples have no place in the equations of the other rules."""
+    for name, value in weights.items():
+        if value is not None:
+            raise ValueError(
+                f'{name}: a trace shows weights of samples with rules "lm" and "br" alone; expected None with '
+                f'"{rule.name}"'
+            )
+
+
+def lay_open_damped(session: DampedSession, update: DampedUpdate) -> Step:
+    """One step of Levenberg–Marquardt laid open, or where it ended."""
+    setting, D, p = session.setting, session.wide.D, update.net._parameters
+    samples = tuple(
+        lay_open_at(update.net, p, D.X[k], D.Y[k], setting.loss, int(D.numbers[k])) for k in range(len(D.X))
+    )
+    damped, after = update.damped, update.after.astype(np.float64)
+    error, error_after = (measure(update.net, vector, D, setting.loss) for vector in (p, after))
+    direction, delta = np.zeros_like(p), np.zeros_like(p)
+    direction[damped.trained] = -damped.gradient / len(D.X)
+    if damped.ended is None:
+        delta[damped.trained] = damped.attempts[-1].delta
+    return Step(
+        number=int(update.before.counters[UPDATES]) + 1,
+        epoch=update.epoch + 1,
+        eta=float(setting.schedule.rates(np.array([update.epoch]))[0]),
+        samples=samples,
+        before=session.net.with_parameters(update.before.p),
+        after=session.net.with_parameters(update.after),
+        error=error,
+        error_after=error_after,
+        objective=objective_of(error, p, setting.lam),
+        objective_after=objective_of(error_after, after, setting.lam),
+        at=p,
+        direction=direction,
+        delta=delta,
+        state=np.empty((0, len(p))),
+        state_after=np.empty((0, len(p))),
+        damped=damped,
+    )
 
 
 def lay_open_update(session: Session, update: Update) -> Step:

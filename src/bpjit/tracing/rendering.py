@@ -11,14 +11,17 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..common.tables import aligned, width
+import numpy as np
+
+from ..common.tables import aligned, markdown_table, width
+from .damped_equations import columns_of
 from .document import document
-from .lines import Block, Row
+from .lines import Block, Matrix, Row
 from .notation import Style
 from .numbers import numbers_of
 
 if TYPE_CHECKING:
-    from .laid_open import Step, Trace
+    from .laid_open import Damped, Step, Trace
 
 # --- From LaTeX to characters.
 
@@ -38,9 +41,11 @@ CHARACTERS = GREEK | {
     "le": "≤",
     "ge": "≥",
     "sqrt": "√",
+    "nabla": "∇",
+    "mathsf": "",  # of a transposed matrix, whose T stands upright
     **{name: name for name in ("exp", "ln", "max", "min", "tanh", "sin", "cos")},
 }
-RAISED = str.maketrans("0123456789+-()t", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗ")
+RAISED = str.maketrans("0123456789+-()tT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ᵗᵀ")
 COMMAND = re.compile(r"\\([A-Za-z]+) ?")
 
 
@@ -79,6 +84,18 @@ def cells_of(row: Row, turn: Callable[[str], str]) -> list[str]:
     return [turn(row.symbol), f"{sign} {turn(first)}", *(f"= {turn(part)}" for part in rest)]
 
 
+def said(words: str, formula: str, turn: Callable[[str], str]) -> list[str]:
+    """Words and the formula beside them, or one of them alone."""
+    return [part for part in (words, formula and turn(formula)) if part]
+
+
+def named(matrix: Matrix, turn: Callable[[str], str]) -> list[list[str]]:
+    """The cells of a matrix, with the names of its columns above it and those of its rows before it."""
+    rows = zip(matrix.rows, matrix.numbers, strict=True)
+    lines = [(matrix.symbol, *matrix.columns), *((name, *numbers) for name, numbers in rows)]
+    return [[turn(cell) for cell in line] for line in lines]
+
+
 def text_of(block: Block) -> list[str]:
     """The lines of a block; the columns of its rows stand below each other."""
     indent = "  " * (block.level - 1)
@@ -87,7 +104,9 @@ def text_of(block: Block) -> list[str]:
         lines.append(indent + block.title)
         if block.level == 1:
             lines.append("=" * width(block.title))
-    lines += [f"  {line}" for line in aligned([(words, plain(formula)) for words, formula in block.formulas])]
+    lines += [f"{indent}  {line}" for line in aligned([said(*each, plain) for each in block.formulas])]
+    for matrix in block.matrices:
+        lines += [f"{indent}  {line}" for line in aligned(named(matrix, plain), 1)]
     rows = aligned([cells_of(row, plain) for row in block.rows], between=" ")
     lines += [f"{indent}  {row}" for row in rows]
     return [*lines, f"{indent}  ({block.note})"] if block.note else lines
@@ -121,9 +140,11 @@ def markdown(trace: Trace, style: Style) -> str:
         if block.title:
             parts.append(f"{'#' * (block.level + 1)} {block.title}")
         if block.formulas:
-            parts.append(
-                "\n".join(f"- {words}" + (f": ${formula}$" if formula else "") for words, formula in block.formulas)
-            )
+            lines = (": ".join(said(*each, "${}$".format)) for each in block.formulas)
+            parts.append("\n".join(f"- {line}" for line in lines))
+        for matrix in block.matrices:
+            header, *table = named(matrix, lambda cell: cell and f"${cell}$")
+            parts.append(markdown_table(header, table))
         if block.rows:
             parts.append(f"$$\n\\begin{{aligned}}\n{equations(block)}\n\\end{{aligned}}\n$$")
         if block.note:
@@ -147,6 +168,25 @@ def in_text(words: str) -> str:
     return "".join(special.get(letter, letter) for letter in words)
 
 
+CLOSE = r"\setlength{\arraycolsep}{2pt}"
+SIZES = (115, r"\small"), (160, r"\scriptsize" + CLOSE), (np.inf, r"\tiny" + CLOSE)  # up to so many letters in a row
+
+
+def in_brackets(matrix: Matrix, style: Style) -> str:
+    """A matrix, or vectors, below the names of their columns, as small as a landscape page needs."""
+    columns = r",\,".join(matrix.columns)
+    parts = [f"{style.say('columns')}: ${columns}$\\par"]
+    letters = sum(max(len(plain(cell)) for cell in column) for column in zip(*matrix.numbers, strict=True))
+    size = next(size for most, size in SIZES if letters <= most)
+    if len(matrix.columns) > 10:  # for more, amsmath must be told
+        size += rf"\setcounter{{MaxMatrixCols}}{{{len(matrix.columns)}}}"
+    vectors = ((rf"{name}^{{\mathsf T}}", [row]) for name, row in zip(matrix.rows, matrix.numbers, strict=True))
+    for symbol, rows in vectors if not matrix.symbol else [(matrix.symbol, matrix.numbers)]:
+        lines = " \\\\\n".join(" & ".join(row) for row in rows).replace(r"\cdot ", r"{\cdot}")  # without spaces
+        parts.append(f"{{{size}\\[{symbol}=\\begin{{bmatrix}}\n{lines}\n\\end{{bmatrix}}\\]}}")
+    return "\n".join(parts)
+
+
 def latex(trace: Trace, style: Style, standalone: bool) -> str:
     """LaTeX for a document that has amsmath, and for Chinese ctex; or the whole document."""
     parts = []
@@ -154,7 +194,8 @@ def latex(trace: Trace, style: Style, standalone: bool) -> str:
         if block.title:
             parts.append(f"\\{HEADINGS[block.level]}{{{in_text(block.title)}}}")
         for words, formula in block.formulas:
-            parts.append(in_text(words) + (f": ${formula}$" if formula else "") + r"\par")
+            parts.append(": ".join(said(in_text(words), formula, "${}$".format)) + r"\par")
+        parts += [in_brackets(matrix, style) for matrix in block.matrices]
         if block.rows:
             parts.append(f"\\begin{{align*}}\n{equations(block)}\n\\end{{align*}}")
         if block.note:
@@ -169,9 +210,11 @@ def latex(trace: Trace, style: Style, standalone: bool) -> str:
 SHEET = (
     ".bpjit-trace{font-family:sans-serif;line-height:1.5;overflow-x:auto}"
     ".bpjit-trace table{border-collapse:collapse;margin:.3em 0 .3em 1em}"
-    ".bpjit-trace td{border:0;padding:0 .5em 0 0;text-align:left;white-space:nowrap;"
+    ".bpjit-trace :is(td,th){border:0;padding:0 .5em 0 0;text-align:left;white-space:nowrap;"
     "font-family:'Cambria Math','STIX Two Math',serif}"
     ".bpjit-trace td:last-child{font-weight:bold}"
+    ".bpjit-trace .matrix :is(td,th){font-weight:normal;text-align:right;padding:0 .5em}"
+    ".bpjit-trace .matrix :is(td:first-child,th){font-style:italic}"
     ".bpjit-trace h2,.bpjit-trace h3,.bpjit-trace h4{margin:.8em 0 .2em}"
 )
 
@@ -181,8 +224,13 @@ def html_of(block: Block) -> list[str]:
     if block.title:
         lines.append(f"<h{block.level + 1}>{html_module.escape(block.title)}</h{block.level + 1}>")
     if block.formulas:
-        items = (f"<li>{html_module.escape(words)} &nbsp; {marked(formula)}</li>" for words, formula in block.formulas)
-        lines.append(f"<ul>{''.join(items)}</ul>")
+        items = (" &nbsp; ".join(said(html_module.escape(words), formula, marked)) for words, formula in block.formulas)
+        lines.append(f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>")
+    for matrix in block.matrices:
+        header, *table = named(matrix, marked)
+        first = "<tr>" + "".join(f"<th>{cell}</th>" for cell in header) + "</tr>"
+        rest = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in table)
+        lines.append('<table class="matrix">' + "\n".join([first, *rest]) + "</table>")
     if block.rows:
         cells = [cells_of(row, marked) for row in block.rows]
         rows = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
@@ -206,12 +254,17 @@ def html(trace: Trace, style: Style, standalone: bool) -> str:
 # --- JSON.
 
 
+def known(numbers: Any) -> Any:
+    """A number, or an array as lists; None for what is not there or beyond all numbers, which JSON has no word for."""
+    array = np.asarray(numbers, float)
+    finite = np.isfinite(array)
+    return array.tolist() if finite.all() else np.where(finite, array, np.array(None)).tolist()
+
+
 def step_record(step: Step, book: bool) -> dict[str, Any]:
     """A step in plain numbers."""
-    numbers = {
-        name: getattr(value, "tolist", lambda value=value: value)() for name, value in numbers_of(step, book).items()
-    }
-    return {
+    numbers = {name: known(value) for name, value in numbers_of(step, book).items()}
+    record = {
         "step": step.number,
         "epoch": step.epoch,
         "eta": step.eta,
@@ -221,6 +274,22 @@ def step_record(step: Step, book: bool) -> dict[str, Any]:
         "objective_new": step.objective_after,
         "state": step.state.tolist(),
         "state_new": step.state_after.tolist(),
+    }
+    return record if step.damped is None else record | damped_record(step, step.damped, book)
+
+
+def damped_record(step: Step, damped: Damped, book: bool) -> dict[str, Any]:
+    """What a step of Levenberg–Marquardt says beyond its numbers."""
+    return {
+        "columns": [plain(parameter.symbol) for parameter in columns_of(step, book)],
+        "scale": damped.scale,
+        "penalty": damped.penalty,
+        "effective_parameters": damped.gamma,
+        "attempts": [
+            {name: known(getattr(each, name)) for name in ("mu", "error", "objective")} | {"taken": each.taken}
+            for each in damped.attempts
+        ],
+        "ended": damped.ended,
     }
 
 

@@ -89,14 +89,24 @@ def update_blocks(step: Step, setting: Setting, style: Style) -> Iterator[Block]
         first = next(iter(parameters), None)
         each = 0 if first is None else sum(1 for _ in update_rows(step, setting, first, style))
         yield group(titled("updates", names, style), rows, each * len(parameters), style)
-        rows = (new_row(step, p, style) for p in parameters)
-        yield group(titled("new parameters", names, style), rows, len(parameters), style)
+        yield new_parameters(step, parameters, names, style)
     after = Block(3, style.say("after the step"), [Row("E", (number(step.error_after, style),))])
     if setting.lam[1] != 0.0:
         after.rows.append(Row("J", (number(step.objective_after, style),)))
+    yield with_note_of_kept(after, setting, style)
+
+
+def new_parameters(step: Step, parameters: Sequence[Parameter], names: Names, style: Style) -> Block:
+    """Those of a layer that are trained."""
+    rows = (new_row(step, parameter, style) for parameter in parameters)
+    return group(titled("new parameters", names, style), rows, len(parameters), style)
+
+
+def with_note_of_kept(after: Block, setting: Setting, style: Style) -> Block:
+    """The block, with a note of how many parameters are not trained."""
     if kept := int(np.count_nonzero(~setting.trainable)):
         after.note = style.say("not trained: {count} parameters", count=kept)
-    yield after
+    return after
 
 
 def new_row(step: Step, parameter: Parameter, style: Style) -> Row:

@@ -104,7 +104,10 @@ function changesOf(layer, unit, q, letters) {
   if (data.plain && data.updates !== "stochastic")
     notes.push(word("An update takes the mean over the samples of its batch; here stands what this sample alone would do."));
   if (!data.plain && data.lam !== null) notes.push(word("The penalty (1 − λ) Σ w² is added to these directions."));
-  if (!data.plain && data.rule !== "sgd") notes.push(word("The rule {rule} makes its steps from these directions.", { rule: data.rule }));
+  if (data.ownPenalty) notes.push(word("The rule {rule} adds a penalty α ½ Σ w² of its own; it is not shown here.", { rule: data.rule }));
+  if (data.secondOrder)
+    notes.push(word("The rule {rule} makes one step of an epoch from these directions of all samples and from the curvature, which is not shown here.", { rule: data.rule }));
+  else if (!data.plain && data.rule !== "sgd") notes.push(word("The rule {rule} makes its steps from these directions.", { rule: data.rule }));
   return text + notes.map(note => `<p class="hint">${note}</p>`).join("");
 }
 
