@@ -24,6 +24,7 @@ ROOMS = [
     "training",
     "many",
     "learners",
+    "sklearn",
     "advice",
     "tracing",
     "replay",
@@ -161,6 +162,8 @@ MANY_ARGUMENTS = {
     ("learners.learner_bank", "__init__"),
     ("tracing.opening", "trace"),
     ("warm_up", "compile"),
+    ("sklearn.estimator", "__init__"),
+    ("sklearn.classifier", "__init__"),
     # What takes these arguments on to be checked.
     ("training.setting", "as_setting"),
     ("many.given", "__init__"),

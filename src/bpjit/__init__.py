@@ -123,7 +123,7 @@ __all__ = [
 ]
 
 # What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
-_ROOMS = ("descent", "formulas", "graph", "plot", "unit")
+_ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}

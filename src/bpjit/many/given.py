@@ -117,6 +117,7 @@ class Given:
         self.X, self.Y, self.loss, self.updates, self.missing = X, Y, loss, updates, missing
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
+        self.typed = True  # see ``Group``
         self.rules = one_or_each("rule", rule, count, partial(as_rule, second_order=True))
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
@@ -250,6 +251,7 @@ class Given:
                 trainable=mask,
                 conditions=[item for item in self.conditions if not isinstance(item, (TimeLimit, StopEvent))],
                 history=self.history,
+                typed=self.typed,
                 **settings,
             )
             for places in self._alike(members):

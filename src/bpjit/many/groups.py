@@ -78,6 +78,7 @@ class Group:
     epochs: np.ndarray  # at most
     conditions: Sequence[Condition]  # but for ``Limits``; where several fire at one epoch, the first is named
     history: bool
+    typed: bool = True  # whether the smallest may have a kernel for each shape
 
     def __len__(self) -> int:
         return len(self.start)

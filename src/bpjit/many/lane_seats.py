@@ -30,7 +30,8 @@ class LaneSeats:
         net, self.group = group.net, group
         self.dtype, self.n = net.dtype, len(net.parameters)
         activations, loss = (*net.hidden, net.output), code_of_loss(group.loss)
-        self.shape, self.layers = packs.shape_of(net.sizes, activations, loss), packs.lay_out(net.sizes, activations)
+        self.shape = packs.shape_of(net.sizes, activations, loss) if group.typed else None
+        self.layers = packs.lay_out(net.sizes, activations)
         kind = None if group.standard else kind_of(type(group.rules[0]))
         self.rule = kind, True if group.penalised else None
         self.batches = group.batch, plane_numbers.block_of(self.dtype)
@@ -47,7 +48,16 @@ class LaneSeats:
         net, sets = group.net, (group.D, group.V)
         tables = [table is None for data in sets for table in (data.c, data.row)]
         settings = group.loss, kind_of(type(group.rules[0])), group.size == 1, group.penalised, group.masked
-        return (net.sizes, net._activations, net.dtype, *settings, *tables, group.own_orders, group.adaptive)
+        return (
+            net.sizes,
+            net._activations,
+            net.dtype,
+            *settings,
+            *tables,
+            group.own_orders,
+            group.adaptive,
+            group.typed,
+        )
 
     @staticmethod
     def portions(group: Group, threads: int) -> list[slice]:

@@ -60,8 +60,7 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
         return ManySession(seats(portion)).run(limits, report)
     if damped_lanes.serves(portion):
         results = damped_lanes.DampedLanes(portion).run(limits, report)
-        judges = LaneSeats(replace(portion, rules=[SGD()]))
-        judges.shape = None  # one kernel for all shapes
+        judges = LaneSeats(replace(portion, rules=[SGD()], typed=False))
         measure_all(judges, results)
         return results
     return train_alone(portion, limits, report)

@@ -167,6 +167,11 @@ def work_of(group: Group) -> float:
     return 3.0 * float(most) * group.D.m * len(group.net.parameters)
 
 
+def train_given(given: Given, threads: int | None = None) -> Fits:
+    """``train_many`` on the CPU, of arguments that are checked; without a progress bar."""
+    return _train(given, "cpu", as_threads(threads), threads is not None, False, time.perf_counter())
+
+
 def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
     """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
     groups = given.groups()

@@ -1,0 +1,158 @@
+"""``BPClassifier``."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from .estimator import Estimator, checked_weights
+
+TINY = np.finfo(np.float64).tiny
+
+
+class BPClassifier(ClassifierMixin, Estimator):
+    """A classifier for scikit-learn: several small networks, averaged.
+
+    Labels may be anything that scikit-learn takes, also several at once (multilabel: sigmoid outputs).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from bpjit.sklearn import BPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> BPClassifier(random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+    def __init__(
+        self,
+        hidden: Any = None,
+        *,
+        activation: Any = "tanh",
+        output: str | None = None,
+        loss: Any = None,
+        rule: Any = None,
+        eta: Any = None,
+        updates: Any = None,
+        lam: Any = "auto",
+        init: Any = "glorot",
+        ensemble: int = 8,
+        n_starts: int = 1,
+        max_epochs: int | None = None,
+        validation: Any = "auto",
+        patience: int | None = None,
+        class_weight: Any = None,
+        scale: bool = True,
+        dtype: str = "float64",
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        super().__init__(
+            hidden,
+            activation=activation,
+            output=output,
+            loss=loss,
+            rule=rule,
+            eta=eta,
+            updates=updates,
+            lam=lam,
+            init=init,
+            ensemble=ensemble,
+            n_starts=n_starts,
+            max_epochs=max_epochs,
+            validation=validation,
+            patience=patience,
+            scale=scale,
+            dtype=dtype,
+            warm_start=warm_start,
+            random_state=random_state,
+            n_jobs=n_jobs,
+        )
+        self.class_weight = class_weight
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _output(self) -> str:
+        return "sigmoid" if self.multilabel_ else "softmax"
+
+    def _scales_targets(self) -> bool:
+        return False
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on X, [shape: (m, d)], and labels y, [shape: (m,)], or (m, labels) of 0 and 1."""
+        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64)
+        c = checked_weights(sample_weight, X)
+        y = self._know_classes(y)
+        if self.class_weight is not None:
+            c = compute_sample_weight(self.class_weight, y) * (1.0 if c is None else c)
+        return self._train(X, self._targets(y), c)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Learn these samples one after another; the first call needs all classes there will be."""
+        first = not hasattr(self, "classes_")
+        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first)
+        if first:
+            if classes is None:
+                raise ValueError("classes: the first call of partial_fit needs all of them, got None")
+            self.multilabel_ = type_of_target(y).startswith("multilabel")
+            self.classes_ = np.unique(classes)
+        return self._learn(X, self._targets(y if self.multilabel_ else column_or_1d(y)))
+
+    def _know_classes(self, y: Any) -> Any:
+        """Note what the labels are; returns them in a plain array."""
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        self.multilabel_ = kind == "multilabel-indicator"
+        if self.multilabel_:
+            self.classes_ = np.arange(y.shape[1])
+            return np.asarray(y.todense() if hasattr(y, "todense") else y, np.float64)
+        y = column_or_1d(y, warn=True)
+        self.classes_ = np.unique(y)
+        return y
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        """[shape: (m, l)]; a class more than there is where there is but one."""
+        if self.multilabel_:
+            return np.asarray(y, np.float64)
+        numbers = np.searchsorted(self.classes_, y)
+        known = numbers < len(self.classes_)
+        if not known.all() or (self.classes_[np.where(known, numbers, 0)] != y).any():
+            raise ValueError(f"y: expected labels of classes_, {self.classes_.tolist()}, got others")
+        return np.eye(max(2, len(self.classes_)))[numbers]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, [shape: (m, classes)]."""
+        outputs = self._outputs(X)
+        if self.multilabel_:
+            return outputs
+        known = outputs[:, : len(self.classes_)]
+        found: np.ndarray = known / known.sum(axis=1, keepdims=True)
+        return found
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """The logarithm of the probability of each class, or log odds of the second of two, and of each of several
+        labels."""
+        p = np.clip(self.predict_proba(X), TINY, 1.0)
+        if self.multilabel_:
+            odds: np.ndarray = np.log(p) - np.log(np.clip(1.0 - p, TINY, 1.0))
+            return odds
+        logs: np.ndarray = np.log(p)
+        return logs[:, 1] - logs[:, 0] if len(self.classes_) == 2 else logs
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable label, or each that is more probable than not."""
+        check_is_fitted(self, "networks_")
+        outputs = self._outputs(X)
+        if self.multilabel_:
+            return (outputs > 0.5).astype(int)
+        found: np.ndarray = self.classes_[outputs[:, : len(self.classes_)].argmax(axis=1)]
+        return found

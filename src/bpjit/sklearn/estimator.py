@@ -1,0 +1,196 @@
+"""What a classifier and a regressor share: parameters, training, the online learner, predictions."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..learners.learner_bank import LearnerBank
+from ..many.given import Given
+from ..many.train_many import train_given
+from ..networks.networks import Networks
+from ..networks.scale import Scale
+from ..settings.stopping import EarlyStopping, MaxEpochs
+from .chosen import chosen, chosen_lambda, rows_of
+
+MOST_SEED = np.iinfo(np.int32).max
+
+
+class Estimator(BaseEstimator):
+    """Networks averaged over several random starts."""
+
+    networks_: Any
+    _learners: LearnerBank | None
+
+    def __init__(
+        self,
+        hidden: Any = None,
+        *,
+        activation: Any = "tanh",
+        output: str | None = None,
+        loss: Any = None,
+        rule: Any = None,
+        eta: Any = None,
+        updates: Any = None,
+        lam: Any = "auto",
+        init: Any = "glorot",
+        ensemble: int = 8,
+        n_starts: int = 1,
+        max_epochs: int | None = None,
+        validation: Any = "auto",
+        patience: int | None = None,
+        scale: bool = True,
+        dtype: str = "float64",
+        warm_start: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.activation = activation
+        self.output = output
+        self.loss = loss
+        self.rule = rule
+        self.eta = eta
+        self.updates = updates
+        self.lam = lam
+        self.init = init
+        self.ensemble = ensemble
+        self.n_starts = n_starts
+        self.max_epochs = max_epochs
+        self.validation = validation
+        self.patience = patience
+        self.scale = scale
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    # --- What the two differ in.
+
+    def _output(self) -> str:
+        """The activation of the outputs, where nobody says."""
+        raise NotImplementedError
+
+    def _scales_targets(self) -> bool:
+        raise NotImplementedError
+
+    # --- Training.
+
+    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None) -> Self:
+        """Fit to targets ready for networks, [shape: (m, l)]."""
+        rows = rows_of(len(X), c)
+        choice, seed = chosen(self, rows, X.shape[1]), self._seed()
+        starts = self._starts(choice.hidden, X, Y, c, seed)
+        validation, early = choice.validation, []
+        if validation is not None:
+            early = [EarlyStopping(choice.patience)]
+            if isinstance(validation, (tuple, list)):
+                validation = validation_data(self, *validation)
+        settings: dict[str, Any] = {
+            "eta": choice.eta,
+            "updates": choice.updates,
+            "loss": self.loss,
+            "rule": choice.rule,
+            "stop": [MaxEpochs(choice.max_epochs), *early],
+            "seed": seed,
+        }
+        automatic = isinstance(self.lam, str) and self.lam == "auto"
+        lam = chosen_lambda(starts, X, Y, c, rows, settings) if automatic else self.lam
+        given = Given(starts, X, Y, lam=lam, validation=validation, sample_weight=c, history=True, **settings)
+        given.typed = False  # or each shape of a table would be compiled anew
+        fits = train_given(given, threads=self.n_jobs)
+        if len(fits) > self.ensemble:
+            fits = fits.best_first()[: self.ensemble]
+        self.fits_, self.networks_, self.lam_ = fits, fits.networks, lam
+        self.n_iter_ = int(fits.epochs.max())
+        self.loss_curve_ = mean_curve(fits.errors)
+        self.validation_curve_ = None if validation is None else mean_curve(fits.validation_errors)
+        self._learners = None
+        return self
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, (int, np.integer)):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(MOST_SEED))
+
+    def _starts(self, hidden: Any, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None, seed: int) -> Networks:
+        """Networks to begin with: random ones, or those of the last fit."""
+        sizes = (X.shape[1], *hidden, Y.shape[1])
+        before = getattr(self, "networks_", None)
+        if self.warm_start and before is not None and before.sizes == sizes:
+            return before
+        output = self._output() if self.output is None else self.output
+        scale = scale_of(X, Y if self._scales_targets() else None, c) if self.scale else None
+        count = self.ensemble * self.n_starts
+        return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
+
+    # --- Sample by sample.
+
+    def _learn(self, X: np.ndarray, Y: np.ndarray) -> Self:
+        """Let each network learn these samples, one after another."""
+        if getattr(self, "_learners", None) is None:
+            if not hasattr(self, "networks_"):
+                choice = chosen(self, *X.shape)
+                self.networks_ = self._starts(choice.hidden, X, Y, None, self._seed())
+            rule = "sgd" if self.rule is None else self.rule
+            self._learners = LearnerBank(self.networks_, rule=rule, eta=self.eta, loss=self.loss)
+        learners, count = self._learners, len(self.networks_)
+        assert learners is not None
+        ids = np.tile(np.arange(count), len(X))
+        learners.learn(ids, np.repeat(X, count, axis=0), np.repeat(Y, count, axis=0))
+        self.networks_ = learners.networks
+        return self
+
+    # --- Predictions.
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """The mean output of the networks, [shape: (m, l)]."""
+        check_is_fitted(self, "networks_")
+        plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X) > 0
+        if not (plain and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")):
+            X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.networks_.mean(X)
+
+
+def validation_data(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A set to validate on, as the networks take it."""
+    X, y = validate_data(estimator, X, y, reset=False, multi_output=True, dtype=np.float64)
+    return X, estimator._targets(y)
+
+
+def mean_curve(errors: list[np.ndarray] | None) -> list[float]:
+    """The mean error of each epoch, of the networks that still trained."""
+    assert errors is not None
+    longest = max(len(row) for row in errors)
+    table = np.full((len(errors), longest), np.nan)
+    for row, values in zip(table, errors, strict=True):
+        row[: len(values)] = values
+    known = ~np.isnan(table)
+    sums, counts = np.where(known, table, 0.0).sum(axis=0), known.sum(axis=0)
+    return [float(total / count) if count else np.nan for total, count in zip(sums, counts, strict=True)]
+
+
+def scale_of(X: np.ndarray, Y: np.ndarray | None, c: np.ndarray | None) -> Scale:
+    """Mean 0 and standard deviation 1 in every column, samples counting by weight; a constant column becomes 0."""
+    arrays = []
+    for A in (X,) if Y is None else (X, Y):
+        offset = np.average(A, axis=0, weights=c)
+        factor = np.sqrt(np.average((A - offset) ** 2, axis=0, weights=c))
+        seen = A if c is None else A[c > 0]
+        constant = (factor <= 1e-12 * np.abs(offset)) | (factor == 0.0) | (np.ptp(seen, axis=0) == 0.0)
+        arrays += [np.where(constant, seen[0], offset), np.where(constant, 1.0, factor)]
+    return Scale(*arrays)
+
+
+def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    """Weights of the samples, or None where all are alike."""
+    if sample_weight is None:
+        return None
+    weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight: expected a weight above 0 at least, got zeros alone")
+    return weights

@@ -1,0 +1,187 @@
+"""Estimators in scikit-learn's world."""
+
+import pickle
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import bpjit
+
+sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed: pip install 'bpjit[sklearn]'")
+from joblib import Parallel, delayed  # noqa: E402
+from sklearn.base import clone  # noqa: E402
+from sklearn.datasets import load_diabetes, load_iris, load_wine, make_multilabel_classification  # noqa: E402
+from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
+
+from bpjit.sklearn import BPClassifier, BPRegressor  # noqa: E402
+
+IRIS = load_iris(return_X_y=True)
+WINE = load_wine(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+VERSION = tuple(map(int, sklearn.__version__.split(".")[:2]))
+
+
+@pytest.mark.parametrize(("kind", "least"), [(BPClassifier, 66), (BPRegressor, 58)])
+def test_every_check_of_scikit_learn_s_passes(kind, least):
+    if VERSION < (1, 7):
+        check_estimator(kind(random_state=0))
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = check_estimator(kind(random_state=0), on_fail=None, on_skip=None)
+    statuses = Counter(check["status"] for check in done)
+    others = [(check["check_name"], check["exception"]) for check in done if check["status"] != "passed"]
+    assert [name for name, _ in others] == ["check_array_api_input"], others
+    assert statuses["passed"] >= least
+
+
+def test_they_learn_by_default():
+    assert cross_val_score(BPClassifier(random_state=0), *IRIS, cv=5).mean() > 0.93
+    assert cross_val_score(BPClassifier(random_state=0), *WINE, cv=5).mean() > 0.94
+    assert cross_val_score(BPRegressor(random_state=0), *DIABETES, cv=5).mean() > 0.42
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), (-1.0, 0.0, 7.0), (True, False)])
+def test_labels_of_any_kind(labels):
+    X, y = IRIS
+    y = np.array(labels)[np.minimum(y, len(labels) - 1)]
+    classifier = BPClassifier(random_state=0, ensemble=2).fit(X, y)
+    assert classifier.classes_.tolist() == sorted(labels)
+    assert (classifier.predict(X) == y).mean() > 0.95
+    p = classifier.predict_proba(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (classifier.classes_[p.argmax(axis=1)] == classifier.predict(X)).all()
+    assert (classifier.decision_function(X).ndim == 1) == (len(labels) == 2)
+
+
+def test_several_labels_and_several_targets():
+    X, Y = make_multilabel_classification(120, 6, n_classes=3, random_state=0)
+    classifier = BPClassifier(random_state=0, ensemble=3).fit(X, Y)
+    assert classifier.predict(X).shape == Y.shape
+    assert (classifier.predict(X) == Y).mean() > 0.8
+    assert ((classifier.decision_function(X) > 0) == classifier.predict(X)).all()
+    X, y = DIABETES
+    both = BPRegressor(random_state=0, ensemble=2).fit(X, np.column_stack([y, -2 * y]))
+    one = both.predict(X)
+    assert one.shape == (len(X), 2)
+    assert np.corrcoef(one[:, 0], -one[:, 1])[0, 1] > 0.99
+
+
+def test_a_row_twice_is_a_weight_of_two():
+    X, y = WINE
+    times = np.random.default_rng(0).integers(0, 3, len(X))
+    weighted = BPClassifier(random_state=0).fit(X, y, sample_weight=times)
+    repeated = BPClassifier(random_state=0).fit(X.repeat(times, axis=0), y.repeat(times))
+    assert weighted.lam_ == repeated.lam_
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
+    heavy = BPClassifier(random_state=0, class_weight={0: 20.0, 1: 1.0, 2: 1.0}, ensemble=2).fit(X[::4], y[::4])
+    plain = BPClassifier(random_state=0, ensemble=2).fit(X[::4], y[::4])
+    assert heavy.predict_proba(X)[:, 0].mean() > plain.predict_proba(X)[:, 0].mean()
+
+
+def test_pipelines_grids_copies():
+    X, y = IRIS
+    pipe = make_pipeline(StandardScaler(), BPClassifier(random_state=0, ensemble=2, max_epochs=50))
+    settings = {"bpclassifier__hidden": [4, (4, 4)], "bpclassifier__lam": [None, 0.999]}
+    search = GridSearchCV(pipe, settings, cv=2).fit(X, y)
+    assert search.best_score_ > 0.9
+    fitted = search.best_estimator_
+    for copy in (pickle.loads(pickle.dumps(fitted)), clone(fitted).fit(X, y)):
+        assert copy.predict_proba(X).tobytes() == fitted.predict_proba(X).tobytes()
+
+
+def test_processes_of_joblib_take_them_with_large_arguments():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 50))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)  # more than 1 MB: such arguments come as read-only memory maps
+    work = [delayed(BPClassifier(random_state=seed, ensemble=1, max_epochs=2).fit)(X, y) for seed in (0, 1)]
+    there = Parallel(n_jobs=2, backend="loky")(work)
+    here = [BPClassifier(random_state=seed, ensemble=1, max_epochs=2).fit(X, y) for seed in (0, 1)]
+    for a, b in zip(there, here, strict=True):
+        assert a.networks_ == b.networks_
+
+
+def test_larger_tables_validate_and_stop():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 4))
+    y = np.sin(2 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * rng.normal(size=1500)
+    regressor = BPRegressor(random_state=0, ensemble=2).fit(X[:1200], y[:1200])
+    assert regressor.score(X[1200:], y[1200:]) > 0.9
+    assert len(regressor.validation_curve_) == len(regressor.loss_curve_) == regressor.n_iter_
+    given = BPRegressor(random_state=0, ensemble=2, max_epochs=40, validation=(X[1200:], y[1200:]))
+    given.fit(X[:1200], y[:1200])
+    assert np.isfinite(given.validation_curve_).all()
+    assert given.score(X[1200:], y[1200:]) > 0.8
+
+
+def test_it_goes_on_from_where_it_was():
+    X, y = DIABETES
+    warm = BPRegressor(random_state=0, ensemble=2, warm_start=True, max_epochs=5, lam=None).fit(X, y)
+    first = warm.loss_curve_[0]
+    assert warm.fit(X, y).loss_curve_[0] < first
+    cold = BPRegressor(random_state=0, ensemble=2, max_epochs=5, lam=None).fit(X, y)
+    assert cold.fit(X, y).loss_curve_[0] == first
+
+
+def test_sample_by_sample():
+    X, y = IRIS
+    order = np.random.default_rng(0).permutation(len(X))
+    classifier = BPClassifier(random_state=0, ensemble=2, eta=0.1)
+    with pytest.raises(ValueError, match="^classes: the first call"):
+        classifier.partial_fit(X, y)
+    for _ in range(5):
+        for part in np.split(order, 5):
+            classifier.partial_fit(X[part], y[part], classes=[0, 1, 2])
+    assert classifier.score(X, y) > 0.9
+    with pytest.raises(ValueError, match="^y: expected labels of classes_"):
+        classifier.partial_fit(X[:2], [0, 5])
+    X, y = DIABETES
+    regressor = BPRegressor(random_state=0, ensemble=1, eta=0.02)
+    for _ in range(10):
+        regressor.partial_fit(X, y)
+    assert regressor.score(X, y) > 0.4
+
+
+def test_the_best_of_several_starts():
+    X, y = DIABETES
+    best = BPRegressor(random_state=0, ensemble=2, n_starts=4, max_epochs=30, lam=None).fit(X, y)
+    assert len(best.networks_) == 2
+    assert (np.diff(best.fits_.error) >= 0).all()
+    every = BPRegressor(random_state=0, ensemble=8, max_epochs=30, lam=None).fit(X, y)
+    assert best.fits_.error.tolist() == sorted(every.fits_.error)[:2]
+
+
+def test_names_of_columns_are_checked():
+    pandas = pytest.importorskip("pandas")
+    X, y = IRIS
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    classifier = BPClassifier(random_state=0, ensemble=1).fit(frame, y)
+    assert classifier.feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match="feature names"):
+        classifier.predict(frame[list("dcba")])
+
+
+def test_other_settings_reach_the_networks():
+    X, y = DIABETES
+    more = {"hidden": (6, 4), "activation": ["tanh", "sin"], "loss": "huber", "rule": "rprop", "init": "he"}
+    regressor = BPRegressor(random_state=0, ensemble=2, max_epochs=20, dtype="float32", scale=True, **more).fit(X, y)
+    net = regressor.networks_[0]
+    assert (net.sizes, net.hidden, net.dtype) == ((10, 6, 4, 1), ("tanh", "sin"), np.float32)
+    with pytest.raises(ValueError, match=r"^activation|^hidden"):
+        BPRegressor(activation="relux").fit(X, y)
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    import sys
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn" or name.startswith("bpjit.sklearn")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.delattr(bpjit, "sklearn", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'bpjit\[sklearn\]'"):
+        bpjit.sklearn  # noqa: B018
