@@ -174,23 +174,20 @@ def trial(problem: Problem, rule: str, seed: int, options: argparse.Namespace) -
     return Trial(float(mse[-1]), fit.epochs, fit.seconds, fit.error <= problem.error, mse[epoch])
 
 
-Trials = dict[str, dict[str, list[Trial]]]  # of each problem, by each rule
+Trials = dict[str, list[Trial]]  # by each rule
 
 
-def compare(problems: dict[str, Problem], options: argparse.Namespace) -> Trials:
-    count = len(problems) * len(options.rules) * options.starts
-    trials: Trials = {name: {} for name in problems}
+def compare(name: str, problem: Problem, options: argparse.Namespace) -> Trials:
+    trials: Trials = {rule: [] for rule in options.rules}
     with (
         warnings.catch_warnings(action="ignore", category=bpjit.TrainingWarning),  # the table tells who learnt nothing
-        tqdm(total=count, unit="start", disable=None, leave=False) as bar,
+        tqdm(total=len(trials) * options.starts, unit="start", disable=None, leave=False) as bar,
     ):
-        for name, problem in problems.items():
-            for rule in options.rules:
-                bar.set_description(f"{name}, {rule}")
-                several = trials[name][rule] = []
-                for seed in range(options.starts):
-                    several.append(trial(problem, rule, seed, options))
-                    bar.update()
+        for rule, several in trials.items():
+            bar.set_description(f"{name}, {rule}")
+            for seed in range(options.starts):
+                several.append(trial(problem, rule, seed, options))
+                bar.update()
     return trials
 
 
@@ -209,21 +206,19 @@ def cells(several: list[Trial]) -> list[str]:
     return [f"{100 * len(there) / len(several):.0f} %", *numbers, f"{np.median([one.mse for one in several]):.1e}"]
 
 
-def show(problems: dict[str, Problem], trials: Trials, options: argparse.Namespace) -> bool:
-    """A table for each problem, and one for all; whether some rule got to each goal."""
-    print(
-        f"{options.starts} starts each, of at most {options.seconds:g} s and {options.epochs:,} epochs; median "
-        "(quartiles) of those that get to the goal,\nand the median mean squared error in the end of all"
-    )
-    for name, problem in problems.items():
-        sizes = "-".join(map(str, problem.sizes))
-        print(f"\n{name}, {sizes}, {len(problem.X)} samples, {problem.init}: to {problem.goal:g}\n")
-        rows = [[rule, *cells(several)] for rule, several in trials[name].items()]
-        print(table(("rule", "there", "epochs", "ms", "mse in the end"), rows))
+def show(name: str, problem: Problem, trials: Trials) -> None:
+    """The table of a problem."""
+    sizes = "-".join(map(str, problem.sizes))
+    print(f"\n{name}, {sizes}, {len(problem.X)} samples, {problem.init}: to {problem.goal:g}\n")
+    rows = [[rule, *cells(several)] for rule, several in trials.items()]
+    print(table(("rule", "there", "epochs", "ms", "mse in the end"), rows), flush=True)
+
+
+def show_all(found: dict[str, Trials], options: argparse.Namespace) -> None:
+    """One table for all problems."""
     print("\nMedian milliseconds to the goal, and how many get there\n")
-    rows = [[rule, *(in_short(trials[name][rule]) for name in problems)] for rule in options.rules]
-    print(table(("rule", *problems), rows))
-    return all(any(one.there for several in by.values() for one in several) for by in trials.values())
+    rows = [[rule, *(in_short(trials[rule]) for trials in found.values())] for rule in options.rules]
+    print(table(("rule", *found), rows))
 
 
 def in_short(several: list[Trial]) -> str:
@@ -231,7 +226,7 @@ def in_short(several: list[Trial]) -> str:
     return f"{1e3 * np.median(there):.3g} ({100 * len(there) / len(several):.0f} %)" if there else "-"
 
 
-def draw(problems: dict[str, Problem], trials: Trials, options: argparse.Namespace) -> None:
+def draw(problems: dict[str, Problem], found: dict[str, Trials], options: argparse.Namespace) -> None:
     """A panel for each problem: the median error of all starts against the seconds, a line for each rule."""
     across = min(4, len(problems))
     down = -(-len(problems) // across)
@@ -240,7 +235,7 @@ def draw(problems: dict[str, Problem], trials: Trials, options: argparse.Namespa
     for panel, (name, problem) in zip(panels, problems.items(), strict=False):
         for place, rule in enumerate(options.rules):
             look = {"color": f"C{place % 10}", "linestyle": STYLES[place // 4 % len(STYLES)]}
-            median = np.median([one.curve for one in trials[name][rule]], axis=0)
+            median = np.median([one.curve for one in found[name][rule]], axis=0)
             panel.loglog(times(options), median, label=rule, **look)
         panel.axhline(problem.goal, color="black", linestyle=":", linewidth=1)
         panel.set(title=f"{name}, {'-'.join(map(str, problem.sizes))}", xlabel="seconds", ylabel="mean squared error")
@@ -255,12 +250,19 @@ def script(options: argparse.Namespace) -> int:
     check_figure(options.figure)
     if options.quick:
         options.starts, options.seconds = min(options.starts, 2), min(options.seconds, 0.1)
-    problems = chosen(options)
-    trials = compare(problems, options)
-    all_there = show(problems, trials, options)
+    problems, found = chosen(options), {}
+    print(
+        f"{options.starts} starts each, of at most {options.seconds:g} s and {options.epochs:,} epochs; median "
+        "(quartiles) of those that get to the goal,\nand the median mean squared error in the end of all"
+    )
+    for name, problem in problems.items():
+        found[name] = compare(name, problem, options)
+        show(name, problem, found[name])
+    show_all(found, options)
     if options.figure is not None:
-        draw(problems, trials, options)
-    return 0 if all_there else 1
+        draw(problems, found, options)
+    reached = [any(one.there for several in trials.values() for one in several) for trials in found.values()]
+    return 0 if all(reached) else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
