@@ -249,7 +249,7 @@ def draw(problems: dict[str, Problem], found: dict[str, Trials], options: argpar
 def script(options: argparse.Namespace) -> int:
     check_figure(options.figure)
     if options.quick:
-        options.starts, options.seconds = min(options.starts, 2), min(options.seconds, 0.1)
+        options.starts, options.seconds = min(options.starts, 2), min(options.seconds, 0.25)
     problems, found = chosen(options), {}
     print(
         f"{options.starts} starts each, of at most {options.seconds:g} s and {options.epochs:,} epochs; median "
@@ -275,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="with the data of Proben1, for cancer and diabetes")
     parser.add_argument("--problems", nargs="+", choices=(*MADE, *OF_PROBEN1), help="all without a choice")
     parser.add_argument("--rules", nargs="+", choices=tuple(RULES), default=list(RULES), help="to compare")
-    parser.add_argument("--quick", action="store_true", help="2 starts of 0.1 s at most")
+    parser.add_argument("--quick", action="store_true", help="2 starts of 0.25 s at most")
     add_figure(parser)
     return run(script, parser, None if arguments is None else list(arguments))
 

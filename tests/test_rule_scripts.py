@@ -26,7 +26,7 @@ def test_rules_side_by_side(tmp_path, capsys):
         found = rows(out, title)
         assert list(found) == ["lm", "rprop", "sgd-stochastic"]
         epochs = {rule: int(re.search(r"100 % +(\d+) \(", row)[1]) for rule, row in found.items()}
-        assert 1 < epochs["lm"] < 12 < epochs["rprop"]
+        assert 1 < epochs["lm"] < min(12, epochs["rprop"])
     assert all(row.count("(100 %)") == 2 for row in rows(out, "Median milliseconds").values())
 
 
@@ -34,7 +34,7 @@ def test_what_is_not_reached_is_not_counted(capsys):
     options = ["--problems", "sinc", "sine", "--rules", "lm", "br", "--quick", "--epochs", "20"]
     assert compare_rules.main(options) == 1
     out = capsys.readouterr().out
-    assert out.startswith("2 starts each, of at most 0.1 s and 20 epochs")
+    assert out.startswith("2 starts each, of at most 0.25 s and 20 epochs")
     assert re.search(r"^lm +0 % +[\d.]+e-0\d$", out, re.M)
     assert re.search(r"^lm +- +[\d.]+ \(100 %\)$", out, re.M)
 
