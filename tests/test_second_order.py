@@ -228,6 +228,22 @@ def test_a_line_search_ends_where_wolfe_s_conditions_hold():
     assert searches == 150
 
 
+@pytest.mark.parametrize("beyond", [10.0, np.inf, np.nan])
+@pytest.mark.parametrize("end", [1.0, 3.7, -0.3])
+@pytest.mark.parametrize("unit", [1.0, 1e-3])
+def test_a_line_search_ends_where_no_number_lies_between(beyond, end, unit):
+    """Downhill to an edge, where no point meets the conditions: the numbers between its last two are soon used up."""
+
+    def to_the_edge(p):
+        yield
+        way = float(p[0]) / unit * np.sign(end)
+        return Point(p, 0.0, -way if way <= abs(end) else beyond, np.array([-np.sign(end) / unit]))
+
+    here = the_end_of(to_the_edge(np.zeros(1)))
+    found = the_end_of(strong_wolfe(here, np.array([unit * np.sign(end)]), 1.0, 1000, to_the_edge))
+    assert found.p[0] / unit == pytest.approx(end, rel=1e-12)
+
+
 def test_lbfgs_finds_a_valley_s_end():
     here, pairs, count = the_end_of(look(FIRST)), Pairs(np.zeros((0, 4)), np.zeros((0, 4))), 0
     while np.linalg.norm(here.gradient) > 1e-8:

@@ -94,6 +94,8 @@ def strong_wolfe(here: Point, d: np.ndarray, length: float, most: int, look: Loo
             far = low if now.slope * way >= 0.0 else far
             low = now
         length = 4.0 * length if far is None else between(low, far)
+        if far is not None and length in (low.length, far.length):  # no number lies between
+            break
     return low.point if low.length > 0.0 else None
 
 
