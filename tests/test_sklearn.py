@@ -168,10 +168,10 @@ def test_names_of_columns_are_checked():
 
 def test_other_settings_reach_the_networks():
     X, y = DIABETES
-    more = {"hidden": (6, 4), "activation": ["tanh", "sin"], "loss": "huber", "rule": "rprop", "init": "he"}
-    regressor = BPRegressor(random_state=0, ensemble=2, max_epochs=20, dtype="float32", scale=True, **more).fit(X, y)
+    more = {"hidden": (6, 4), "activation": ["tanh", "sin"], "loss": "huber", "eta": 0.01, "init": "he"}
+    regressor = BPRegressor(random_state=0, ensemble=2, max_epochs=20, scale=False, **more).fit(X, y)
     net = regressor.networks_[0]
-    assert (net.sizes, net.hidden, net.dtype) == ((10, 6, 4, 1), ("tanh", "sin"), np.float32)
+    assert (net.sizes, net.hidden, net.scale) == ((10, 6, 4, 1), ("tanh", "sin"), None)
     with pytest.raises(ValueError, match=r"^activation|^hidden"):
         BPRegressor(activation="relux").fit(X, y)
 
