@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from .estimator import Estimator, checked_weights
 
@@ -136,13 +136,20 @@ class BPClassifier(ClassifierMixin, Estimator):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn these samples one after another; the first call needs all classes there will be."""
+        if type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None):
+            number = self._number_of.get(y[0])
+            if number is not None and len(y) == 1:
+                for learner in self._desk():
+                    learner.learn(X[0], number)
+                self._learnt = True
+                return self
         first = not hasattr(self, "classes_")
         X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first)
         if first:
             if classes is None:
                 raise ValueError("classes: the first call of partial_fit needs all of them, got None")
             self.multilabel_ = type_of_target(y).startswith("multilabel")
-            self.classes_ = np.unique(classes)
+            self._keep_classes(np.unique(classes))
         return self._learn(X, self._targets(y if self.multilabel_ else column_or_1d(y)))
 
     def _know_classes(self, y: Any) -> Any:
@@ -151,11 +158,16 @@ class BPClassifier(ClassifierMixin, Estimator):
         kind = type_of_target(y, input_name="y")
         self.multilabel_ = kind == "multilabel-indicator"
         if self.multilabel_:
-            self.classes_ = np.arange(y.shape[1])
+            self._keep_classes(np.arange(y.shape[1]))
             return np.asarray(y.todense() if hasattr(y, "todense") else y, np.float64)
         y = column_or_1d(y, warn=True)
-        self.classes_ = np.unique(y)
+        self._keep_classes(np.unique(y))
         return y
+
+    def _keep_classes(self, classes: np.ndarray) -> None:
+        self.classes_ = classes
+        labels = [] if self.multilabel_ else classes.tolist()
+        self._number_of: dict[Any, int] = {label: number for number, label in enumerate(labels)}
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         """[shape: (m, l)]; a class more than there is where there is but one."""
@@ -188,7 +200,6 @@ class BPClassifier(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable label, or each that is more probable than not."""
-        check_is_fitted(self, "networks_")
         outputs = self._outputs(X)
         if self.multilabel_:
             return (outputs > 0.5).astype(int)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ..learners.learner_bank import LearnerBank
+from ..learners.online_learner import OnlineLearner
 from ..many.given import Given
 from ..many.train_many import train_given
 from ..networks.networks import Networks
@@ -23,8 +23,9 @@ MOST_SEED = np.iinfo(np.int32).max
 class Estimator(BaseEstimator):
     """Networks averaged over several random starts."""
 
-    networks_: Any
-    _learners: LearnerBank | None
+    _networks: Networks
+    _learners: list[OnlineLearner] | None  # of each network, that go on with it, or predict rows
+    _learnt: bool  # whether they have gone on since the networks were taken from them
 
     def __init__(
         self,
@@ -105,11 +106,12 @@ class Estimator(BaseEstimator):
         fits = train_given(given, threads=self.n_jobs)
         if len(fits) > self.ensemble:
             fits = fits.best_first()[: self.ensemble]
-        self.fits_, self.networks_, self.lam_ = fits, fits.networks, lam
+        self.fits_, self.lam_ = fits, lam
         self.n_iter_ = int(fits.epochs.max())
         self.loss_curve_ = mean_curve(fits.errors)
         self.validation_curve_ = None if validation is None else mean_curve(fits.validation_errors)
-        self._learners = None
+        assert isinstance(fits.networks, Networks)  # they have one shape
+        self._take(fits.networks)
         return self
 
     def _seed(self) -> int:
@@ -120,38 +122,62 @@ class Estimator(BaseEstimator):
     def _starts(self, hidden: Any, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None, seed: int) -> Networks:
         """Networks to begin with: random ones, or those of the last fit."""
         sizes = (X.shape[1], *hidden, Y.shape[1])
-        before = getattr(self, "networks_", None)
-        if self.warm_start and before is not None and before.sizes == sizes:
-            return before
+        if self.warm_start and hasattr(self, "_networks") and self.networks_.sizes == sizes:
+            return self.networks_
         output = self._output() if self.output is None else self.output
         scale = scale_of(X, Y if self._scales_targets() else None, c) if self.scale else None
         count = self.ensemble * self.n_starts
         return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
 
+    def _take(self, networks: Networks) -> None:
+        """From here on these are the networks."""
+        self._networks, self._learners, self._learnt = networks, None, False
+        named = hasattr(self, "feature_names_in_")
+        self._row = None if named else (1, self.n_features_in_)  # the shape of a row that needs no more checks
+
+    @property
+    def networks_(self) -> Networks:
+        """The trained networks."""
+        if self._learnt and self._learners is not None:
+            self._networks = Networks.of([learner.network for learner in self._learners])
+            self._learnt = False
+        return self._networks
+
     # --- Sample by sample.
 
     def _learn(self, X: np.ndarray, Y: np.ndarray) -> Self:
         """Let each network learn these samples, one after another."""
-        if getattr(self, "_learners", None) is None:
-            if not hasattr(self, "networks_"):
-                choice = chosen(self, *X.shape)
-                self.networks_ = self._starts(choice.hidden, X, Y, None, self._seed())
-            rule = "sgd" if self.rule is None else self.rule
-            self._learners = LearnerBank(self.networks_, rule=rule, eta=self.eta, loss=self.loss)
-        learners, count = self._learners, len(self.networks_)
-        assert learners is not None
-        ids = np.tile(np.arange(count), len(X))
-        learners.learn(ids, np.repeat(X, count, axis=0), np.repeat(Y, count, axis=0))
-        self.networks_ = learners.networks
+        if not hasattr(self, "_networks"):
+            hidden = chosen(self, len(X), X.shape[1]).hidden
+            self._take(self._starts(hidden, X, Y, None, self._seed()))
+        learners = self._desk()
+        for learner in learners:
+            for x, y in zip(X, Y, strict=True):
+                learner.learn(x, y)
+        self._learnt = True
         return self
+
+    def _desk(self) -> list[OnlineLearner]:
+        """A learner for each network."""
+        if self._learners is None:
+            rule = "sgd" if self.rule is None else self.rule
+            self._learners = [OnlineLearner(net, rule=rule, eta=self.eta, loss=self.loss) for net in self.networks_]
+        return self._learners
 
     # --- Predictions.
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The mean output of the networks, [shape: (m, l)]."""
-        check_is_fitted(self, "networks_")
+        if type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None):
+            learners = self._desk()
+            total = learners[0].predict(X[0])
+            for learner in learners[1:]:
+                total += learner.predict(X[0])
+            row: np.ndarray = (total / len(learners))[None]
+            return row
+        check_is_fitted(self, "_networks")
         plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X) > 0
-        if not (plain and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")):
+        if not (plain and self._row == (1, X.shape[1])):
             X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.networks_.mean(X)
 
