@@ -1,9 +1,13 @@
 """Many networks by rules of second order: in lanes, or one on each core, each as ``train`` trains it alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import bpjit
+from bpjit.kernels.gradient_steps import Along, agreement_of, made_convex, narrowed, next_length, scale_after
+from bpjit.kernels.jit import kernel
 from cases import distance
 
 RNG = np.random.default_rng(0)
@@ -96,6 +100,28 @@ def test_each_has_its_own_settings_and_its_own_end(rule):
         nets[::-1], X, Y, rule=rules[::-1], max_epochs=epochs[::-1], target_error=goals[::-1], threads=2
     )
     assert back.networks.parameters[::-1].tobytes() == fits.networks.parameters.tobytes()
+
+
+@kernel
+def decide(a, b, c, d, e, f, found):
+    low, far = Along(a, b, c), Along(d, e, f)
+    length = next_length(low, far, a)
+    low, far = narrowed(Along(0.0, -1.0, 1.0), low, far, Along(length, e, f))
+    found[0], found[1], found[2] = length, low.length, far.length
+    found[3], found[4] = made_convex(a, b, c)
+    found[5], found[6] = agreement_of(a, b, c), scale_after(a, b, c, d)
+
+
+def test_they_decide_alike_whatever_the_numbers():
+    """Compiled and in Python, by infinite numbers and NaN too: a compiler must not take their differences for 0."""
+    here, there = np.empty(7), np.empty(7)
+    for numbers in itertools.product((0.3, -2.0, 0.8, 0.0, np.inf, np.nan), repeat=6):
+        if numbers[0] == numbers[3] or numbers[0] in (np.inf, 0.0):
+            continue
+        decide(*numbers, here)
+        with np.errstate(all="ignore"):
+            decide.py_func(*map(np.float64, numbers), there)
+        np.testing.assert_allclose(here, there, rtol=1e-12, atol=1e-14, err_msg=str(numbers))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -24,8 +24,6 @@ from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
-from .damped_lanes import DampedLanes
-from .gradient_lanes import GradientLanes
 from .groups import Data, Group, Results
 from .lane_seats import LaneSeats
 from .many_session import ManySession, measure_all
@@ -49,6 +47,9 @@ def lanes_for(group: Group) -> type[SecondOrderLanes] | None:
     there, or want to be watched: then each trains alone."""
     if not isinstance(group.rules[0], SecondOrder) or not packs.serves(group.net.sizes):
         return None
+    from .damped_lanes import DampedLanes  # here, so that bpjit itself is there sooner
+    from .gradient_lanes import GradientLanes
+
     kind = DampedLanes if isinstance(group.rules[0], LevenbergMarquardt) else GradientLanes
     watched = group.history or group.early is not None or group.window is not None
     return kind if kind.serves(group) and not watched else None
