@@ -14,7 +14,7 @@ from .second_order_lanes import SecondOrderLanes
 class GradientLanes(SecondOrderLanes):
     """As ``SecondOrderLanes``; a pass is a look."""
 
-    registers, most, longest, passes = looks.REGISTERS, packs.MOST, 0.00125, 64
+    registers, most, longest, passes = looks.REGISTERS, packs.MOST, 0.0008, 64
     left, reason = looks.LEFT, looks.REASON
     kernel = staticmethod(train_packs_by_looks)
 

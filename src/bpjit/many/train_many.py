@@ -105,7 +105,7 @@ def train_many(
     to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
     Networks of more than about a thousand parameters train one by one; by "lm" and "br" those of more than 64. By rules
     of second order networks also do where ``history``, EarlyStopping or NoImprovement watch their epochs, and where a
-    pass through the samples is long: by "lbfgs" and "scg" from about 300,000 samples times parameters on.
+    pass through the samples is long: by "lbfgs" and "scg" from about 200,000 samples times parameters on.
 
     Examples
     --------
