@@ -1,9 +1,13 @@
 """Many networks by rules of second order: in lanes, or one on each core, each as ``train`` trains it alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import bpjit
+from bpjit.kernels.gradient_steps import Along, agreement_of, made_convex, narrowed, next_length, scale_after
+from bpjit.kernels.jit import kernel
 from cases import distance
 
 RNG = np.random.default_rng(0)
@@ -62,13 +66,31 @@ def test_each_trains_as_alone(rule):
                 assert fits.evidence is None
 
 
-def test_each_has_its_own_settings_and_its_own_end():
-    """In lanes: a μ, a bound, a goal and a number of epochs for each; the order of networks changes no bit."""
-    nets = bpjit.Networks.random((2, 3, 2), 20, "tanh", "identity", seed=3)
-    mus = [10.0**-k for k in range(20)]
-    rules = [bpjit.LevenbergMarquardt(mu, mu_dec=0.1 + 0.03 * k, min_grad=1e-3 * (k == 5)) for k, mu in enumerate(mus)]
-    epochs, goals = [1 + k % 7 for k in range(20)], [0.2 if k == 4 else 1e-9 for k in range(20)]
+OWN = {  # rules for each of 40 networks, and why some stop
+    "lm": (lambda k: bpjit.LevenbergMarquardt(10.0**-k, mu_dec=0.1 + 0.02 * k, min_grad=1e-3 * (k == 5)), set()),
+    "lbfgs": (
+        lambda k: bpjit.LBFGS(1 + k % 4, max_search=1 if k % 4 == 2 else 25, min_grad=0.3 if k % 6 == 5 else 1e-10),
+        {"max_search", "min_grad"},
+    ),
+    "scg": (
+        lambda k: bpjit.ScaledConjugateGradient(
+            10.0 ** (-3 - k % 3), 1e-7, 1e-7 if k > 24 else 1e20, min_grad=0.3 if k % 6 == 5 else 1e-10
+        ),
+        {"scale_max", "min_grad"},
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", OWN)
+def test_each_has_its_own_settings_and_its_own_end(rule):
+    """In lanes: settings, a bound, a goal and a number of epochs for each; the order of networks changes no bit."""
+    of_network, ends = OWN[rule]
+    nets = bpjit.Networks.random((2, 3, 2), 40, "tanh", "identity", seed=3)
+    nets = bpjit.Networks.of([net.with_parameters(net.parameters * (1 if k < 20 else 3)) for k, net in enumerate(nets)])
+    rules = [of_network(k) for k in range(40)]
+    epochs, goals = [1 + k % 12 for k in range(40)], [0.2 if k % 7 == 4 else 1e-9 for k in range(40)]
     fits = bpjit.train_many(nets, X, Y, rule=rules, max_epochs=epochs, target_error=goals)
+    assert set(fits.stopped_by) >= {"MaxEpochs", "TargetError"} | ends
     for k, net in enumerate(nets):
         stop = [bpjit.MaxEpochs(epochs[k]), bpjit.TargetError(goals[k])]
         fit = bpjit.train(net, X, Y, rule=rules[k], stop=stop)
@@ -78,6 +100,45 @@ def test_each_has_its_own_settings_and_its_own_end():
         nets[::-1], X, Y, rule=rules[::-1], max_epochs=epochs[::-1], target_error=goals[::-1], threads=2
     )
     assert back.networks.parameters[::-1].tobytes() == fits.networks.parameters.tobytes()
+
+
+@kernel
+def decide(a, b, c, d, e, f, found):
+    low, far = Along(a, b, c), Along(d, e, f)
+    length = next_length(low, far, a)
+    low, far = narrowed(Along(0.0, -1.0, 1.0), low, far, Along(length, e, f))
+    found[0], found[1], found[2] = length, low.length, far.length
+    found[3], found[4] = made_convex(a, b, c)
+    found[5], found[6] = agreement_of(a, b, c), scale_after(a, b, c, d)
+
+
+def test_they_decide_alike_whatever_the_numbers():
+    """Compiled and in Python, by infinite numbers and NaN too: a compiler must not take their differences for 0."""
+    here, there = np.empty(7), np.empty(7)
+    for numbers in itertools.product((0.3, -2.0, 0.8, 0.0, np.inf, np.nan), repeat=6):
+        if numbers[0] == numbers[3] or numbers[0] in (np.inf, 0.0):
+            continue
+        decide(*numbers, here)
+        with np.errstate(all="ignore"):
+            decide.py_func(*map(np.float64, numbers), there)
+        np.testing.assert_allclose(here, there, rtol=1e-12, atol=1e-14, err_msg=str(numbers))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_where_a_call_ends_changes_no_bit(rule, monkeypatch):
+    """Nor does it matter who has stopped meanwhile. Small networks train in lanes, those of large sets one by one, so
+    that Ctrl-C is never far."""
+    monkeypatch.setattr("bpjit.many.portions.train_alone", None)
+    nets = bpjit.Networks.random((2, 3, 2), 40, "tanh", "identity", seed=5)
+    epochs = [1 + k % 30 for k in range(40)]
+    once = bpjit.train_many(nets, X, Y, rule=rule, max_epochs=epochs)
+    monkeypatch.setattr("bpjit.many.second_order_lanes.FEWEST", 1)
+    monkeypatch.setattr("bpjit.many.second_order_lanes.CALL_SECONDS", 1e-9)
+    often = bpjit.train_many(nets, X, Y, rule=rule, max_epochs=epochs)
+    assert often.networks.parameters.tobytes() == once.networks.parameters.tobytes()
+    assert often.epochs.tolist() == once.epochs.tolist()
+    with pytest.raises(TypeError, match="NoneType"):
+        bpjit.train_many(nets, np.zeros((10**6, 2)), np.zeros((10**6, 2)), rule=rule, stop=1)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -118,17 +179,21 @@ def test_time_and_ctrl_c_end_all():
     assert (few.epochs == 1).all()
 
 
-def test_a_network_that_diverges_disturbs_no_other():
-    nets = bpjit.Networks.random((2, 3, 2), 10, "tanh", "identity", seed=1)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_that_diverges_disturbs_no_other(rule):
+    nets = bpjit.Networks.random((1, 1, 1), 10, "tanh", "identity", seed=1)
+    x = np.linspace(-1, 1, 9)[:, None]
     parameters = nets.parameters.copy()
-    parameters[4] = 1e200
+    parameters[4], broken = 1e200, [4]
+    if rule in ("lbfgs", "scg"):
+        parameters[6], broken = [0.0, 0.0, 1e200, 1e150], [4, 6]  # E is finite, its gradient is not
     fits = bpjit.train_many(
-        bpjit.Networks.of([nets[0].with_parameters(p) for p in parameters]), X, Y, rule="lm", stop=5
+        bpjit.Networks.of([nets[0].with_parameters(p) for p in parameters]), x, np.sinc(x), rule=rule, stop=5
     )
-    assert fits.stopped_by[4] == "diverged"
-    assert fits.epochs[4] == 0
-    others = np.arange(10) != 4
-    alone = bpjit.train_many(nets, X, Y, rule="lm", stop=5)
+    assert [fits.stopped_by[k] for k in broken] == ["diverged"] * len(broken)
+    assert [fits.epochs[k] for k in broken] == [0] * len(broken)
+    alone = bpjit.train_many(nets, x, np.sinc(x), rule=rule, stop=5)
+    others = [k for k in range(10) if k not in broken]
     assert fits.networks.parameters[others].tobytes() == alone.networks.parameters[others].tobytes()
 
 

@@ -18,16 +18,16 @@ from ..common.arguments import quiet
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
 from ..networks.evaluation import measure
-from ..settings.rules import SGD
+from ..settings.rules import SGD, LevenbergMarquardt, SecondOrder
 from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
-from . import damped_lanes
 from .groups import Data, Group, Results
 from .lane_seats import LaneSeats
 from .many_session import ManySession, measure_all
+from .second_order_lanes import SecondOrderLanes
 
 if TYPE_CHECKING:
     from .cuda_seats import CudaSeats
@@ -42,11 +42,24 @@ def seats_on(target: str) -> type[LaneSeats] | type[CudaSeats]:
     return LaneSeats
 
 
+def lanes_for(group: Group) -> type[SecondOrderLanes] | None:
+    """The lanes in which a group trains by a rule of second order; none if its networks or sets are larger than pays
+    there, or want to be watched: then each trains alone."""
+    if not isinstance(group.rules[0], SecondOrder) or not packs.serves(group.net.sizes):
+        return None
+    from .damped_lanes import DampedLanes  # here, so that bpjit itself is there sooner
+    from .gradient_lanes import GradientLanes
+
+    kind = DampedLanes if isinstance(group.rules[0], LevenbergMarquardt) else GradientLanes
+    watched = group.history or group.early is not None or group.window is not None
+    return kind if kind.serves(group) and not watched else None
+
+
 def portions_of(group: Group, target: str, threads: int) -> list[Group]:
     """A group in portions for so many threads. Networks too large for lanes are a portion each."""
     seats = seats_on(target)
-    if damped_lanes.serves(group):
-        parts = damped_lanes.portions(group, threads)
+    if (lanes := lanes_for(group)) is not None:
+        parts = lanes.portions(group, threads)
     else:
         parts = seats.portions(group, threads) if seats.serves(group) else [slice(i, i + 1) for i in range(len(group))]
     return [group.part(part) for part in parts]
@@ -58,12 +71,16 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
     seats = seats_on(target)
     if seats.serves(portion):
         return ManySession(seats(portion)).run(limits, report)
-    if damped_lanes.serves(portion):
-        results = damped_lanes.DampedLanes(portion).run(limits, report)
-        judges = LaneSeats(replace(portion, rules=[SGD()], typed=False))
-        measure_all(judges, results)
+    if (lanes := lanes_for(portion)) is not None:
+        results = lanes(portion).run(limits, report)
+        measure_all(judges_of(portion), results)
         return results
     return train_alone(portion, limits, report)
+
+
+def judges_of(portion: Group) -> LaneSeats:
+    """Seats that measure networks which no rule of theirs has trained."""
+    return LaneSeats(replace(portion, rules=[SGD()], typed=False))
 
 
 def compile_for(portion: Group, target: str) -> float:
@@ -78,9 +95,12 @@ def compile_for(portion: Group, target: str) -> float:
             if (kind, count) not in _compiled:
                 ManySession(seats(portion), np.arange(count)).compile()
                 _compiled.add((kind, count))
-    elif damped_lanes.serves(portion) and (kind := damped_lanes.kind_of(portion)) not in _compiled:
-        damped_lanes.DampedLanes(portion).compile()
-        _compiled.add(kind)
+    elif (lanes := lanes_for(portion)) is not None:
+        few = len(portion) <= packs.width(portion.net.dtype, packs.NARROW)
+        if (kind := (lanes.kind_of(portion), few)) not in _compiled:
+            lanes(portion).compile()
+            measure_all(judges_of(portion), Results.before(portion))
+            _compiled.add(kind)
     return time.perf_counter() - started
 
 

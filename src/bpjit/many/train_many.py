@@ -103,9 +103,9 @@ def train_many(
     -----
     Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes``): ``train`` and ``train_many`` agree
     to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
-    Networks of more than about a thousand parameters train one by one. By "lm" and "br" networks of up to 64 parameters
-    train in lanes, unless ``history``, EarlyStopping or NoImprovement watch their epochs; all others by rules of second
-    order train one by one, each on a core.
+    Networks of more than about a thousand parameters train one by one; by "lm" and "br" those of more than 64. By rules
+    of second order networks also do where ``history``, EarlyStopping or NoImprovement watch their epochs, and where a
+    pass through the samples is long: by "lbfgs" and "scg" from about 200,000 samples times parameters on.
 
     Examples
     --------

@@ -36,13 +36,14 @@ from ..gauss_newton import (
 )
 from ..jit import formula, inline, kernel
 from ..layout import CROSS_ENTROPY, SOFTMAX, number_of_parameters
-from ..plane_numbers import DIVERGED, MAX_EPOCHS, TARGET_ERROR
+from ..plane_numbers import DIVERGED
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..simd.across import any_lane
 from ..simd.memory import aligned_zeros
 from ..state import Update
 from ..sums import kahan
 from ..switches import code_of
+from .ends import AT_MIN_GRAD, AT_MU_MAX, reason_to_end
 from .lines import Net, back_and_change, output_terms, outputs, present
 from .matrices import TALL, WIDE, back_substitute, factorise, fill, fold, trace_of_inverse
 from .packs import Room, Rows, at, depth_of, layer_at, make_room, row, vectors_at, width, write
@@ -62,9 +63,6 @@ LEFT, REASON, CHOOSES, SUM = range(KEPT_NUMBERS + 9, KEPT_NUMBERS + 13)
 TRIES_ON, OBJECTIVE, NEW_SUM, NEW_OBJECTIVE, TAKEN, TRACE, LOGS, SQUARES = range(KEPT_NUMBERS + 13, KEPT_NUMBERS + 21)
 PLANES = KEPT_NUMBERS + 21
 NEVER_YET = 2.0
-
-# Why a network stopped, beside what ``plane_numbers`` names.
-AT_MU_MAX, AT_MIN_GRAD = 1 << 8, 1 << 9
 
 
 class DampedTask(NamedTuple):
@@ -325,12 +323,9 @@ def decide(numbers: np.ndarray, lane: int, lanes: int) -> None:
     numbers[FALL * lanes + lane] = fall
     numbers[CHOOSES * lanes + lane] = 1.0 if 0.0 <= fall < numbers[SETTLED * lanes + lane] else 0.0
     numbers[LEFT * lanes + lane] -= 1.0
-    goal, reason = numbers[GOAL * lanes + lane], 0
-    if before <= goal and now <= goal:
-        reason += TARGET_ERROR
-    if numbers[LEFT * lanes + lane] <= 0.0:
-        reason += MAX_EPOCHS
-    numbers[REASON * lanes + lane] = reason
+    numbers[REASON * lanes + lane] = reason_to_end(
+        before, now, numbers[GOAL * lanes + lane], numbers[LEFT * lanes + lane]
+    )
     numbers[SUM * lanes + lane] = now
 
 
