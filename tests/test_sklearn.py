@@ -176,6 +176,15 @@ def test_other_settings_reach_the_networks():
         BPRegressor(activation="relux").fit(X, y)
 
 
+def test_the_script_that_compares_prints_a_table(capsys):
+    from compare_estimators import main
+
+    assert main(["--times", "1", "--tables", "iris"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last[:2] == ["mean", "rank"]
+    assert len(last) == 6
+
+
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     import sys
 
