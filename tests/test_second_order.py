@@ -25,8 +25,8 @@ from bpjit import (
 )
 from bpjit import train as bp_train
 from bpjit.kernels.jit import kernel
-from bpjit.kernels.one import cholesky
-from bpjit.kernels.simd.memory import aligned_zeros, pointer
+from bpjit.kernels.one import cholesky, damped
+from bpjit.kernels.simd.memory import aligned_zeros, padded, pointer
 from bpjit.settings.rules import RULES as FIRST_ORDER
 from bpjit.settings.rules import as_rule
 from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
@@ -145,6 +145,17 @@ def test_evidence_equals_dense_algebra(number, kind):
         assert distance(fit.network.parameters, expected.vector) <= 1e-10
         found = (expected.alpha, expected.beta, expected.gamma, expected.log_evidence)
         assert fit.evidence == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_saturated_output_still_has_its_gradient(rule):
+    """With cross-entropy, where ŷ is 1 for a target of 0: its row of the Jacobian is 0, and its gradient is not."""
+    net = bpjit.Network.from_arrays([np.ones((3, 2)) / 9, np.full((2, 1), 9.0)], [[-3.0, -3.0], [-30.0]])
+    targets = (Y > 0).astype(float)
+    assert (net.predict(X) == 1.0).all()
+    fit = bp_train(net, X, targets, rule=rule, loss="cross_entropy", stop=30)
+    assert fit.epochs == 30
+    assert fit.error < 0.1 * bpjit.error(net, X, targets, loss="cross_entropy")
 
 
 def test_targets_that_are_not_known_count_for_nothing():
@@ -275,35 +286,37 @@ def test_any_loss_will_do(rule):
 
 
 @kernel
-def factorised(U, size, width, minus, reciprocals, x):
-    first, good = 0, True
+def factorised(U, shape, minus, reciprocals, x):
+    (n, size, width), first, good = shape, 0, True
     while good and first < size:
         good = cholesky.factorise_panel(
             pointer(U, 0), size, (width, width), first, pointer(minus, 0), pointer(reciprocals, 0)
         )
         first += cholesky.PANEL
     if good:
-        cholesky.back_substitute(pointer(U, 0), size, width, pointer(reciprocals, 0), pointer(x, 0))
+        cholesky.back_substitute(pointer(U, 0), n, width, pointer(reciprocals, 0), pointer(x, 0))
     return good
 
 
-@pytest.mark.parametrize("size", [8, 16, 64, 128, 136, 264, 400])
-def test_cholesky(size):
-    rng, width = np.random.default_rng(size), size + cholesky.ROWS
-    M, b = rng.normal(size=(size, size + 5)), rng.normal(size=size)
+@pytest.mark.parametrize("n", [1, 8, 16, 61, 64, 128, 131, 264, 400])
+def test_cholesky(n):
+    rng, size, width = np.random.default_rng(n), padded(n, cholesky.ROWS), padded(n + 1, cholesky.ROWS)
+    M, b = rng.normal(size=(n, n + 5)), rng.normal(size=n)
     A = M @ M.T
     for good in (True, False):
         if not good:
-            A[size // 2, size // 2] = -1.0
+            A[n // 2, n // 2] = -1.0
         U, float64 = aligned_zeros(size * width, np.dtype(float)), np.dtype(float)
         rows = U.reshape(size, width)
-        rows[:, :size], rows[:, size] = np.triu(A), b
+        rows[range(n, size), range(n, size)] = damped.BEYOND
+        rows[:n, :n], rows[:n, n] = np.triu(A), b
         work = aligned_zeros(cholesky.PANEL * width, float64), aligned_zeros(size, float64)
         x = aligned_zeros(size, float64)
-        assert factorised(U, size, width, *work, x) == good
+        assert factorised(U, (n, size, width), *work, x) == good
         if good:
-            np.testing.assert_allclose(np.triu(rows[:, :size]), np.linalg.cholesky(A).T, rtol=0, atol=1e-10 * size)
-            np.testing.assert_allclose(A @ x, b, atol=1e-8)
+            np.testing.assert_allclose(np.triu(rows[:n, :n]), np.linalg.cholesky(A).T, rtol=0, atol=1e-10 * n)
+            np.testing.assert_allclose(A @ x[:n], b, atol=1e-8)
+            assert not x[n:].any()
 
 
 # --- What it reaches.
