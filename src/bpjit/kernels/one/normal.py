@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...maths.formulas import like, select, sqrt
-from ..gauss_newton import row_factor
+from ...maths.formulas import like
+from ..gauss_newton import residual, row_factor
 from ..jit import formula, inline
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
@@ -33,10 +33,11 @@ from .cholesky import ROWS
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, store
 from .padded import Net, net_of, number_of_units
+from .single import has_single_output, single_outputs, single_rows, single_terms
 
 KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
-PIECE = 24  # samples, after which a pass may end
-NUMBERS = 1 << 13  # of the rows of a chunk, about, so that they stay in the first cache
+PIECE = 104  # samples, after which a pass may end
+NUMBERS = 1 << 12  # of the rows of a chunk, about, so that they stay in the first cache
 
 
 class NormalWork(NamedTuple):
@@ -78,7 +79,7 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
     units = number_of_units(block.packed.layers)
     if m * units <= KEPT and m > block.room:
         packed = block.packed._replace(**{name: aligned_zeros(units * m, dtype) for name in ("z", "b", "slope", "g")})
-        block = block._replace(packed=packed, errors=aligned_zeros(m, dtype), order=np.arange(m), room=m)
+        block = block._replace(packed=packed, errors=aligned_zeros(padded(m, ROWS), dtype), order=np.arange(m), room=m)
         block = block._replace(totals=aligned_zeros(m + 2 * CHUNK, dtype))
     samples = min(block.room, max(1, 64 // l, NUMBERS // (l * stride)))
     all_rows = aligned_zeros(samples * l * stride, dtype)
@@ -108,7 +109,7 @@ def start_rows(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: in
         k, at = item(chunk.order, row), top.here * chunk.room + row * top.width
         y, y_hat = item(chunk.Y, k * l + j), item(net.b, at + j)
         factor = row_factor(entropy, softmax, y_hat, item(net.slope, at + j), item(chunk.c, k), y)
-        put(chunk.errors, row, select(y <= like(y, np.inf), (y - y_hat) * sqrt(item(chunk.c, k)), like(y, 0)))
+        put(chunk.errors, row, residual(item(chunk.c, k), y, y_hat))
         for v in range(0, top.width, lanes):
             b = load(net.b, at + v)
             store(net.g, at + v, b * -factor if softmax else like(b, 0))
@@ -120,14 +121,14 @@ def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: An
     """Rows of J from the gradient terms of samples: x_i e_h, b_h g_j, and −e_h, −g_j for thresholds; behind them the
     residual. Writes them from left to right in whole vectors: what is too much is 0, and written over, or lies beyond
     the last column."""
-    lanes, column, (first, last) = lanes_of(net.P), 0, rows
+    lanes, column, (first, last), single = lanes_of(net.P), 0, rows, has_single_output(layers)
     for index in range(len(layers)):
         layer = layers[index]
         width, d, l, q = layer.width, layer.fan_in, layer.fan_out, layer.below_width
         here, below = layer.here * chunk.room, layer.below * chunk.room
-        thresholds = column + d * l
+        thresholds, apart = column + d * l, 1 if single and layer.last else width
         for row in range(first, last):
-            at, g_at, b_at = (row - first) * stride + column, here + row * width, below + row * q
+            at, g_at, b_at = (row - first) * stride + column, here + row * apart, below + row * q
             if index == 0:
                 for i in range(d):
                     x = item(chunk.X, row * d + i)
@@ -139,8 +140,11 @@ def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: An
                     for v in range(0, q, lanes):
                         store(J, at + j * d + v, load(net.b, b_at + v) * g)
             at += d * l
-            for v in range(0, width, lanes):
-                store(J, at + v, -load(net.g, g_at + v))
+            if apart == 1:
+                put(J, at, -item(net.g, g_at))
+            else:
+                for v in range(0, width, lanes):
+                    store(J, at + v, -load(net.g, g_at + v))
         column = thresholds + l
     for row in range(first, last):
         put(J, (row - first) * stride + column, item(chunk.errors, row))
@@ -161,14 +165,18 @@ def pass_through(work: NormalWork, D: Samples, loss: Any, first: int, n: int, to
     """Outputs, errors and gradient terms of a chunk; no more of it once the errors are beyond ``enough``. Writes z, b,
     slope, g; adds Σ c_k E_k to total."""
     layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
-    net = net_of(work.block.packed, None)
-    start = 0
+    net, single, start = net_of(work.block.packed, None), has_single_output(layers), 0
+    top = layers[len(layers) - 1]
     while start < n and not total[0] > enough:
         end = min(n, start + PIECE)
-        forward(net, layers, net.P, chunk, start, end)
-        terms(net, layers, loss, net.P, chunk, start, end, like(total[0], 1))
-        for row in range(start, end):
-            add_error(total, item(chunk.errors, row))
+        forward(net, layers[: len(layers) - single], net.P, chunk, start, end)
+        if single:
+            single_outputs(net, top, chunk, start, end)
+            single_terms(net, top, loss, chunk, (start, end), total)
+        else:
+            terms(net, layers, loss, net.P, chunk, start, end, like(total[0], 1))
+            for row in range(start, end):
+                add_error(total, item(chunk.errors, row))
         start = end
 
 
@@ -179,17 +187,20 @@ def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -
     layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
     net, top = net_of(work.block.packed, None), layers[len(layers) - 1]
     l, stride, G, J = top.fan_out, work.stride, pointer(work.block.G, 0), pointer(work.all_rows, 0)
-    entropy, n_trained = code_of(loss) == CROSS_ENTROPY, len(work.columns)
+    entropy, single, n_trained = code_of(loss) == CROSS_ENTROPY, has_single_output(layers), len(work.columns)
     if entropy and first == 0:
         work.block.G[:] = 0
     for start in range(0, n, work.samples):
         end = min(n, start + work.samples)
         # The gradient with cross-entropy, which takes the terms that are there, then the rows of each output.
         for j in range(-1 if entropy else 0, l):
-            if j >= 0:
+            if j >= 0 and single:
+                single_rows(net, top, loss, chunk, start, end)
+            elif j >= 0:
                 start_rows(net, top, loss, chunk, start, end, j)
             if j >= 0 or start == 0:
-                back(net, layers, net.P, chunk, start if j >= 0 else 0, end if j >= 0 else n)
+                upper = layers[: len(layers) - (single and j >= 0)]
+                back(net, upper, net.P, chunk, start if j >= 0 else 0, end if j >= 0 else n)
             if j < 0:
                 if start == 0:
                     add_gradients(net, layers, chunk, G, 0, 1)
