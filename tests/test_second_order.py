@@ -119,6 +119,27 @@ def test_epochs_equal_dense_algebra(number, kind, dtype):
 
 @pytest.mark.parametrize(
     ("number", "kind"),
+    [(0, ("tanh", "identity", "squared")), (1, ("sin", "sigmoid", "squared")), (2, ("sigmoid", "tanh", "squared"))]
+    + [(4, ("softplus", "sigmoid", "cross_entropy")), (5, ("tanh", "sigmoid", "cross_entropy"))],
+)
+@pytest.mark.parametrize("m", [1, 9, 61])
+def test_one_output_equals_dense_algebra(number, kind, m):
+    """Samples then stand along the lanes, at any remainder of them."""
+    sizes, _, activations, *_ = case(number, *kind, "lm")
+    rng, sizes = np.random.default_rng(number), (*sizes[:-1], 1)
+    net = bpjit.Network.random(sizes, kind[0], kind[1], seed=number)
+    X, Y, trained = rng.normal(0, 0.7, (m, sizes[0])), rng.uniform(0, 1, (m, 1)), rng.random(len(net.parameters)) < 0.7
+    c = rng.uniform(0.2, 2.0, m)
+    fit = bp_train(net, X, Y, rule=LevenbergMarquardt(mu=0.5), stop=2, loss=kind[2], sample_weight=c, trainable=trained)
+    expected = reference.damped_epochs(
+        sizes, net.parameters, activations, kind[2], X, Y, epochs=2, mu=0.5, trained=trained, c=c, lam=None
+    )
+    assert distance(fit.network.parameters, expected.vector) <= 1e-10
+    assert distance(fit.network.parameters, net.parameters) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
     [(0, ("tanh", "identity", "squared")), (1, ("sigmoid", "sigmoid", "squared")), (2, ("tanh", "softmax", "squared"))]
     + [(5, ("tanh", "sigmoid", "cross_entropy")), (6, ("softsign", "softmax", "cross_entropy"))],
 )

@@ -10,7 +10,7 @@ from numba.core import config
 
 from ..settings.rules import SETTINGS, Rule
 from .devices import cores, memory_size
-from .one import batches, damped, each_sample, tiny
+from .one import batches, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work
 from .own import kind_of
@@ -84,6 +84,8 @@ def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, traina
             f"matrices, and this machine has {there / 2**30:.3g}; train fewer of them, or take another rule, such as "
             "rprop"
         )
+    from .one import damped
+
     return damped.make_damped_work(sizes, activations, m, trainable, bayesian)
 
 

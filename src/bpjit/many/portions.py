@@ -24,7 +24,6 @@ from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
-from . import damped_lanes
 from .groups import Data, Group, Results
 from .lane_seats import LaneSeats
 from .many_session import ManySession, measure_all
@@ -42,11 +41,20 @@ def seats_on(target: str) -> type[LaneSeats] | type[CudaSeats]:
     return LaneSeats
 
 
+def damped_lanes_for(group: Group) -> Any:
+    """The module ``damped_lanes`` where it trains this group, imported when the first group of second order comes."""
+    if not group.second_order:
+        return None
+    from . import damped_lanes
+
+    return damped_lanes if damped_lanes.serves(group) else None
+
+
 def portions_of(group: Group, target: str, threads: int) -> list[Group]:
     """A group in portions for so many threads. Networks too large for lanes are a portion each."""
     seats = seats_on(target)
-    if damped_lanes.serves(group):
-        parts = damped_lanes.portions(group, threads)
+    if damped := damped_lanes_for(group):
+        parts = damped.portions(group, threads)
     else:
         parts = seats.portions(group, threads) if seats.serves(group) else [slice(i, i + 1) for i in range(len(group))]
     return [group.part(part) for part in parts]
@@ -58,8 +66,8 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
     seats = seats_on(target)
     if seats.serves(portion):
         return ManySession(seats(portion)).run(limits, report)
-    if damped_lanes.serves(portion):
-        results = damped_lanes.DampedLanes(portion).run(limits, report)
+    if damped := damped_lanes_for(portion):
+        results = damped.DampedLanes(portion).run(limits, report)
         judges = LaneSeats(replace(portion, rules=[SGD()]))
         judges.shape = None  # one kernel for all shapes
         measure_all(judges, results)
@@ -79,8 +87,8 @@ def compile_for(portion: Group, target: str) -> float:
             if (kind, count) not in _compiled:
                 ManySession(seats(portion), np.arange(count)).compile()
                 _compiled.add((kind, count))
-    elif damped_lanes.serves(portion) and (kind := damped_lanes.kind_of(portion)) not in _compiled:
-        damped_lanes.DampedLanes(portion).compile()
+    elif (damped := damped_lanes_for(portion)) and (kind := damped.kind_of(portion)) not in _compiled:
+        damped.DampedLanes(portion).compile()
         _compiled.add(kind)
     return time.perf_counter() - started
 
