@@ -4,8 +4,11 @@ import inspect
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -295,6 +298,44 @@ def test_both_end_at_the_same_minimum_as_scipy_s(rule, dtype):
     assert fit.stopped_by in ("min_grad", "max_search", "scale_max")
     if dtype == "float64":
         assert np.linalg.norm(bpjit.gradient(fit.network, X, Y, lam=0.99)) < 1e-7
+
+
+WITHOUT_THE_JIT = """
+import numpy as np, bpjit, test_second_order as t
+print(*np.concatenate([t.by_gradient(rule).network.parameters for rule in ("lbfgs", "scg")]).tolist())
+for rule in ("lm", "br"):
+    try:
+        bpjit.train(t.start(), t.X, t.Y, rule=rule, stop=1)
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+def by_gradient(rule):
+    net = bpjit.Network.random((3, 4, 2), "tanh", "sigmoid", seed=1)
+    targets, trained = np.hstack([Y, -Y]) > 0, np.arange(len(net.parameters)) != 5
+    return bp_train(
+        net, np.vstack([X] * 3), np.vstack([targets] * 3), rule=rule, stop=4, lam=0.9, trainable=trained, loss="huber"
+    )
+
+
+def test_steps_along_gradients_need_no_jit():
+    """The readable lines lead to the same networks; Levenberg–Marquardt says that it has none."""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(Path(__file__).parent), *sys.path) if p)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_THE_JIT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    numbers, *said = done.stdout.splitlines()
+    expected = np.concatenate([by_gradient(rule).network.parameters for rule in ("lbfgs", "scg")])
+    assert distance(np.array(numbers.split(), float), expected) <= 1e-9
+    assert len(said) == 2
+    assert all("needs the JIT" in words and "such as lbfgs" in words for words in said)
 
 
 @pytest.mark.parametrize("rule", ["lbfgs", "scg"])
