@@ -348,12 +348,10 @@ def test_any_loss_will_do(rule):
 
 
 @kernel
-def factorised(U, shape, minus, reciprocals, x):
+def factorised(U, shape, reciprocals, x):
     (n, size, width), first, good = shape, 0, True
     while good and first < size:
-        good = cholesky.factorise_panel(
-            pointer(U, 0), size, (width, width), first, pointer(minus, 0), pointer(reciprocals, 0)
-        )
+        good = cholesky.factorise_panel(pointer(U, 0), size, (width, width), first, pointer(reciprocals, 0))
         first += cholesky.PANEL
     if good:
         cholesky.back_substitute(pointer(U, 0), n, width, pointer(reciprocals, 0), pointer(x, 0))
@@ -370,11 +368,10 @@ def test_cholesky(n):
             A[n // 2, n // 2] = -1.0
         U, float64 = aligned_zeros(size * width, np.dtype(float)), np.dtype(float)
         rows = U.reshape(size, width)
-        rows[range(n, size), range(n, size)] = damped.BEYOND
-        rows[:n, :n], rows[:n, n] = np.triu(A), b
-        work = aligned_zeros(cholesky.PANEL * width, float64), aligned_zeros(size, float64)
-        x = aligned_zeros(size, float64)
-        assert factorised(U, (n, size, width), *work, x) == good
+        rows[range(n, size), range(n, size)] = -damped.BEYOND
+        rows[:n, :n], rows[:n, n] = -np.triu(A), -b
+        reciprocals, x = aligned_zeros(size, float64), aligned_zeros(size, float64)
+        assert factorised(U, (n, size, width), reciprocals, x) == good
         if good:
             np.testing.assert_allclose(np.triu(rows[:n, :n]), np.linalg.cholesky(A).T, rtol=0, atol=1e-10 * n)
             np.testing.assert_allclose(A @ x[:n], b, atol=1e-8)

@@ -1,7 +1,8 @@
 """Symmetric positive definite systems: A = UᵀU by Cholesky, U upper triangular, row after row in memory.
 
-U stands in an array of ``size`` rows, a multiple of ``ROWS``, and may be wider: columns beyond the square are
-right-hand sides B, which leave as U⁻ᵀB, for they go through the same lines. So are columns n to size of a system of n,
+What is given, and what is not finished, stands there negated, so that finished rows are added to it as they are. U
+stands in an array of ``size`` rows, a multiple of ``ROWS``, and may be wider: columns beyond the square are right-hand
+sides B, which leave as U⁻ᵀB, for they go through the same lines. So are columns n to size of a system of n,
 where the pivots behind n are so large that nothing makes them negative. Rows are finished ``ROWS`` at a time, in
 panels: the rows of a panel take off what the panel's rows above them hold, those below it take off the whole panel at
 once, on the register tile. On one thread that took half as long as LAPACK up to 2,000 rows, and two thirds with 4,000.
@@ -29,7 +30,7 @@ load_rows, store_rows, lift_rows = vectors(ROWS)
 
 def _finish_columns() -> Any:
     """finish_columns(U, ld, at, reciprocals, v): forward substitution of one vector of each of ROWS rows."""
-    lines = [f"u{k} = load(U, at + {k} * ld + v)" for k in range(ROWS)]
+    lines = [f"u{k} = -load(U, at + {k} * ld + v)" for k in range(ROWS)]
     for k in range(ROWS):
         lines += [f"u{k} = u{k} - lift(item(U, at + {t} * ld + {k})) * u{t}" for t in range(k)]
         lines += [f"u{k} = u{k} * lift(item(reciprocals, {k}))"]
@@ -47,7 +48,7 @@ def _finish_corner() -> Any:
 
     Rows are divided by the roots of their pivots at the end, so that no row waits for the root of the one above."""
     every = range(ROWS)
-    lines = [f"u{k} = load(U, at + {k} * ld)" for k in every] + ["good = True"]
+    lines = [f"u{k} = -load(U, at + {k} * ld)" for k in every] + ["good = True"]
     for k in every:
         lines += [f"pivot = lane(u{k}, {k})", "one = like(pivot, 1)"]
         lines += ["good = good and pivot > like(pivot, 0) and pivot < like(pivot, inf)"]
@@ -64,35 +65,31 @@ finish_corner = _finish_corner()
 
 
 @inline
-def take_off(U: Any, width: tuple[int, int], panel: tuple[int, int], rows: tuple[int, int], minus: Any) -> None:
-    """Take off rows of U what the rows of a panel above them have of them; ``minus`` is −U of the panel. Writes U."""
+def take_off(U: Any, width: tuple[int, int], panel: tuple[int, int], rows: tuple[int, int]) -> None:
+    """Take off rows, which are negated, what the rows of a panel above them have of them. Writes U."""
     lanes, (ld, right), (above, end), (row, last) = lanes_of(U), width, panel, rows
     while row < last:
         height, start = min(HEIGHTS[0], last - row), row // lanes * lanes
-        C, A, B = pointer(U, row * ld + start), pointer(minus, row), pointer(U, above * ld + start)
+        C, A, B = pointer(U, row * ld + start), pointer(U, above * ld + row), pointer(U, above * ld + start)
         product(C, ld, A, 1, ld, B, ld, end - above, True, height, (right - start) // lanes)
         row += height
 
 
 @formula
-def factorise_panel(U: Any, size: int, width: tuple[int, int], first: int, minus: Any, reciprocals: Any) -> bool:
+def factorise_panel(U: Any, size: int, width: tuple[int, int], first: int, reciprocals: Any) -> bool:
     """Finish the panel of rows from ``first`` on, and take it off the rows below. ``width`` is how far one row lies
-    from the next, and how many columns there are to work on. Writes U, minus (−U of the panel, work space) and 1/u_kk;
-    False where the matrix is not positive definite."""
+    from the next, and how many columns there are to work on. Writes U, and 1/u_kk; False where the matrix is not
+    positive definite."""
     lanes, last, (ld, right) = lanes_of(U), min(size, first + PANEL), width
     for row in range(first, last, ROWS):
         at = row * ld
         if row > first:
-            take_off(U, width, (first, row), (row, row + ROWS), minus)
+            take_off(U, width, (first, row), (row, row + ROWS))
         if not finish_corner(U, ld, at + row, pointer(reciprocals, row)):
             return False
         for v in range(row + ROWS, right, lanes):
             finish_columns(U, ld, at + row, pointer(reciprocals, row), v - row)
-        for k in range(ROWS):
-            source, target = at + k * ld, (row + k - first) * ld
-            for v in range(row, right, lanes):
-                store(minus, target + v, -load(U, source + v))
-    take_off(U, width, (first, last), (last, size), minus)
+    take_off(U, width, (first, last), (last, size))
     return True
 
 

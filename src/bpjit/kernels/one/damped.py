@@ -76,7 +76,6 @@ class DampedWork(NamedTuple):
     normal: NormalWork
     U: np.ndarray  # the factor, and behind n columns U⁻ᵀ of the right-hand sides, [shape: (size · width,)]
     width: int
-    minus: np.ndarray  # of the factor, −U of a panel
     reciprocals: np.ndarray  # 1/u_kk
     step: np.ndarray  # Δ of the trained parameters, [shape: (size,)]
     trial: np.ndarray  # parameters after it, [shape: (all,)]
@@ -97,7 +96,6 @@ def make_damped_work(
         normal,
         aligned_zeros(size * width, dtype),
         width,
-        aligned_zeros(min(PANEL, size) * width, dtype),
         aligned_zeros(size, dtype),
         aligned_zeros(size, dtype),
         np.zeros(len(normal.block.place)),
@@ -156,19 +154,20 @@ def set_descent(rule: DampedRule, work: DampedWork, p: np.ndarray) -> float:
 
 @formula
 def fill(work: DampedWork, scale: float, ridge: float, with_unit_matrix: bool) -> None:
-    """The system scale · JᵀJ + ridge · I with the direction of descent beside it, or a unit matrix. Writes U."""
+    """The system scale · JᵀJ + ridge · I with the direction of descent beside it, or a unit matrix, all negated as
+    ``cholesky`` takes it. Writes U."""
     normal, U, H, width = work.normal, pointer(work.U, 0), pointer(work.normal.H, 0), work.width
-    right, n, lanes, times = normal.width, len(normal.columns), lanes_of(work.U), lift(scale)
+    right, n, lanes, times = normal.width, len(normal.columns), lanes_of(work.U), lift(-scale)
     for i in range(normal.size):
         row = i * width
         for v in range(i // ROWS * ROWS, right, lanes):  # some left of the diagonal too
             store(U, row + v, load(H, i * right + v) * times)
-        put(U, row + n, item(work.step, i) if i < n else 0.0)
-        put(U, row + i, item(U, row + i) + ridge if i < n else BEYOND)
+        put(U, row + n, -item(work.step, i) if i < n else 0.0)
+        put(U, row + i, item(U, row + i) - ridge if i < n else -BEYOND)
         if with_unit_matrix:
             for v in range(right, width, lanes):
                 store(U, row + v, lift(0.0))
-            put(U, row + right + i, 1.0)
+            put(U, row + right + i, -1.0)
 
 
 @formula
@@ -177,9 +176,7 @@ def factorise_more(work: DampedWork, with_unit_matrix: bool) -> bool:
     size, width, first = work.normal.size, work.width, work.stage[POSITION]
     columns = width, width if with_unit_matrix else work.normal.width
     work.stage[POSITION] = min(size, first + PANEL)
-    return factorise_panel(
-        pointer(work.U, 0), size, columns, first, pointer(work.minus, 0), pointer(work.reciprocals, 0)
-    )
+    return factorise_panel(pointer(work.U, 0), size, columns, first, pointer(work.reciprocals, 0))
 
 
 @formula

@@ -36,7 +36,7 @@ from .padded import Net, net_of, number_of_units
 from .single import has_single_output, single_outputs, single_rows, single_terms
 
 KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
-PIECE = 104  # samples, after which a pass may end
+PIECE = 64  # samples, after which a pass may end; whole vectors of them
 NUMBERS = 1 << 12  # of the rows of a chunk, about, so that they stay in the first cache
 
 
