@@ -31,6 +31,7 @@ class Plan(NamedTuple):
 READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
 WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
 CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
+SURELY_THERE = 1 << 26  # bytes that nobody need ask for
 
 
 def trainer(
@@ -80,8 +81,8 @@ def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, traina
             "is set; expected a rule that does not, such as lbfgs"
         )
     n = int(np.count_nonzero(trainable))
-    needed, there = 8 * n * n * (3 if bayesian else 2), memory_size()
-    if needed > there:
+    needed = 8 * n * n * (3 if bayesian else 2)
+    if needed > SURELY_THERE and needed > (there := memory_size()):
         raise ValueError(
             f"net: with {n} parameters to train a rule of second order needs {needed / 2**30:.3g} GiB for its "
             f"matrices, and this machine has {there / 2**30:.3g}; train fewer of them, or take another rule, such as "

@@ -32,7 +32,7 @@ from .batches import BlockWork, chunk_from, make_block_work
 from .cholesky import ROWS
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, store
-from .padded import Net, net_of, number_of_units
+from .padded import Net, layout, net_of, number_of_units
 from .single import has_single_output, single_outputs, single_rows, single_terms
 
 KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
@@ -75,12 +75,9 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
     columns = np.flatnonzero(trainable[order])
     stride = padded(len(order) + lanes - 1, ROWS)
     size, width = padded(len(columns), ROWS), padded(len(columns) + 1, ROWS)
-    block = make_block_work(sizes, activations, dtype, max(1, m))
-    units = number_of_units(block.packed.layers)
-    if m * units <= KEPT and m > block.room:
-        packed = block.packed._replace(**{name: aligned_zeros(units * m, dtype) for name in ("z", "b", "slope", "g")})
-        block = block._replace(packed=packed, errors=aligned_zeros(padded(m, ROWS), dtype), order=np.arange(m), room=m)
-        block = block._replace(totals=aligned_zeros(m + 2 * CHUNK, dtype))
+    units = number_of_units(layout(tuple(sizes), tuple(activations), dtype)[0])
+    most = max(CHUNK, KEPT // units)
+    block = make_block_work(sizes, activations, dtype, max(1, m), most=most if m <= most else CHUNK)
     samples = min(block.room, max(1, 64 // l, NUMBERS // (l * stride)))
     all_rows = aligned_zeros(samples * l * stride, dtype)
     rows = all_rows if len(columns) == len(order) else aligned_zeros(samples * l * width, dtype)
