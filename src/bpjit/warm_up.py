@@ -16,7 +16,8 @@ from .networks.evaluation import as_lam, as_loss, as_network, gradient_of, jacob
 from .networks.network import Network
 from .settings.rules import Rule, as_rule
 from .settings.schedules import Constant
-from .training.kinds import session_by
+from .training.kinds import session_of_second_order
+from .training.session import Session
 from .training.setting import Setting, as_batch_size, as_trainable, check_numbers
 
 
@@ -66,7 +67,7 @@ def compile(
     check_numbers(net.dtype, rule, lam=setting.lam)
     X, Y = np.zeros((1, net.sizes[0]), net.dtype), np.zeros((1, net.sizes[-1]), net.dtype)
     D = Samples(X, Y, np.ones(1, net.dtype), np.zeros(1, np.uint64))
-    session_by(rule)(net, D, no_samples(D), 1, setting).compile()
+    (session_of_second_order(rule) or Session)(net, D, no_samples(D), 1, setting).compile()
     net.predict(np.zeros(net.sizes[0]))
     gradient_of(net, net._parameters, D, loss, setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))

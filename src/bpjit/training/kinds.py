@@ -1,4 +1,4 @@
-"""Which kind of session trains by a rule; those of second order are imported when the first training needs them."""
+"""Which kind of session trains by a rule of second order; they are imported when the first training needs them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from .session import Session
 
 
-def session_by(rule: Rule) -> type[Session]:
-    """The kind of session that trains by this rule."""
+def session_of_second_order(rule: Rule) -> type[Session] | None:
+    """The kind of session that trains by this rule, if it is one of second order."""
     if not isinstance(rule, SecondOrder):
-        return Session
+        return None
     from .second_order import DampedSession, GradientSession
 
     return DampedSession if isinstance(rule, LevenbergMarquardt) else GradientSession

@@ -13,7 +13,7 @@ from ..kernels.devices import on_host
 from ..kernels.state import EPOCH, POSITION, Samples
 from ..networks.evaluation import as_samples, no_samples
 from ..networks.network import Network
-from .kinds import session_by
+from .kinds import session_of_second_order
 from .session import Session
 from .setting import Setting
 
@@ -97,7 +97,8 @@ class Origin:
     def begin(self) -> Session:
         """A session that stands there, with nothing to validate."""
         assert self.D is not None
-        session = session_by(self.setting.rule)(self.net, self.D, no_samples(self.D), 1, self.setting)
+        kind = session_of_second_order(self.setting.rule) or Session
+        session = kind(self.net, self.D, no_samples(self.D), 1, self.setting)
         if self.state is not None:
             session.take_up(self.state)
             position = session.memory.counters[POSITION]
