@@ -22,6 +22,17 @@ def test_a_training_needs_none_of_the_rooms():
     assert not [name for name in loaded if name.split(".")[0] in ROOMS]
 
 
+def test_rules_of_first_order_need_nothing_of_the_second():
+    second = ("training.second_order", "training.line_search", "many.damped_lanes", "kernels.lanes.damped")
+    second += ("kernels.one.damped", "kernels.one.normal", "kernels.one.single", "kernels.one.cholesky")
+    loaded = loaded_after("import bpjit; bpjit.Network.random((2, 2, 1))")
+    assert not set(second) & set(loaded)
+    wanted = "import numpy, bpjit; from bpjit.kernels import drivers; from bpjit.many import damped_lanes; "
+    wanted += "from bpjit.training.kinds import session_of_second_order; session_of_second_order(bpjit.LBFGS()); "
+    wanted += "drivers.damped_work((2, 1), ('tanh',), 1, numpy.ones(3, bool), False)"
+    assert set(second) <= set(loaded_after(wanted))
+
+
 @pytest.mark.parametrize(
     ("code", "room"),
     [

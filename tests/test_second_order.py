@@ -4,9 +4,12 @@ import inspect
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +29,8 @@ from bpjit import (
 )
 from bpjit import train as bp_train
 from bpjit.kernels.jit import kernel
-from bpjit.kernels.one import cholesky
-from bpjit.kernels.simd.memory import aligned_zeros, pointer
+from bpjit.kernels.one import cholesky, damped
+from bpjit.kernels.simd.memory import aligned_zeros, padded, pointer
 from bpjit.settings.rules import RULES as FIRST_ORDER
 from bpjit.settings.rules import as_rule
 from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
@@ -120,6 +123,27 @@ def test_epochs_equal_dense_algebra(number, kind, dtype):
 
 @pytest.mark.parametrize(
     ("number", "kind"),
+    [(0, ("tanh", "identity", "squared")), (1, ("sin", "sigmoid", "squared")), (2, ("sigmoid", "tanh", "squared"))]
+    + [(4, ("softplus", "sigmoid", "cross_entropy")), (5, ("tanh", "sigmoid", "cross_entropy"))],
+)
+@pytest.mark.parametrize("m", [1, 9, 61])
+def test_one_output_equals_dense_algebra(number, kind, m):
+    """Samples then stand along the lanes, at any remainder of them."""
+    sizes, _, activations, *_ = case(number, *kind, "lm")
+    rng, sizes = np.random.default_rng(number), (*sizes[:-1], 1)
+    net = bpjit.Network.random(sizes, kind[0], kind[1], seed=number)
+    X, Y, trained = rng.normal(0, 0.7, (m, sizes[0])), rng.uniform(0, 1, (m, 1)), rng.random(len(net.parameters)) < 0.7
+    c = rng.uniform(0.2, 2.0, m)
+    fit = bp_train(net, X, Y, rule=LevenbergMarquardt(mu=0.5), stop=2, loss=kind[2], sample_weight=c, trainable=trained)
+    expected = reference.damped_epochs(
+        sizes, net.parameters, activations, kind[2], X, Y, epochs=2, mu=0.5, trained=trained, c=c, lam=None
+    )
+    assert distance(fit.network.parameters, expected.vector) <= 1e-10
+    assert distance(fit.network.parameters, net.parameters) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
     [(0, ("tanh", "identity", "squared")), (1, ("sigmoid", "sigmoid", "squared")), (2, ("tanh", "softmax", "squared"))]
     + [(5, ("tanh", "sigmoid", "cross_entropy")), (6, ("softsign", "softmax", "cross_entropy"))],
 )
@@ -146,6 +170,17 @@ def test_evidence_equals_dense_algebra(number, kind):
         assert distance(fit.network.parameters, expected.vector) <= 1e-10
         found = (expected.alpha, expected.beta, expected.gamma, expected.log_evidence)
         assert fit.evidence == pytest.approx(found, rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_saturated_output_still_has_its_gradient(rule):
+    """With cross-entropy, where ŷ is 1 for a target of 0: its row of the Jacobian is 0, and its gradient is not."""
+    net = bpjit.Network.from_arrays([np.ones((3, 2)) / 9, np.full((2, 1), 9.0)], [[-3.0, -3.0], [-30.0]])
+    targets = (Y > 0).astype(float)
+    assert (net.predict(X) == 1.0).all()
+    fit = bp_train(net, X, targets, rule=rule, loss="cross_entropy", stop=30)
+    assert fit.epochs == 30
+    assert fit.error < 0.1 * bpjit.error(net, X, targets, loss="cross_entropy")
 
 
 def test_targets_that_are_not_known_count_for_nothing():
@@ -309,6 +344,44 @@ def test_every_setting_gives_the_reference_s_errors_and_gradients(rule):
             assert distance(found, here.p) <= (1e-7 if case.dtype == "float64" else 1e-3), (case, epochs)
 
 
+WITHOUT_THE_JIT = """
+import numpy as np, bpjit, test_second_order as t
+print(*np.concatenate([t.by_gradient(rule).network.parameters for rule in ("lbfgs", "scg")]).tolist())
+for rule in ("lm", "br"):
+    try:
+        bpjit.train(t.start(), t.X, t.Y, rule=rule, stop=1)
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+def by_gradient(rule):
+    net = bpjit.Network.random((3, 4, 2), "tanh", "sigmoid", seed=1)
+    targets, trained = np.hstack([Y, -Y]) > 0, np.arange(len(net.parameters)) != 5
+    return bp_train(
+        net, np.vstack([X] * 3), np.vstack([targets] * 3), rule=rule, stop=4, lam=0.9, trainable=trained, loss="huber"
+    )
+
+
+def test_steps_along_gradients_need_no_jit():
+    """The readable lines lead to the same networks; Levenberg–Marquardt says that it has none."""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(Path(__file__).parent), *sys.path) if p)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_THE_JIT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    numbers, *said = done.stdout.splitlines()
+    expected = np.concatenate([by_gradient(rule).network.parameters for rule in ("lbfgs", "scg")])
+    assert distance(np.array(numbers.split(), float), expected) <= 1e-9
+    assert len(said) == 2
+    assert all("needs the JIT" in words and "such as lbfgs" in words for words in said)
+
+
 @pytest.mark.parametrize("rule", ["lbfgs", "scg"])
 def test_any_loss_will_do(rule):
     for loss in ("huber", "cross_entropy", "squared"):
@@ -319,35 +392,34 @@ def test_any_loss_will_do(rule):
 
 
 @kernel
-def factorised(U, size, width, minus, reciprocals, x):
-    first, good = 0, True
+def factorised(U, shape, reciprocals, x):
+    (n, size, width), first, good = shape, 0, True
     while good and first < size:
-        good = cholesky.factorise_panel(
-            pointer(U, 0), size, (width, width), first, pointer(minus, 0), pointer(reciprocals, 0)
-        )
+        good = cholesky.factorise_panel(pointer(U, 0), size, (width, width), first, pointer(reciprocals, 0))
         first += cholesky.PANEL
     if good:
-        cholesky.back_substitute(pointer(U, 0), size, width, pointer(reciprocals, 0), pointer(x, 0))
+        cholesky.back_substitute(pointer(U, 0), n, width, pointer(reciprocals, 0), pointer(x, 0))
     return good
 
 
-@pytest.mark.parametrize("size", [8, 16, 64, 128, 136, 264, 400])
-def test_cholesky(size):
-    rng, width = np.random.default_rng(size), size + cholesky.ROWS
-    M, b = rng.normal(size=(size, size + 5)), rng.normal(size=size)
+@pytest.mark.parametrize("n", [1, 8, 16, 61, 64, 128, 131, 264, 400])
+def test_cholesky(n):
+    rng, size, width = np.random.default_rng(n), padded(n, cholesky.ROWS), padded(n + 1, cholesky.ROWS)
+    M, b = rng.normal(size=(n, n + 5)), rng.normal(size=n)
     A = M @ M.T
     for good in (True, False):
         if not good:
-            A[size // 2, size // 2] = -1.0
+            A[n // 2, n // 2] = -1.0
         U, float64 = aligned_zeros(size * width, np.dtype(float)), np.dtype(float)
         rows = U.reshape(size, width)
-        rows[:, :size], rows[:, size] = np.triu(A), b
-        work = aligned_zeros(cholesky.PANEL * width, float64), aligned_zeros(size, float64)
-        x = aligned_zeros(size, float64)
-        assert factorised(U, size, width, *work, x) == good
+        rows[range(n, size), range(n, size)] = -damped.BEYOND
+        rows[:n, :n], rows[:n, n] = -np.triu(A), -b
+        reciprocals, x = aligned_zeros(size, float64), aligned_zeros(size, float64)
+        assert factorised(U, (n, size, width), reciprocals, x) == good
         if good:
-            np.testing.assert_allclose(np.triu(rows[:, :size]), np.linalg.cholesky(A).T, rtol=0, atol=1e-10 * size)
-            np.testing.assert_allclose(A @ x, b, atol=1e-8)
+            np.testing.assert_allclose(np.triu(rows[:n, :n]), np.linalg.cholesky(A).T, rtol=0, atol=1e-10 * n)
+            np.testing.assert_allclose(A @ x[:n], b, atol=1e-8)
+            assert not x[n:].any()
 
 
 # --- What it reaches.

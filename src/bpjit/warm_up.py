@@ -16,7 +16,7 @@ from .networks.evaluation import as_lam, as_loss, as_network, gradient_of, jacob
 from .networks.network import Network
 from .settings.rules import Rule, as_rule
 from .settings.schedules import Constant
-from .training.second_order import session_of_second_order
+from .training.kinds import session_of_second_order
 from .training.session import Session
 from .training.setting import Setting, as_batch_size, as_trainable, check_numbers
 

@@ -10,7 +10,7 @@ from numba.core import config
 
 from ..settings.rules import SETTINGS, Rule
 from .devices import cores, memory_size
-from .one import batches, damped, each_sample, tiny
+from .one import batches, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work
 from .own import kind_of
@@ -31,6 +31,7 @@ class Plan(NamedTuple):
 READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
 WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
 CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
+SURELY_THERE = 1 << 26  # bytes that nobody need ask for
 
 
 def trainer(
@@ -75,27 +76,34 @@ def trainer(
 def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, bayesian: bool) -> Any:
     """Work space of ``damped.train_block`` for m samples; ValueError where this machine has not enough memory."""
     if READABLE:
-        raise RuntimeError("rule: one of second order needs the JIT, and NUMBA_DISABLE_JIT is set")
+        raise RuntimeError(
+            "rule: Levenberg–Marquardt, with or without Bayesian regularisation, needs the JIT, and NUMBA_DISABLE_JIT "
+            "is set; expected a rule that does not, such as lbfgs"
+        )
     n = int(np.count_nonzero(trainable))
-    needed, there = 8 * n * n * (3 if bayesian else 2), memory_size()
-    if needed > there:
+    needed = 8 * n * n * (3 if bayesian else 2)
+    if needed > SURELY_THERE and needed > (there := memory_size()):
         raise ValueError(
             f"net: with {n} parameters to train a rule of second order needs {needed / 2**30:.3g} GiB for its "
             f"matrices, and this machine has {there / 2**30:.3g}; train fewer of them, or take another rule, such as "
             "rprop"
         )
+    from .one import damped
+
     return damped.make_damped_work(sizes, activations, m, trainable, bayesian)
 
 
 def gradient_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype, m: int) -> Any:
-    """Work space of ``look_through`` for m samples."""
+    """Work space of ``look_through`` for m samples; where there is no JIT the network's kind, which is enough."""
     if READABLE:
-        raise RuntimeError("rule: one of second order needs the JIT, and NUMBA_DISABLE_JIT is set")
+        return sizes, activations
     return batches.make_block_work(sizes, activations, dtype, max(1, m))
 
 
 def look_through(work: Any, p: np.ndarray, D: Samples, loss: Any) -> Generator[None, None, tuple[float, np.ndarray]]:
     """Σ c_k E_k and −Σ c_k ∂E_k/∂p of all samples; yields after each kernel call of some ms."""
+    if READABLE:
+        return (yield from _look_through_readably(work, p, D, loss))
     work.P[work.place], work.G[:] = p, 0.0
     m, total, nothing = len(D.X), np.zeros(2, p.dtype), np.empty((0, D.Y.shape[1]), p.dtype)
     size = max(1, CALL // len(p) // CHUNK) * CHUNK
@@ -103,6 +111,19 @@ def look_through(work: Any, p: np.ndarray, D: Samples, loss: Any) -> Generator[N
         batches.evaluate(work, D, (first, min(first + size, m)), loss, True, True, nothing, total)
         yield
     return float(total[0]), work.G[work.place]
+
+
+def _look_through_readably(
+    work: Any, p: np.ndarray, D: Samples, loss: Any
+) -> Generator[None, None, tuple[float, np.ndarray]]:
+    """The same without the JIT."""
+    total, descent, part = np.zeros(2, p.dtype), np.zeros_like(p), np.empty_like(p)
+    for first in range(0, len(D.X), CHUNK):
+        some = Samples(*(array[first : first + CHUNK] for array in D))
+        evaluate(*work, p, some, loss, Wishes(True, None, part), total=total)
+        descent += part
+        yield
+    return float(total[0]), descent
 
 
 def on_gpu(D: Samples) -> Samples:

@@ -28,6 +28,13 @@ def row_factor(entropy: bool, softmax: bool, y_hat: Any, slope: Any, c: Any, y: 
     return select(y <= like(factor, np.inf), factor * sqrt(c), like(factor, 0))
 
 
+@inline
+def residual(c: Any, y: Any, y_hat: Any) -> Any:
+    """√c (y − ŷ), with which rows of the Jacobian add up to the gradient of a squared error. 0 where the target is not
+    known."""
+    return select(y <= like(y, np.inf), (y - y_hat) * sqrt(c), like(y, 0))
+
+
 @formula
 def effective_parameters(n: int, alpha: float, trace: float) -> float:
     """γ = W − α tr (β H + α I)⁻¹ of n trained parameters."""

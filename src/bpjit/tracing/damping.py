@@ -79,7 +79,7 @@ def damped_of(session: DampedSession, net: Network) -> Damped:
     work, rule, p = session.work, session.rule, net._parameters
     normal, trained = work.normal, np.flatnonzero(session.setting.trainable)
     n, order = len(trained), np.argsort(normal.parameters)
-    upper = np.triu(normal.H.reshape(normal.size, normal.size)[:n, :n])
+    upper = np.triu(normal.H.reshape(normal.size, normal.width)[:n, :n])
     H = (upper + np.triu(upper, 1).T)[np.ix_(order, order)]
     scale, penalty = map(float, stages.weights_of(rule, work.state))
     gradient, gamma = -work.step[order], float(work.state[gauss_newton.GAMMA])

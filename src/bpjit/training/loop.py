@@ -20,9 +20,9 @@ from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
 from ..settings.stopping import Condition, EarlyStopping, History, Limits, most_epochs
 from .fit import Fit, Progress
+from .kinds import session_of_second_order
 from .origin import Origin
 from .record import CHANGED
-from .second_order import session_of_second_order
 from .session import Mark, Session, take_up
 from .setting import Setting
 

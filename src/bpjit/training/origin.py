@@ -13,7 +13,7 @@ from ..kernels.devices import on_host
 from ..kernels.state import EPOCH, POSITION, Samples
 from ..networks.evaluation import as_samples, no_samples
 from ..networks.network import Network
-from .second_order import session_of_second_order
+from .kinds import session_of_second_order
 from .session import Session
 from .setting import Setting
 

@@ -21,9 +21,7 @@ from ..settings.rules import (
     LBFGS,
     BayesianRegularization,
     LevenbergMarquardt,
-    Rule,
     ScaledConjugateGradient,
-    SecondOrder,
 )
 from ..settings.stopping import Condition, TargetError
 from . import session
@@ -35,13 +33,6 @@ ENDS = {damped.MU_MAX: "mu_max", damped.MIN_GRAD: "min_grad"}  # the settings of
 FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
 SHORT_CALL = 0.0005  # seconds, where a training may end at any epoch: what came after that one is done in vain
 SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pairs remembered, or steps
-
-
-def session_of_second_order(rule: Rule) -> type[Session] | None:
-    """The kind of session that trains by this rule, if it is one of second order."""
-    if isinstance(rule, LevenbergMarquardt):
-        return DampedSession
-    return GradientSession if isinstance(rule, SecondOrder) else None
 
 
 class DampedSession(Session):

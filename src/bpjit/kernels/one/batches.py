@@ -268,10 +268,10 @@ class BlockWork(NamedTuple):
     G: np.ndarray
     packed: Work
     X: np.ndarray  # the inputs of a chunk, gathered, [shape: (room · d,)]
-    errors: np.ndarray  # [shape: (CHUNK,)]
-    totals: np.ndarray  # [shape: (2 CHUNK,)]
+    errors: np.ndarray  # [shape: (rows,)], rows being room, padded to a multiple of CHUNK
+    totals: np.ndarray  # [shape: (rows + CHUNK,)]
     turned: np.ndarray  # [shape: (Σ units below · width,)]
-    order: np.ndarray  # 0, 1, 2, ..., [shape: (CHUNK,)]
+    order: np.ndarray  # 0, 1, 2, ..., [shape: (rows,)]
     numbers: np.ndarray  # what all threads must know of a phase, [shape: (5,)]
     team: np.ndarray
     turned_size: int  # of the part of ``turned`` that belongs to one thread
@@ -348,9 +348,11 @@ def make_block_work(
     rule: Rule | None = None,
     mask: np.ndarray | None = None,
     threads: int = 1,
+    most: int = CHUNK,
 ) -> BlockWork:
-    """Work space for a network, to be trained by ``rule`` in batches of so many samples."""
-    room = min(CHUNK, batch)
+    """Work space for a network, to be trained by ``rule`` in batches of so many samples, at most so many at once."""
+    room = min(most, batch)
+    rows = padded(room, CHUNK)
     packed = make_work(sizes, activations, dtype, rule, mask, room)
     upper = packed.layers[1:]
     turned = padded(int((upper["fan_in"] * upper["width"]).sum()), 16)
@@ -361,10 +363,10 @@ def make_block_work(
         packed.G,
         packed,
         aligned_zeros(room * sizes[0], dtype),
-        aligned_zeros(CHUNK, dtype),
-        aligned_zeros(2 * CHUNK, dtype),
+        aligned_zeros(rows, dtype),
+        aligned_zeros(rows + CHUNK, dtype),
         aligned_zeros(turned * threads, dtype),
-        np.arange(CHUNK),
+        np.arange(rows),
         np.zeros(5, dtype),
         make_team(),
         turned,

@@ -49,6 +49,7 @@ GOING_ON, DIVERGED, MU_MAX, MIN_GRAD, ESTIMATED, EPOCH_ENDED = range(6)  # why a
 STAGE, POSITION, PASSED = range(3)
 # Places in DampedWork.found: Σ c_k E_k and the objective where the epoch began, and what Σ c_k E_k is too much to try.
 SUM, OBJECTIVE, ENOUGH = range(3)
+BEYOND = 1e300  # a pivot behind n columns, where right-hand sides stand: more than they take off it
 
 
 class DampedRule(NamedTuple):
@@ -73,9 +74,8 @@ class DampedWork(NamedTuple):
     """Work space; nothing in it need be kept between epochs."""
 
     normal: NormalWork
-    U: np.ndarray  # the factor and right-hand sides, [shape: (size · width,)]
+    U: np.ndarray  # the factor, and behind n columns U⁻ᵀ of the right-hand sides, [shape: (size · width,)]
     width: int
-    minus: np.ndarray  # of the factor, −U of a panel
     reciprocals: np.ndarray  # 1/u_kk
     step: np.ndarray  # Δ of the trained parameters, [shape: (size,)]
     trial: np.ndarray  # parameters after it, [shape: (all,)]
@@ -91,12 +91,11 @@ def make_damped_work(
     """Work space for m samples."""
     normal, dtype = make_normal_work(sizes, activations, m, trainable), np.dtype(np.float64)
     size = normal.size
-    width = size + ROWS + (size if bayesian else 0)
+    width = normal.width + (size if bayesian else 0)
     return DampedWork(
         normal,
         aligned_zeros(size * width, dtype),
         width,
-        aligned_zeros(min(PANEL, size) * width, dtype),
         aligned_zeros(size, dtype),
         aligned_zeros(size, dtype),
         np.zeros(len(normal.block.place)),
@@ -155,41 +154,39 @@ def set_descent(rule: DampedRule, work: DampedWork, p: np.ndarray) -> float:
 
 @formula
 def fill(work: DampedWork, scale: float, ridge: float, with_unit_matrix: bool) -> None:
-    """The system scale · JᵀJ + ridge · I with the direction of descent beside it, or a unit matrix. Writes U."""
+    """The system scale · JᵀJ + ridge · I with the direction of descent beside it, or a unit matrix, all negated as
+    ``cholesky`` takes it. Writes U."""
     normal, U, H, width = work.normal, pointer(work.U, 0), pointer(work.normal.H, 0), work.width
-    size, n, lanes, times = normal.size, len(normal.columns), lanes_of(work.U), lift(scale)
-    for i in range(size):
-        row, diagonal = i * width, i * width + i
-        for v in range(i // ROWS * ROWS, size, lanes):  # some left of the diagonal too
-            store(U, row + v, load(H, i * size + v) * times)
-        put(U, diagonal, item(U, diagonal) + ridge if i < n else 1.0)
-        for v in range(size, width if with_unit_matrix else size + ROWS, lanes):
-            store(U, row + v, lift(0.0))
+    right, n, lanes, times = normal.width, len(normal.columns), lanes_of(work.U), lift(-scale)
+    for i in range(normal.size):
+        row = i * width
+        for v in range(i // ROWS * ROWS, right, lanes):  # some left of the diagonal too
+            store(U, row + v, load(H, i * right + v) * times)
+        put(U, row + n, -item(work.step, i) if i < n else 0.0)
+        put(U, row + i, item(U, row + i) - ridge if i < n else -BEYOND)
         if with_unit_matrix:
-            put(U, row + size + ROWS + i, 1.0)
-        else:
-            put(U, row + size, item(work.step, i) if i < n else 0.0)
+            for v in range(right, width, lanes):
+                store(U, row + v, lift(0.0))
+            put(U, row + right + i, -1.0)
 
 
 @formula
 def factorise_more(work: DampedWork, with_unit_matrix: bool) -> bool:
     """One panel more of the system. Writes U."""
     size, width, first = work.normal.size, work.width, work.stage[POSITION]
-    columns = width, width if with_unit_matrix else size + ROWS
+    columns = width, width if with_unit_matrix else work.normal.width
     work.stage[POSITION] = min(size, first + PANEL)
-    return factorise_panel(
-        pointer(work.U, 0), size, columns, first, pointer(work.minus, 0), pointer(work.reciprocals, 0)
-    )
+    return factorise_panel(pointer(work.U, 0), size, columns, first, pointer(work.reciprocals, 0))
 
 
 @formula
 def estimate(rule: DampedRule, work: DampedWork, p: np.ndarray) -> None:
     """γ and the log evidence of α and β, from the factor of β JᵀJ + α I and U⁻ᵀ beside it. Writes work.state."""
-    size, width, n, state = work.normal.size, work.width, len(work.normal.columns), work.state
+    right, width, n, state = work.normal.width, work.width, len(work.normal.columns), work.state
     trace, logs = 0.0, 0.0
     for i in range(n):
         logs -= math.log(work.reciprocals[i])
-        for j in range(size + ROWS, size + ROWS + n):
+        for j in range(right, right + n):
             trace += work.U[i * width + j] ** 2
     now, targets = objective(rule, work, p, work.found[SUM]), 0.0 if rule.fixed_beta else rule.targets
     state[GAMMA] = effective_parameters(n, state[ALPHA], trace)
@@ -243,7 +240,7 @@ def visit(task: Task, work: DampedWork, memory: Memory) -> bool:
 def set_trial(rule: DampedRule, work: DampedWork, p: np.ndarray) -> bool:
     """Solve the system, which is factorised. Writes work.step and work.trial; False where the step is not finite."""
     U, reciprocals, step = pointer(work.U, 0), pointer(work.reciprocals, 0), pointer(work.step, 0)
-    back_substitute(U, work.normal.size, work.width, reciprocals, step)
+    back_substitute(U, len(work.normal.columns), work.width, reciprocals, step)
     write(work.trial, p)
     nothing = 0.0
     for i in range(len(work.normal.columns)):
@@ -290,7 +287,7 @@ def end_samples(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) 
         work.stage[PASSED] = 0
         work.found[SUM] = total
         memory.scalars[ERROR] = total / m
-        gather_descent(work.normal)
+        gather_descent(work.normal, task.loss)
         if not np.isfinite(total):
             return DIVERGED
         if rule.only_estimate or (rule.bayesian and 0.0 <= work.state[FALL] < rule.settled):
