@@ -89,11 +89,8 @@ def forward_along(net: Net, layers: Any, chunk: Chunk, r: Along) -> None:
 
 @inline
 def bend_at(net: Net, layer: Any, at: int, v: int) -> Any:
-    """f''(z) of a vector of units; z of hidden units lies there without the threshold."""
-    z = load(net.z, at + v)
-    if not layer.last:
-        z -= load(net.P, layer.thresholds + v)
-    return bend_of(layer, layer.activation, z, load(net.b, at + v), load(net.slope, at + v))
+    """f''(z) of a vector of units."""
+    return bend_of(layer, layer.activation, load(net.z, at + v), load(net.b, at + v), load(net.slope, at + v))
 
 
 @inline
