@@ -97,7 +97,7 @@ class Fits:
             name: None if getattr(self, name) is None else [getattr(self, name)[i] for i in numbers]
             for name in ("errors", "validation_errors")
         }
-        evidence = self.evidence and Evidence(*(values[numbers] for values in self.evidence))
+        evidence = None if self.evidence is None else Evidence(*np.array(self.evidence)[:, numbers])
         return replace(self, networks=picked, **arrays, **lists, evidence=evidence)
 
     def __repr__(self) -> str:

@@ -23,10 +23,10 @@ class Evidence(NamedTuple):
     log_evidence : log P(data | α, β): the larger, the better do architecture and penalty suit the data
     """
 
-    alpha: Any
-    beta: Any
-    gamma: Any
-    log_evidence: Any
+    alpha: float
+    beta: float
+    gamma: float
+    log_evidence: float
 
 
 @dataclass(frozen=True, eq=False)
