@@ -18,7 +18,7 @@ from .second_order_lanes import SecondOrderLanes
 class DampedLanes(SecondOrderLanes):
     """As ``SecondOrderLanes``; a round counts as a pass: one for JᵀJ, and one for the error after each try."""
 
-    registers, most, longest, passes = damped.REGISTERS, 64, 0.0125, 8
+    registers, most, longest, passes = damped.REGISTERS, 48, 0.0125, 8
     left, reason = damped.LEFT, damped.REASON
     kernel = staticmethod(damped.train_damped_packs)
 

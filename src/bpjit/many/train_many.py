@@ -103,7 +103,7 @@ def train_many(
     -----
     Networks of one shape train in the lanes of vectors (``bpjit/kernels/lanes``): ``train`` and ``train_many`` agree
     to rounding. Results depend neither on the threads, nor on the order of networks, nor on which others there are.
-    Networks of more than about a thousand parameters train one by one; by "lm" and "br" those of more than 64. By rules
+    Networks of more than about a thousand parameters train one by one; by "lm" and "br" those of more than 48. By rules
     of second order networks also do where ``history``, EarlyStopping or NoImprovement watch their epochs, and where a
     pass through the samples is long: by "lbfgs" and "scg" from about 200,000 samples times parameters on.
 
