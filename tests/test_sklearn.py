@@ -119,6 +119,14 @@ def test_larger_tables_validate_and_stop():
     assert given.score(X[1200:], y[1200:]) > 0.8
 
 
+def test_small_tables_validate_where_they_are_told_to():
+    X, y = DIABETES
+    for validation in (0.2, (X[300:], y[300:])):
+        regressor = BPRegressor(random_state=0, ensemble=2, validation=validation, n_jobs=1).fit(X[:300], y[:300])
+        assert np.isfinite(regressor.validation_curve_).all()
+        assert regressor.score(X[300:], y[300:]) > 0.3
+
+
 def test_it_goes_on_from_where_it_was():
     X, y = DIABETES
     warm = BPRegressor(random_state=0, ensemble=2, warm_start=True, max_epochs=5, lam=None).fit(X, y)

@@ -68,6 +68,17 @@ class Scale:
         return cls._fit(X, Y, lambda A, low, high: (A.mean(0), A.std(0)))
 
     @classmethod
+    def _standard_of_weighted(cls, X: np.ndarray, Y: np.ndarray | None, c: np.ndarray) -> Scale:
+        """As ``standard``, samples counting by their weights c, [shape: (m,)]."""
+        there = c > 0
+
+        def columns(A: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            mean = np.average(A, axis=0, weights=c[there])
+            return mean, np.sqrt(np.average((A - mean) ** 2, axis=0, weights=c[there]))
+
+        return cls._fit(X[there], None if Y is None else Y[there], columns)
+
+    @classmethod
     def min_max(cls, X: Any, Y: Any = None) -> Scale:
         """Every column of X, and of Y if given, into 0 to 1; a constant column becomes 0."""
         return cls._fit(X, Y, lambda A, low, high: (low, high - low))

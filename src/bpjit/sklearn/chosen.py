@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..many.fits import Fits
 from ..many.given import Given
 from ..many.train_many import train_given
 from ..maths import random_streams
@@ -58,8 +59,20 @@ def chosen(estimator: Any, rows: float, d: int) -> Chosen:
     return Chosen(sizes, rule, eta, updates, epochs, validation, patience)
 
 
+def trained(given: Given, threads: int | None) -> Fits:
+    """``train_many``, by the kernels for all shapes: else each shape of a table would be compiled anew."""
+    given.typed = False
+    return train_given(given, threads)
+
+
 def chosen_lambda(
-    starts: Networks, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None, rows: float, settings: dict[str, Any]
+    starts: Networks,
+    X: np.ndarray,
+    Y: np.ndarray,
+    c: np.ndarray | None,
+    rows: float,
+    settings: dict[str, Any],
+    threads: int | None,
 ) -> float:
     """The book's λ: for small tables the one whose networks err least on folds that they did not learn from, one start
     for all. Equal rows fall into one fold, so that a row twice remains a weight of 2."""
@@ -67,34 +80,18 @@ def chosen_lambda(
         return 1.0 - min(0.5, PENALTY / rows)
     fold = folds_of(X, Y)
     c = np.ones(len(X)) if c is None else c
-    dealt = [part for part in range(FOLDS) if c[fold == part].any() and c[fold != part].any()]
-    if len(dealt) < 2:
+    left_out = np.array([c * (fold == part) for part in range(FOLDS)])
+    left_out = left_out[left_out.any(axis=1) & (c - left_out).any(axis=1)]
+    if len(left_out) < 2:
         return 1.0 - PENALTY / rows
-    learns = np.array([c * (fold != part) for part in dealt])
+    learns = c - left_out
     lams = [1.0 - min(0.5, penalty / rows_of(len(X), row)) for penalty in PENALTIES for row in learns]
-    nets = starts[:1].parameters.repeat(len(lams), axis=0)
-    given = Given(
-        Networks.of([starts[0].with_parameters(vector) for vector in nets]),
-        X,
-        Y,
-        lam=lams,
-        sample_weight=np.tile(learns, (len(PENALTIES), 1)),
-        **settings,
-    )
-    given.typed = False
-    outputs = train_given(given).networks.predict(X)  # type: ignore[union-attr]
-    scores = []
-    for number in range(len(PENALTIES)):
-        of_each = outputs[number * len(dealt) : (number + 1) * len(dealt)]
-        losses = [(c * (fold == part)) @ losses_of(y_hat, Y) for part, y_hat in zip(dealt, of_each, strict=True)]
-        scores.append(sum(losses))
-    return 1.0 - PENALTIES[int(np.argmin(scores))] / rows
-
-
-def losses_of(y_hat: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """The squared error of each row."""
-    found: np.ndarray = np.square(y_hat - Y).sum(axis=1)
-    return found
+    weights = np.tile(learns, (len(PENALTIES), 1))
+    given = Given(Networks.of([starts[0]] * len(lams)), X, Y, lam=lams, sample_weight=weights, **settings)
+    nets = trained(given, threads).networks
+    assert isinstance(nets, Networks)  # they have one shape
+    errors = np.square(nets.predict(X) - Y).sum(axis=2).reshape(len(PENALTIES), *left_out.shape)
+    return 1.0 - PENALTIES[int(np.argmin((left_out * errors).sum(axis=(1, 2))))] / rows
 
 
 def folds_of(X: np.ndarray, Y: np.ndarray) -> np.ndarray:

@@ -136,13 +136,10 @@ class BPClassifier(ClassifierMixin, Estimator):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn these samples one after another; the first call needs all classes there will be."""
-        if type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None):
+        if self._is_plain_row(X):
             number = self._number_of.get(y[0])
             if number is not None and len(y) == 1:
-                for learner in self._desk():
-                    learner.learn(X[0], number)
-                self._learnt = True
-                return self
+                return self._learn_row(X[0], number)
         first = not hasattr(self, "classes_")
         X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first)
         if first:

@@ -11,11 +11,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..learners.online_learner import OnlineLearner
 from ..many.given import Given
-from ..many.train_many import train_given
 from ..networks.networks import Networks
 from ..networks.scale import Scale
 from ..settings.stopping import EarlyStopping, MaxEpochs
-from .chosen import chosen, chosen_lambda, rows_of
+from .chosen import chosen, chosen_lambda, rows_of, trained
 
 MOST_SEED = np.iinfo(np.int32).max
 
@@ -86,24 +85,23 @@ class Estimator(BaseEstimator):
         rows = rows_of(len(X), c)
         choice, seed = chosen(self, rows, X.shape[1]), self._seed()
         starts = self._starts(choice.hidden, X, Y, c, seed)
-        validation, early = choice.validation, []
-        if validation is not None:
-            early = [EarlyStopping(choice.patience)]
-            if isinstance(validation, (tuple, list)):
-                validation = validation_data(self, *validation)
         settings: dict[str, Any] = {
             "eta": choice.eta,
             "updates": choice.updates,
             "loss": self.loss,
             "rule": choice.rule,
-            "stop": [MaxEpochs(choice.max_epochs), *early],
+            "stop": [MaxEpochs(choice.max_epochs)],
             "seed": seed,
         }
         automatic = isinstance(self.lam, str) and self.lam == "auto"
-        lam = chosen_lambda(starts, X, Y, c, rows, settings) if automatic else self.lam
+        lam = chosen_lambda(starts, X, Y, c, rows, settings, self.n_jobs) if automatic else self.lam
+        validation = choice.validation
+        if validation is not None:
+            settings["stop"].append(EarlyStopping(choice.patience))
+            if isinstance(validation, (tuple, list)):
+                validation = validation_data(self, *validation)
         given = Given(starts, X, Y, lam=lam, validation=validation, sample_weight=c, history=True, **settings)
-        given.typed = False  # or each shape of a table would be compiled anew
-        fits = train_given(given, threads=self.n_jobs)
+        fits = trained(given, self.n_jobs)
         if len(fits) > self.ensemble:
             fits = fits.best_first()[: self.ensemble]
         self.fits_, self.lam_ = fits, lam
@@ -125,7 +123,9 @@ class Estimator(BaseEstimator):
         if self.warm_start and hasattr(self, "_networks") and self.networks_.sizes == sizes:
             return self.networks_
         output = self._output() if self.output is None else self.output
-        scale = scale_of(X, Y if self._scales_targets() else None, c) if self.scale else None
+        scale, targets = None, Y if self._scales_targets() else None
+        if self.scale:
+            scale = Scale.standard(X, targets) if c is None else Scale._standard_of_weighted(X, targets, c)
         count = self.ensemble * self.n_starts
         return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
 
@@ -150,12 +150,19 @@ class Estimator(BaseEstimator):
         if not hasattr(self, "_networks"):
             hidden = chosen(self, len(X), X.shape[1]).hidden
             self._take(self._starts(hidden, X, Y, None, self._seed()))
-        learners = self._desk()
-        for learner in learners:
-            for x, y in zip(X, Y, strict=True):
-                learner.learn(x, y)
+        for x, y in zip(X, Y, strict=True):
+            self._learn_row(x, y)
+        return self
+
+    def _learn_row(self, x: np.ndarray, y: Any) -> Self:
+        for learner in self._desk():
+            learner.learn(x, y)
         self._learnt = True
         return self
+
+    def _is_plain_row(self, X: Any) -> bool:
+        """Whether it is one sample that needs no more checks than a learner makes."""
+        return type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None)
 
     def _desk(self) -> list[OnlineLearner]:
         """A learner for each network."""
@@ -168,7 +175,7 @@ class Estimator(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The mean output of the networks, [shape: (m, l)]."""
-        if type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None):
+        if self._is_plain_row(X):
             learners = self._desk()
             total = learners[0].predict(X[0])
             for learner in learners[1:]:
@@ -198,18 +205,6 @@ def mean_curve(errors: list[np.ndarray] | None) -> list[float]:
     known = ~np.isnan(table)
     sums, counts = np.where(known, table, 0.0).sum(axis=0), known.sum(axis=0)
     return [float(total / count) if count else np.nan for total, count in zip(sums, counts, strict=True)]
-
-
-def scale_of(X: np.ndarray, Y: np.ndarray | None, c: np.ndarray | None) -> Scale:
-    """Mean 0 and standard deviation 1 in every column, samples counting by weight; a constant column becomes 0."""
-    arrays = []
-    for A in (X,) if Y is None else (X, Y):
-        offset = np.average(A, axis=0, weights=c)
-        factor = np.sqrt(np.average((A - offset) ** 2, axis=0, weights=c))
-        seen = A if c is None else A[c > 0]
-        constant = (factor <= 1e-12 * np.abs(offset)) | (factor == 0.0) | (np.ptp(seen, axis=0) == 0.0)
-        arrays += [np.where(constant, seen[0], offset), np.where(constant, 1.0, factor)]
-    return Scale(*arrays)
 
 
 def checked_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:

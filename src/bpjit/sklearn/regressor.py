@@ -73,13 +73,10 @@ class BPRegressor(RegressorMixin, Estimator):
 
     def partial_fit(self, X: Any, y: Any) -> Self:
         """Learn these samples one after another. The first call sees the scale of inputs and targets."""
-        if type(X) is np.ndarray and X.dtype == np.float64 and X.shape == getattr(self, "_row", None):
+        if self._is_plain_row(X):
             target = y if type(y) is np.ndarray and y.dtype == np.float64 else np.asarray(y, np.float64)
             if target.ndim == 1 and len(target) == 1 and self._flat:
-                for learner in self._desk():
-                    learner.learn(X[0], target)
-                self._learnt = True
-                return self
+                return self._learn_row(X[0], target)
         first = not hasattr(self, "_networks")
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, reset=first)
         return self._learn(X, self._targets(y))
