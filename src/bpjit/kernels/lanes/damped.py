@@ -46,7 +46,7 @@ from ..switches import code_of
 from .ends import AT_MIN_GRAD, AT_MU_MAX, reason_to_end
 from .lines import Net, back_and_change, output_terms, outputs, present
 from .matrices import TALL, WIDE, back_substitute, factorise, fill, fold, trace_of_inverse
-from .packs import Room, Rows, at, depth_of, layer_at, make_room, row, vectors_at, width, write
+from .packs import Room, Rows, at, depth_of, lanes_in, layer_at, make_room, row, vectors_at, width, write
 from .samples import sample_at, value, weight_at
 
 REGISTERS = 1  # in a vector: matrices of more networks would leave the cache
@@ -89,14 +89,13 @@ class DampedRoom(NamedTuple):
     reciprocals: np.ndarray  # 1/u_kk
     step: np.ndarray
     trial: np.ndarray
-    kept: np.ndarray  # two numbers for each lane
 
 
 def make_damped_room(sizes: Sequence[int]) -> DampedRoom:
     """Work space for a pack."""
     dtype, n = np.dtype(np.float64), number_of_parameters(sizes)
     lanes, matrix = width(dtype, REGISTERS), n * (n + WIDE)
-    numbers = n, matrix, TALL * (n + WIDE), matrix, n, n, n, 2
+    numbers = n, matrix, TALL * (n + WIDE), matrix, n, n, n
     return DampedRoom(make_room(sizes, dtype, REGISTERS), *(aligned_zeros(count * lanes, dtype) for count in numbers))
 
 
@@ -168,7 +167,7 @@ def look(task: DampedTask, number: int, P: Any, work: DampedRoom, n: int, learns
 
 @inline
 def lanes_of(work: DampedRoom) -> int:
-    return len(work.kept) // 2
+    return lanes_in(vectors(work.G, work))
 
 
 @formula
@@ -184,8 +183,8 @@ def sum_of_squares(task: DampedTask, P: Any) -> Any:
 
 
 @formula
-def estimate(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: DampedRoom, n: int) -> None:
-    """γ and the log evidence of α and β, of every network. Writes numbers."""
+def estimate(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: DampedRoom, n: int, every: bool) -> None:
+    """γ and the log evidence of α and β, of every network, or of those that choose anew. Writes numbers."""
     U, reciprocals, lanes = vectors(work.U, work), vectors(work.reciprocals, work), lanes_of(work)
     alpha, beta = at(planes, ALPHA), at(planes, BETA)
     fill(U, vectors(work.H, work), beta, alpha, n)
@@ -202,7 +201,8 @@ def estimate(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray, work: D
     for lane in range(lanes):
         alpha_here, beta_here = numbers[ALPHA * lanes + lane], numbers[BETA * lanes + lane]
         gamma = effective_parameters(len(task.trained), alpha_here, numbers[TRACE * lanes + lane])
-        if gamma == gamma:  # else the system is singular, and all stays as it was
+        asked = every or numbers[CHOOSES * lanes + lane] == 1.0
+        if asked and gamma == gamma:  # else the system is singular, and all stays as it was
             numbers[GAMMA * lanes + lane] = gamma
             numbers[LOG_EVIDENCE * lanes + lane] = log_evidence(
                 len(task.trained),
@@ -220,17 +220,11 @@ def choose_penalties(task: DampedTask, P: Any, planes: Any, numbers: np.ndarray,
     lanes, some_estimate = lanes_of(work), False
     for lane in range(lanes):
         some_estimate = some_estimate or (trains(numbers, lane, lanes) and numbers[CHOOSES * lanes + lane] == 1.0)
-    kept = vectors(work.kept, work)
-    write(kept, 0, at(planes, GAMMA))
-    write(kept, 1, at(planes, LOG_EVIDENCE))
     if some_estimate:
-        estimate(task, P, planes, numbers, work, n)
+        estimate(task, P, planes, numbers, work, n, False)
     write(planes, SQUARES, sum_of_squares(task, P))
     for lane in range(lanes):
         chooses = numbers[CHOOSES * lanes + lane]
-        if chooses != 1.0:  # those that only went along
-            numbers[GAMMA * lanes + lane] = work.kept[lane]
-            numbers[LOG_EVIDENCE * lanes + lane] = work.kept[lanes + lane]
         if chooses == NEVER_YET:
             numbers[GAMMA * lanes + lane] = FIRST_GAMMA * numbers[TARGETS * lanes + lane]
         if chooses > 0.0 and trains(numbers, lane, lanes):
@@ -371,4 +365,4 @@ def estimate_packs(task: DampedTask, P: np.ndarray, numbers: np.ndarray, work: D
     for number in range(len(P)):
         p, planes = row(P, number, registers), row(numbers, number, registers)
         write(planes, SUM, look(task, number, p, work, n, True))
-        estimate(task, p, planes, numbers[number], work, n)
+        estimate(task, p, planes, numbers[number], work, n, True)
