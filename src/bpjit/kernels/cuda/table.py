@@ -59,7 +59,7 @@ class Table:
     """Rows of numbers on the device, a column for each network; laid out for teams of so many threads."""
 
     def __init__(self, rows: int, columns: int, dtype: Any, threads: int) -> None:
-        self.threads, self.columns = threads, columns
+        self.threads = threads
         self.T = empty((rows, columns), dtype, _order(threads))
 
     def copy(self) -> Table:
