@@ -125,9 +125,9 @@ def gather(
     """The results of all portions in the order of the networks; of ``groups`` it keeps what advice needs."""
     columns: dict[str, np.ndarray] = {}
     first = portions[0]
-    nets: Any = [None] * count
-    lists: Any = {"errors": [None] * count, "validation_errors": [None] * count}
     alike = all(same_kind(group.net, first.net) for group in portions)
+    nets: Any = [] if alike else [None] * count
+    lists: Any = {name: [None] * count if first.history else None for name in ("errors", "validation_errors")}
     vectors = np.empty((count, len(first.net.parameters)), first.net.dtype) if alike else None
     for group, result in zip(portions, results, strict=True):
         members, every = group.members, np.arange(len(group))
@@ -165,8 +165,8 @@ def gather(
     return Fits(
         networks=nets if vectors is None else Networks._of(first.net._architecture, vectors),
         **columns,
-        errors=lists["errors"] if first.history else None,
-        validation_errors=lists["validation_errors"] if first.history else None,
+        errors=lists["errors"],
+        validation_errors=lists["validation_errors"],
         order=np.arange(count),
         seconds=seconds,
         compile_seconds=compile_seconds,

@@ -271,14 +271,16 @@ class ManySession:
         get, seats = self.seats.get, self.seats
         flags, done = (get(plane)[gone].astype(np.int64) for plane in (plane_numbers.REASON, plane_numbers.ENDED))
         vectors = seats.vectors(seats.state, "final", gone)
-        names = {}
-        for flag in set(flags.tolist()):
-            fired = [type(item).__name__ for item in self.group.conditions if FLAGS.get(type(item), 0) & flag]
-            names[flag] = fired[0] if fired else "diverged"
+        names = np.array([self._reason(flag) for flag in range(2 * plane_numbers.DIVERGED)], object)
         diverged = np.flatnonzero(flags == plane_numbers.DIVERGED)
         if len(diverged):
             vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)
-        self._write(gone, vectors, self.epoch + done, np.array([names[flag] for flag in flags.tolist()]))
+        self._write(gone, vectors, self.epoch + done, names[flags])
+
+    def _reason(self, flags: int) -> str:
+        """The name of the condition that fired, the first of several."""
+        fired = (type(item).__name__ for item in self.group.conditions if FLAGS.get(type(item), 0) & flags)
+        return next(fired, "diverged")
 
     def _write(self, slots: np.ndarray, vectors: np.ndarray, ended: np.ndarray, reasons: np.ndarray) -> None:
         group, seats, results, members = self.group, self.seats, self.results, self.seats.members[slots]
