@@ -28,11 +28,13 @@ from bpjit import (
     TimeLimit,
 )
 from bpjit import train as bp_train
+from bpjit.kernels import drivers, team
 from bpjit.kernels.jit import kernel
-from bpjit.kernels.one import cholesky, damped
+from bpjit.kernels.one import cholesky, damped_parts
 from bpjit.kernels.simd.memory import aligned_zeros, padded, pointer
 from bpjit.settings.rules import RULES as FIRST_ORDER
 from bpjit.settings.rules import as_rule
+from bpjit.training import second_order
 from bpjit.training.line_search import Conjugate, Pairs, Point, lbfgs_step, scg_step, strong_wolfe
 from bpjit.training.setting import as_batch_size
 from bpjit.training.train import target_of_rule
@@ -395,8 +397,11 @@ def test_any_loss_will_do(rule):
 def factorised(U, shape, reciprocals, x):
     (n, size, width), first, good = shape, 0, True
     while good and first < size:
-        good = cholesky.factorise_panel(pointer(U, 0), size, (width, width), first, pointer(reciprocals, 0))
-        first += cholesky.PANEL
+        last = min(size, first + cholesky.PANEL)
+        good = cholesky.finish_square(pointer(U, 0), width, (first, last), pointer(reciprocals, 0))
+        cholesky.finish_panel(pointer(U, 0), width, (first, last), (last, width), pointer(reciprocals, 0))
+        cholesky.take_off(pointer(U, 0), width, (last, width), (first, last), (last, size))
+        first = last
     if good:
         cholesky.back_substitute(pointer(U, 0), n, width, pointer(reciprocals, 0), pointer(x, 0))
     return good
@@ -412,7 +417,7 @@ def test_cholesky(n):
             A[n // 2, n // 2] = -1.0
         U, float64 = aligned_zeros(size * width, np.dtype(float)), np.dtype(float)
         rows = U.reshape(size, width)
-        rows[range(n, size), range(n, size)] = -damped.BEYOND
+        rows[range(n, size), range(n, size)] = -damped_parts.BEYOND
         rows[:n, :n], rows[:n, n] = -np.triu(A), -b
         reciprocals, x = aligned_zeros(size, float64), aligned_zeros(size, float64)
         assert factorised(U, (n, size, width), reciprocals, x) == good
@@ -794,3 +799,61 @@ def test_a_fit_can_be_played_and_advises(tmp_path):
     assert (tmp_path / "fit.html").stat().st_size > 10_000
     assert isinstance(fit.advice, list)
     assert "by MaxEpochs" in repr(fit)
+
+
+SHARED = {  # what several threads share: sizes, samples, activation of the outputs, rule, and what is fixed
+    "the rows of one matrix": ((3, 40, 2), 150, "identity", "lm", False),
+    "shares of many samples": ((2, 5, 1), 2500, "identity", "lm", False),
+    "shares of two outputs": ((2, 5, 2), 1300, "identity", "br", False),
+    "one output, cross-entropy": ((2, 6, 1), 2300, "sigmoid", "lm", False),
+    "softmax": ((3, 30, 4), 333, "softmax", "br", False),
+    "two hidden layers, some fixed": ((3, 12, 12, 1), 700, "identity", "lm", True),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_bits_do_not_depend_on_the_number_of_threads(name):
+    sizes, m, output, rule, fixed = SHARED[name]
+    rng = np.random.default_rng(0)
+    X, net = rng.uniform(-1, 1, (m, sizes[0])), bpjit.Network.random(sizes, "tanh", output, seed=1)
+    Y = np.sin(3 * X[:, :1] + np.arange(sizes[-1]))
+    Y = Y.argmax(axis=1) if output == "softmax" else Y > 0.3 if output == "sigmoid" else Y
+    loss = "squared" if output == "identity" else "cross_entropy"
+    trainable = np.arange(len(net.parameters)) % 7 > 0 if fixed else None
+    validation = (X[: m // 3], Y[: m // 3])
+    one, *others = (
+        bp_train(net, X, Y, rule=rule, loss=loss, trainable=trainable, validation=validation, stop=6, threads=threads)
+        for threads in (1, 2, 3, 5)
+    )
+    assert one.error < 0.8 * one.errors[0]
+    for fit in others:
+        assert same(fit, one)
+
+
+def test_threads_share_a_system(monkeypatch):
+    teams = []
+
+    def watched():
+        teams.append(team.make_team())
+        return teams[-1]
+
+    monkeypatch.setattr(second_order, "make_team", watched)
+    X = np.random.default_rng(0).normal(size=(500, 8))
+    net = bpjit.Network.random((8, 40, 1), "tanh", "identity", seed=1)
+    bp_train(net, X, np.sin(X[:, 0]), rule="lm", stop=20, threads=2)
+    assert max(places[team.ARRIVED] for places in teams) == 1
+
+
+def test_threads_are_taken_where_they_pay():
+    rows = 4 * drivers.WORTH_SHARING_A_SYSTEM // 100**2
+    assert drivers.useful_threads_damped(10, 1000) == 1
+    assert drivers.useful_threads_damped(100, rows) == min(drivers.cores(), 8)
+
+
+def test_helpers_that_come_late_end():
+    for _ in range(100):
+        bp_train(start(), X, Y, rule="lm", stop=2, threads=4)
+    until = time.monotonic() + 20
+    while any(thread.name == "bpjit" for thread in threading.enumerate()):
+        assert time.monotonic() < until, "helpers still wait for a leader who has gone"
+        time.sleep(0.05)

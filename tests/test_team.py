@@ -14,7 +14,6 @@ import pytest
 
 import bpjit
 from bpjit.kernels import team
-from bpjit.kernels.one import batches
 from bpjit.kernels.team import ARRIVED, CLOSED, FIRST, LEARN, NOT_OPEN, NUMBER, PARTS_BITS, PHASE, PLACES, PRESENT, WORD
 
 DATA = {FIRST: 10, NUMBER: 20, LEARN: 1, PHASE: 0}  # what phase k writes there, beside k (LEARN: 1)
@@ -171,7 +170,7 @@ def test_the_model_finds_a_word_that_is_read_in_two():
         every_state(2, 3, apart)
 
 
-# --- The functions of ``team`` and ``blocks`` as they are, one step at a time, each held against the model.
+# --- The functions of ``team`` as they are, one step at a time, each held against the model.
 
 
 class Lockstep:
@@ -228,28 +227,27 @@ class Lockstep:
 def test_the_functions_do_what_the_model_does(seed, monkeypatch):
     choose, helpers, phases = random.Random(seed), 1 + seed % 3, 3
     lock = Lockstep(helpers + 1)
-    for module in (team, batches):
-        for name in ("read", "write", "add"):
-            monkeypatch.setattr(module, name, getattr(lock, name))
+    for name in ("read", "write", "add"):
+        monkeypatch.setattr(team, name, getattr(lock, name))
     monkeypatch.setattr(team, "give_way", lambda: None)
-    monkeypatch.setattr(batches, "PATIENCE", 2)  # helpers give up and come again
+    monkeypatch.setattr(team, "PATIENCE", 2)  # helpers give up and come again
 
-    def do_part(task, steps, work, order, turn, part, parts):
+    def do_part(shared, turn, part, parts):
         phase, t, n, learn = turn
+        assert shared == "shared"
         assert (t, n, learn) == (10 + phase, 20 + phase, True)
         lock.step("part", part, lambda: phase)
 
-    monkeypatch.setattr(batches, "do_part", do_part)
-    work = type("Work", (), {"team": lock.places})
+    do_together, help_leader = team.make_team_work(do_part)
 
     def leading():
         team.open_team(lock.places)
         for k in range(phases):
-            batches.do_together(None, None, work, None, batches.Turn(k, 10 + k, 20 + k, True))
+            do_together(lock.places, "shared", team.Turn(k, 10 + k, 20 + k, True))
         team.close_team(lock.places)
 
     def helping():
-        while not batches.help_leader(None, None, work, None):
+        while not help_leader(lock.places, "shared"):
             pass
 
     threads = [lock.start(number, helping if number else leading) for number in range(helpers + 1)]
@@ -295,15 +293,16 @@ session.CALL_SECONDS = 0.003
 rng = np.random.default_rng(0)
 X, Y = rng.random((64, 2)), rng.random((64, 1))
 net = bpjit.Network.random((2, 3, 1))
+settings = {"stop": 60} if sys.argv[2] == "lm" else {"updates": 32, "stop": 150, "eta": 0.01}
 def go(threads):
-    return bpjit.train(net, X, Y, updates=32, stop=150, threads=threads, rule=sys.argv[2], eta=0.01).network
+    return bpjit.train(net, X, Y, threads=threads, rule=sys.argv[2], **settings).network
 one = go(1)
 print(sum(go(threads) != one for threads in (2, 3, 4, 5) for _ in range(int(sys.argv[3]))))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize("rule", ["sgd", "adam", "lm"])
 def test_threads_held_up_at_any_place_give_the_same_bits(tmp_path, rule):
     package = tmp_path / "bpjit"
     shutil.copytree(Path(bpjit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -29,6 +29,7 @@ class Plan(NamedTuple):
 
 
 READABLE = bool(config.DISABLE_JIT)  # SIMD is for the JIT alone
+WORTH_SHARING_A_SYSTEM = 1 << 23  # multiply-adds of JᵀJ and its factor, about, for each thread half as many
 WORTH_SHARING = 1 << 22  # multiply-adds of a pass through a chunk, some 50 µs
 CALL = 1 << 26  # multiply-adds of one kernel call, a few ms
 SURELY_THERE = 1 << 26  # bytes that nobody need ask for
@@ -73,7 +74,9 @@ def trainer(
     return batches.train_block, steps, batches.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
 
 
-def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, bayesian: bool) -> Any:
+def damped_work(
+    sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, bayesian: bool, threads: int
+) -> Any:
     """Work space of ``damped.train_block`` for m samples; ValueError where this machine has not enough memory."""
     if READABLE:
         raise RuntimeError(
@@ -88,9 +91,9 @@ def damped_work(sizes: Sequence[int], activations: Sequence[str], m: int, traina
             f"matrices, and this machine has {there / 2**30:.3g}; train fewer of them, or take another rule, such as "
             "rprop"
         )
-    from .one import damped
+    from .one import damped_parts
 
-    return damped.make_damped_work(sizes, activations, m, trainable, bayesian)
+    return damped_parts.make_damped_work(sizes, activations, m, trainable, bayesian, threads)
 
 
 def gradient_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype, m: int) -> Any:
@@ -145,6 +148,12 @@ def useful_threads(n: int, size: int | None, m: int) -> int:
     if READABLE or size == 1 or chunk < 2 * batches.SHARE or chunk * n < WORTH_SHARING:
         return 1
     return min(cores(), chunk // batches.SHARE)
+
+
+def useful_threads_damped(n: int, rows: int) -> int:
+    """How many threads may work on a system of n parameters and so many rows of the Jacobian."""
+    work = (rows + n) * n * n
+    return 1 if READABLE or work < WORTH_SHARING_A_SYSTEM else min(cores(), 2 * work // WORTH_SHARING_A_SYSTEM)
 
 
 def evaluate(

@@ -10,7 +10,8 @@ to its end, and the helper with it.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -18,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import inline
+from .jit import formula, inline
 
 # Places in the array, each in a cache line of its own.
 PRESENT, WORD, ARRIVED, PHASE, FIRST, NUMBER, LEARN = range(0, 56, 8)
@@ -98,12 +99,24 @@ def close_team(team: np.ndarray) -> None:
     write(team, WORD, CLOSED)
 
 
+class Turn(NamedTuple):
+    """What all threads do next."""
+
+    phase: int
+    first: int  # the first sample
+    n: int  # how many
+    learn: bool  # else they are of the validation set
+
+
 @inline
-def announce(team: np.ndarray, phase: int) -> int:
+def announce(team: np.ndarray, turn: Turn) -> int:
     """Begin a phase; returns the number of its parts. The caller does part 0."""
+    write(team, FIRST, turn.first)
+    write(team, NUMBER, turn.n)
+    write(team, LEARN, turn.learn)
     parts = 1 + read(team, PRESENT)
     if parts > 1:
-        write(team, PHASE, phase)
+        write(team, PHASE, turn.phase)
         write(team, ARRIVED, 0)
         write(team, WORD, ((read(team, WORD) >> PARTS_BITS) + 1) << PARTS_BITS | parts)
     return parts
@@ -135,3 +148,39 @@ def wait_for_more(team: np.ndarray, seen: int, patience: int) -> int:
 def join(team: np.ndarray) -> int:
     """The number of the part that the caller will do of each phase announced from now on."""
     return add(team, PRESENT, 1) + 1
+
+
+@inline
+def turn_announced(team: np.ndarray) -> Turn:
+    return Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+
+
+def make_team_work(do_part: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The two sides of a team whose threads share all that is in a tuple ``shared``: ``do_together(team, shared,
+    turn)`` of its leader, and ``help_leader(team, shared)`` of the others, where ``do_part(shared, turn, part, parts)``
+    does one part of a phase."""
+
+    @inline
+    def do_together(team: np.ndarray, shared: Any, turn: Turn) -> None:
+        """A phase, by all threads that have joined."""
+        parts = announce(team, turn)
+        do_part(shared, turn, 0, parts)
+        gather_all(team, parts)
+
+    @formula
+    def help_leader(team: np.ndarray, shared: Any) -> bool:
+        """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened
+        it yet."""
+        word = wait_for_more(team, NOT_OPEN, PATIENCE)
+        if word == NOT_OPEN:
+            return False
+        part = join(team)
+        while word != CLOSED:
+            word = wait_for_more(team, word, 0)
+            parts = word & PARTS_OF_WORD
+            if word != CLOSED and part < parts:
+                do_part(shared, turn_announced(team), part, parts)
+                add(team, ARRIVED, 1)
+        return True
+
+    return do_together, help_leader

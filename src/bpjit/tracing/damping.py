@@ -15,7 +15,7 @@ import numpy as np
 
 from ..kernels import gauss_newton
 from ..kernels.layout import ACTIVATION_CODES
-from ..kernels.one import damped as stages
+from ..kernels.one import damped_parts, damped_penalty
 from ..kernels.readable import batch
 from ..kernels.state import Memory
 from ..networks.evaluation import measure
@@ -68,7 +68,7 @@ def damped_updates_of(session: DampedSession) -> Iterator[DampedUpdate]:
 def collect(session: DampedSession) -> None:
     """Up to the first system of an epoch, or to where the rule ends."""
     stage = session.work.stage
-    while session.ended is None and stage[stages.STAGE] != stages.SOLVE:
+    while session.ended is None and stage[damped_parts.STAGE] != damped_parts.SOLVE:
         session.run_samples(1)
         if not session.finite:
             raise FloatingPointError("X, Y: the error of the network is beyond all numbers")
@@ -79,14 +79,14 @@ def damped_of(session: DampedSession, net: Network) -> Damped:
     work, rule, p = session.work, session.rule, net._parameters
     normal, trained = work.normal, np.flatnonzero(session.setting.trainable)
     n, order = len(trained), np.argsort(normal.parameters)
-    upper = np.triu(normal.H.reshape(normal.size, normal.width)[:n, :n])
+    upper = np.triu(normal.H.reshape(-1, normal.size, normal.width)[0, :n, :n])
     H = (upper + np.triu(upper, 1).T)[np.ix_(order, order)]
-    scale, penalty = map(float, stages.weights_of(rule, work.state))
+    scale, penalty = map(float, damped_parts.weights_of(rule, work.state))
     gradient, gamma = -work.step[order], float(work.state[gauss_newton.GAMMA])
     D = session.wide.D
     y_hat, J = outputs_and_jacobian(net, D.X, session.setting)
     root = np.sqrt(D.c)[:, None]
-    error_sum = float(work.found[stages.SUM])
+    error_sum = float(work.found[damped_penalty.SUM])
     return Damped(
         trained=trained,
         c=D.c.copy(),
@@ -96,7 +96,7 @@ def damped_of(session: DampedSession, net: Network) -> Damped:
         scale=scale,
         penalty=penalty,
         gradient=gradient,
-        objective=float(stages.objective(rule, work, p, error_sum)),
+        objective=float(damped_penalty.objective(rule, work, p, error_sum)),
         attempts=tuple(attempts_of(session, scale * H, penalty, order)),
         mu_after=float(session.memory.slots[0, gauss_newton.MU]),
         gamma=gamma if rule.bayesian else None,
@@ -121,18 +121,18 @@ def attempts_of(session: DampedSession, H: np.ndarray, penalty: float, order: np
     stage, state, m = work.stage, work.state, len(session.D.X)
     while session.ended is None and session.epoch == epoch:
         mu = float(state[gauss_newton.MU])
-        while stage[stages.STAGE] == stages.SOLVE and state[gauss_newton.MU] == mu:
+        while stage[damped_parts.STAGE] == damped_parts.SOLVE and state[gauss_newton.MU] == mu:
             session.run_samples(1)
         A = H + (penalty + mu) * np.eye(n)
-        if stage[stages.STAGE] != stages.TRY:
+        if stage[damped_parts.STAGE] != damped_parts.TRY:
             yield Attempt(mu, A, None, None, None, False)
             continue
         delta, trial = work.step[order].copy(), work.trial.copy()
-        while stage[stages.STAGE] == stages.TRY:
+        while stage[damped_parts.STAGE] == damped_parts.TRY:
             session.run_samples(1)
         taken = session.epoch > epoch
-        error_sum = float(work.found[stages.SUM]) if taken else m * measured(session, trial)
-        objective = float(stages.objective(session.rule, work, trial, error_sum))
+        error_sum = float(work.found[damped_penalty.SUM]) if taken else m * measured(session, trial)
+        objective = float(damped_penalty.objective(session.rule, work, trial, error_sum))
         yield Attempt(mu, A, delta, error_sum / m, objective, taken)
 
 

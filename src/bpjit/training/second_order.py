@@ -7,14 +7,16 @@ after each step, so that what is compared is always a network that can be return
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..kernels import drivers, gauss_newton
-from ..kernels.one import damped
+from ..kernels.one import damped, damped_parts
 from ..kernels.state import BEST, BEST_EPOCH, COUNTERS, EPOCH, SCALARS, UPDATES, VISITED, Memory, Samples
+from ..kernels.team import make_team
 from ..maths import formulas
 from ..networks.evaluation import no_samples, objective_of
 from ..settings.rules import (
@@ -25,6 +27,7 @@ from ..settings.rules import (
 )
 from ..settings.stopping import Condition, TargetError
 from . import session
+from .crew import ask_for_help
 from .fit import Evidence
 from .line_search import Conjugate, Looking, Pairs, Point, lbfgs_step, scg_step
 from .session import MOST_EPOCHS, Session
@@ -38,7 +41,7 @@ SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pair
 class DampedSession(Session):
     """One training by Levenberg–Marquardt, with or without Bayesian regularisation."""
 
-    work: damped.DampedWork
+    work: damped_parts.DampedWork
 
     def _first_memory(self) -> Memory:
         net, rule = self.net, self.setting.rule
@@ -59,9 +62,11 @@ class DampedSession(Session):
         rule, (lam, rest), m = setting.rule, setting.lam, len(D.X)
         assert isinstance(rule, LevenbergMarquardt)
         self.kernel, self.steps = damped.train_block, None
-        self.work = drivers.damped_work(net.sizes, net._activations, m, setting.trainable, rule.bayesian)
+        self.work = drivers.damped_work(
+            net.sizes, net._activations, m, setting.trainable, rule.bayesian, self._helpers + 1
+        )
         known = float((D.c[:, None] * ~np.isnan(D.Y)).sum(dtype=np.float64))
-        self.rule = damped.DampedRule(
+        self.rule = damped_parts.DampedRule(
             mu_inc=rule.mu_inc,
             mu_dec=rule.mu_dec,
             mu_max=rule.mu_max,
@@ -85,14 +90,22 @@ class DampedSession(Session):
 
     @property
     def inside_an_epoch(self) -> bool:
-        return bool(self.work.stage[: damped.PASSED].any())
+        return bool(self.work.stage[: damped_parts.PASSED].any())
 
     def _compile_kernel(self) -> None:
-        self._call(self.wide_memory, np.empty((2, 0)))
+        self.kernel(self.wide, self.rule, self.wide_memory, self.work, 0, np.empty((2, 0)))
 
     def _call(self, memory: Memory, found: np.ndarray) -> int:
         """One call of the kernel; returns why it ended."""
-        return int(self.kernel(self.wide, self.rule, memory, self.work, self._budget, found))
+        work = self.work if self._helpers == 0 else self.work._replace(team=make_team())
+        arguments = self.wide, self.rule, memory, work
+        presence = threading.Lock()
+        with presence:
+            if self._helpers > 0:
+                nothing = found[:, :0]
+                helping = [lambda: self.kernel(*arguments, 1, nothing) != damped.NOBODY] * self._helpers
+                ask_for_help(presence, helping)
+            return int(self.kernel(*arguments, self._budget, found))
 
     def _call_kernel(self, until: int) -> tuple[np.ndarray, np.ndarray]:
         first, visited = self.epoch, int(self.memory.counters[VISITED])

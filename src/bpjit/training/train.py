@@ -14,7 +14,7 @@ from ..kernels.state import Samples
 from ..networks.evaluation import as_network, as_samples, no_samples
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
-from ..settings.rules import Rule, SecondOrder
+from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from ..settings.schedules import Schedule
 from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
@@ -94,8 +94,8 @@ def train(
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders, and which samples a share held out has
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
-    threads : how many threads may share a batch; None is as many as there are cores, where it is worth it. The result
-        does not depend on it, to the last bit
+    threads : how many threads may share a batch, or a system of "lm" and "br"; None is as many as there are cores,
+        where it is worth it. The result does not depend on it, to the last bit
     history : keep the errors of so many epochs at most, 2 or more: of every epoch, or in longer trainings of every
         second, fourth, and so on; ``fit.recorded`` tells which. None keeps all, 16 bytes an epoch
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
@@ -188,11 +188,15 @@ def target_of_rule(target: str, rule: Rule) -> str:
 
 
 def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
-    """How many share a batch: as many as were asked for, else as are useful; stochastic updates have no batch."""
-    useful = drivers.useful_threads(len(net.parameters), setting.size, m)
+    """How many share a batch, or a system: as many as were asked for, else as are useful; stochastic updates have
+    neither."""
+    if isinstance(setting.rule, LevenbergMarquardt):
+        useful = drivers.useful_threads_damped(int(np.count_nonzero(setting.trainable)), m * net.sizes[-1])
+    else:
+        useful = drivers.useful_threads(len(net.parameters), setting.size, m)
     threads = useful if threads is None else as_threads(threads)
-    alone = setting.size == 1 or drivers.READABLE or isinstance(setting.rule, SecondOrder)
-    return 1 if alone else threads
+    gradient = isinstance(setting.rule, SecondOrder) and not isinstance(setting.rule, LevenbergMarquardt)
+    return 1 if setting.size == 1 or drivers.READABLE or gradient else threads
 
 
 def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:

@@ -24,27 +24,7 @@ from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, r
 from ..state import UPDATES, Memory, Order, Samples, Steps, Task, Update
 from ..sums import add_error
 from ..switches import prepare_rule
-from ..team import (
-    ARRIVED,
-    CLOSED,
-    FIRST,
-    LEARN,
-    NOT_OPEN,
-    NUMBER,
-    PARTS_OF_WORD,
-    PATIENCE,
-    PHASE,
-    add,
-    announce,
-    close_team,
-    gather_all,
-    join,
-    make_team,
-    open_team,
-    read,
-    wait_for_more,
-    write,
-)
+from ..team import Turn, close_team, make_team, make_team_work, open_team
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, load_first, store
 from .padded import PANEL, Net, Work, look_ahead, make_work, net_of
@@ -104,15 +84,6 @@ SHARE = 16  # samples; a multiple of it goes to each thread
 SCALE, ETA, RATIO, FIRST_SHARED, SECOND_SHARED = range(5)  # places in BlockWork.numbers
 
 
-class Turn(NamedTuple):
-    """What all threads do next."""
-
-    phase: int
-    first: int  # position of the first sample of the chunk
-    n: int  # samples in it
-    learn: bool  # else it is of the validation set
-
-
 @inline
 def chunk_of(task: Task, work: Any, order: Order, turn: Turn, part: int) -> Chunk:
     """The samples of a turn, as thread ``part`` sees them."""
@@ -136,16 +107,22 @@ def chunk_of(task: Task, work: Any, order: Order, turn: Turn, part: int) -> Chun
     )
 
 
+@inline
+def share_of_samples(n: int, part: int, parts: int) -> tuple[int, int]:
+    """From which to which of n samples part ``part`` goes."""
+    blocks = (n + SHARE - 1) // SHARE
+    return min(n, blocks * part // parts * SHARE), min(n, blocks * (part + 1) // parts * SHARE)
+
+
 @formula
-def do_part(task: Task, steps: Any, work: Any, order: Order, turn: Turn, part: int, parts: int) -> None:
+def do_part(shared: tuple[Task, Any, Any, Order], turn: Turn, part: int, parts: int) -> None:
     """One part of one phase of a chunk. Writes the packed network and its work space."""
+    task, steps, work, order = shared
     layers, numbers, (phase, t, n, learn) = work.packed.layers, work.numbers, turn
     net, d = net_of(work.packed, steps), layers[0].fan_in
     chunk, G = chunk_of(task, work, order, turn, part), pointer(work.G, 0)
     if phase == UP:
-        blocks_of_samples = (n + SHARE - 1) // SHARE
-        first = min(n, blocks_of_samples * part // parts * SHARE)
-        last = min(n, blocks_of_samples * (part + 1) // parts * SHARE)
+        first, last = share_of_samples(n, part, parts)
         if first < last:
             if learn and task.shuffle:
                 places = pointer(order.places, t + first)
@@ -171,35 +148,12 @@ def is_fused(steps: Any, work: Any) -> bool:
     return is_plain(steps) and steps.size <= work.room
 
 
-@inline
-def do_together(task: Task, steps: Any, work: Any, order: Order, turn: Turn) -> None:
-    """A phase of a chunk, by all threads that have joined."""
-    team = work.team
-    write(team, FIRST, turn.first)
-    write(team, NUMBER, turn.n)
-    write(team, LEARN, turn.learn)
-    parts = announce(team, turn.phase)
-    do_part(task, steps, work, order, turn, 0, parts)
-    gather_all(team, parts)
+do_together, help_others = make_team_work(do_part)
 
 
 @formula
 def help_leader(task: Task, steps: Any, work: Any, order: Order) -> bool:
-    """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened it
-    yet."""
-    team = work.team
-    word = wait_for_more(team, NOT_OPEN, PATIENCE)
-    if word == NOT_OPEN:
-        return False
-    part = join(team)
-    while word != CLOSED:
-        word = wait_for_more(team, word, 0)
-        parts = word & PARTS_OF_WORD
-        if word != CLOSED and part < parts:
-            turn = Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
-            do_part(task, steps, work, order, turn, part, parts)
-            add(team, ARRIVED, 1)
-    return True
+    return help_others(work.team, (task, steps, work, order))
 
 
 @inline
@@ -222,7 +176,7 @@ def advance(
             then = t + n
             size = (then - 1) % steps.size + 1
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-        do_together(task, steps, work, order, Turn(phase, t, n, learn))
+        do_together(work.team, (task, steps, work, order), Turn(phase, t, n, learn))
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
@@ -269,12 +223,12 @@ class BlockWork(NamedTuple):
     packed: Work
     X: np.ndarray  # the inputs of a chunk, gathered, [shape: (room · d,)]
     errors: np.ndarray  # [shape: (rows,)], rows being room, padded to a multiple of CHUNK
-    totals: np.ndarray  # [shape: (rows + CHUNK,)]
-    turned: np.ndarray  # [shape: (Σ units below · width,)]
+    totals: np.ndarray  # of each thread, [shape: (threads · (rows + CHUNK),)]
+    turned: np.ndarray  # of each thread, [shape: (threads · Σ units below · width,)]
     order: np.ndarray  # 0, 1, 2, ..., [shape: (rows,)]
     numbers: np.ndarray  # what all threads must know of a phase, [shape: (5,)]
     team: np.ndarray
-    turned_size: int  # of the part of ``turned`` that belongs to one thread
+    turned_size: int  # of one thread's
     room: int  # samples in a chunk
 
 
@@ -289,8 +243,8 @@ def nothing_of(X: Any, n: int) -> Any:
 
 
 @inline
-def chunk_from(work: BlockWork, D: Samples, first: int, n: int) -> Chunk:
-    """n samples as they come, from ``first`` on."""
+def chunk_from(work: BlockWork, D: Samples, first: int, n: int, part: int = 0) -> Chunk:
+    """n samples as they come, from ``first`` on, as thread ``part`` sees them."""
     layers = work.packed.layers
     return Chunk(
         pointer(D.X, first * layers[0].fan_in),
@@ -299,8 +253,8 @@ def chunk_from(work: BlockWork, D: Samples, first: int, n: int) -> Chunk:
         pointer(work.order, 0),
         n,
         pointer(work.errors, 0),
-        pointer(work.totals, 0),
-        pointer(work.turned, 0),
+        pointer(work.totals, part * (len(work.errors) + CHUNK)),
+        pointer(work.turned, part * work.turned_size),
         work.room,
     )
 
@@ -364,7 +318,7 @@ def make_block_work(
         packed,
         aligned_zeros(room * sizes[0], dtype),
         aligned_zeros(rows, dtype),
-        aligned_zeros(rows + CHUNK, dtype),
+        aligned_zeros((rows + CHUNK) * threads, dtype),
         aligned_zeros(turned * threads, dtype),
         np.arange(rows),
         np.zeros(5, dtype),

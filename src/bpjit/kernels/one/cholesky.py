@@ -4,8 +4,9 @@ What is given, and what is not finished, stands there negated, so that finished 
 stands in an array of ``size`` rows, a multiple of ``ROWS``, and may be wider: columns beyond the square are right-hand
 sides B, which leave as U⁻ᵀB, for they go through the same lines. So are columns n to size of a system of n,
 where the pivots behind n are so large that nothing makes them negative. Rows are finished ``ROWS`` at a time, in
-panels: the rows of a panel take off what the panel's rows above them hold, those below it take off the whole panel at
-once, on the register tile. On one thread that took half as long as LAPACK up to 2,000 rows, and two thirds with 4,000.
+panels: first the panel's square, then its columns right of that, each by itself, where rows take off what the panel's
+rows above them hold; then the rows below it, each by itself, take off the whole panel at once, on the register tile. On
+one thread that took half as long as LAPACK up to 2,000 rows, and two thirds with 4,000.
 """
 
 from __future__ import annotations
@@ -65,32 +66,41 @@ finish_corner = _finish_corner()
 
 
 @inline
-def take_off(U: Any, width: tuple[int, int], panel: tuple[int, int], rows: tuple[int, int]) -> None:
-    """Take off rows, which are negated, what the rows of a panel above them have of them. Writes U."""
-    lanes, (ld, right), (above, end), (row, last) = lanes_of(U), width, panel, rows
+def take_off(U: Any, ld: int, columns: tuple[int, int], panel: tuple[int, int], rows: tuple[int, int]) -> None:
+    """Take off rows, which are negated, from the diagonal on and in some columns, what the rows of a panel above them
+    have of them. Writes U."""
+    lanes, (left, right), (above, end), (row, last) = lanes_of(U), columns, panel, rows
     while row < last:
-        height, start = min(HEIGHTS[0], last - row), row // lanes * lanes
+        height, start = min(HEIGHTS[0], last - row), max(left, row // lanes * lanes)
         C, A, B = pointer(U, row * ld + start), pointer(U, above * ld + row), pointer(U, above * ld + start)
         product(C, ld, A, 1, ld, B, ld, end - above, True, height, (right - start) // lanes)
         row += height
 
 
-@formula
-def factorise_panel(U: Any, size: int, width: tuple[int, int], first: int, reciprocals: Any) -> bool:
-    """Finish the panel of rows from ``first`` on, and take it off the rows below. ``width`` is how far one row lies
-    from the next, and how many columns there are to work on. Writes U, and 1/u_kk; False where the matrix is not
-    positive definite."""
-    lanes, last, (ld, right) = lanes_of(U), min(size, first + PANEL), width
+@inline
+def finish_square(U: Any, ld: int, panel: tuple[int, int], reciprocals: Any) -> bool:
+    """The square of a panel, rows and columns from its first to its last. Writes U, and 1/u_kk; False where the matrix
+    is not positive definite."""
+    lanes, (first, last) = lanes_of(U), panel
     for row in range(first, last, ROWS):
-        at = row * ld
         if row > first:
-            take_off(U, width, (first, row), (row, row + ROWS))
-        if not finish_corner(U, ld, at + row, pointer(reciprocals, row)):
+            take_off(U, ld, panel, (first, row), (row, row + ROWS))
+        if not finish_corner(U, ld, row * ld + row, pointer(reciprocals, row)):
             return False
-        for v in range(row + ROWS, right, lanes):
-            finish_columns(U, ld, at + row, pointer(reciprocals, row), v - row)
-    take_off(U, width, (first, last), (last, size))
+        for v in range(ROWS, last - row, lanes):
+            finish_columns(U, ld, row * ld + row, pointer(reciprocals, row), v)
     return True
+
+
+@inline
+def finish_panel(U: Any, ld: int, panel: tuple[int, int], columns: tuple[int, int], reciprocals: Any) -> None:
+    """Some columns of a panel right of its square, which is finished. Writes U."""
+    lanes, (first, last), (left, right) = lanes_of(U), panel, columns
+    for row in range(first, last, ROWS):
+        if row > first:
+            take_off(U, ld, columns, (first, row), (row, row + ROWS))
+        for v in range(left - row, right - row, lanes):
+            finish_columns(U, ld, row * ld + row, pointer(reciprocals, row), v)
 
 
 @formula

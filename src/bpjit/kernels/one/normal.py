@@ -25,19 +25,21 @@ from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
 from ..simd.numbers import VECTOR_BYTES
 from ..simd.tiles import product
-from ..state import Samples
 from ..sums import add_error
 from ..switches import code_of
-from .batches import BlockWork, chunk_from, make_block_work
+from .batches import BlockWork, make_block_work
 from .cholesky import ROWS
-from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
+from .chunks import CHUNK, Chunk, back, forward, terms
 from .each_sample import load, store
 from .padded import Net, layout, net_of, number_of_units
-from .single import has_single_output, single_outputs, single_rows, single_terms
+from .single import add_single_errors, has_single_output, single_outputs, single_rows, single_terms
 
-KEPT = 1 << 15  # units of all samples, up to which all samples are one chunk, and a pass through them is kept
+KEPT = 1 << 15  # units of all samples of a chunk, at most; where all samples are one, a pass through them is kept
 PIECE = 64  # samples, after which a pass may end; whole vectors of them
-NUMBERS = 1 << 12  # of the rows of a chunk, about, so that they stay in the first cache
+NUMBERS = 1 << 12  # of the rows that are folded at once, about, so that they stay in the first cache
+SHARED_NUMBERS = 1 << 16  # of the rows between two meetings of several threads, about
+# Many samples of a small network are dealt into so many shares, as many threads or fewer.
+DEALT, MANY_ROWS, FEW_COLUMNS = 8, 1 << 11, 96
 
 
 class NormalWork(NamedTuple):
@@ -49,12 +51,14 @@ class NormalWork(NamedTuple):
     places: np.ndarray  # where it stands in the packed network, [shape: (n,)]
     all_rows: np.ndarray  # J of some samples, with all columns; ``rows`` itself where all are trained
     rows: np.ndarray  # J of some samples
-    H: np.ndarray  # JᵀJ, its upper triangle, and Jᵀr in column n, [shape: (size · width,)]
+    H: np.ndarray  # JᵀJ, its upper triangle, and Jᵀr in column n, [shape: (shares · size · width,)]
     descent: np.ndarray  # −Σ c_k ∂E_k/∂p in the order of the columns, [shape: (size,)]
     stride: int  # from one of ``all_rows`` to the next
     size: int  # n, padded to a multiple of ROWS: rows of H
     width: int  # n + 1, padded likewise: its columns
-    samples: int  # whose rows of J there is room for
+    samples: int  # whose rows are folded at once
+    together: int  # whose rows of J there is room for between two meetings of all threads
+    dealt: bool  # whether samples are dealt into shares with an H each; else threads share the rows of one
 
 
 def order_of_columns(sizes: Sequence[int]) -> np.ndarray:
@@ -68,7 +72,9 @@ def order_of_columns(sizes: Sequence[int]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray) -> NormalWork:
+def make_normal_work(
+    sizes: Sequence[int], activations: Sequence[str], m: int, trainable: np.ndarray, threads: int
+) -> NormalWork:
     """Work space for m samples. The network is one of float64."""
     dtype = np.dtype(np.float64)
     lanes, l, order = VECTOR_BYTES // dtype.itemsize, sizes[-1], order_of_columns(sizes)
@@ -76,11 +82,15 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
     stride = padded(len(order) + lanes - 1, ROWS)
     size, width = padded(len(columns), ROWS), padded(len(columns) + 1, ROWS)
     units = number_of_units(layout(tuple(sizes), tuple(activations), dtype)[0])
-    most = max(CHUNK, KEPT // units)
-    block = make_block_work(sizes, activations, dtype, max(1, m), most=most if m <= most else CHUNK)
-    samples = min(block.room, max(1, 64 // l, NUMBERS // (l * stride)))
-    all_rows = aligned_zeros(samples * l * stride, dtype)
-    rows = all_rows if len(columns) == len(order) else aligned_zeros(samples * l * width, dtype)
+    samples = max(1, 64 // l, NUMBERS // (l * stride))
+    dealt = m * l >= MANY_ROWS and len(columns) <= FEW_COLUMNS
+    most = max(CHUNK, KEPT // units // (DEALT * samples) * DEALT * samples)
+    block = make_block_work(sizes, activations, dtype, max(1, m), None, None, threads, most)
+    samples = min(block.room, samples)
+    together = samples if threads == 1 or dealt else samples * (1 + SHARED_NUMBERS // (samples * l * stride))
+    count = together * l * (threads if dealt else 1)
+    all_rows = aligned_zeros(count * stride, dtype)
+    rows = all_rows if len(columns) == len(order) else aligned_zeros(count * width, dtype)
     return NormalWork(
         block,
         columns,
@@ -88,12 +98,14 @@ def make_normal_work(sizes: Sequence[int], activations: Sequence[str], m: int, t
         block.place[order[columns]],
         all_rows,
         rows,
-        aligned_zeros(size * width, dtype),
+        aligned_zeros(size * width * (DEALT if dealt else 1), dtype),
         aligned_zeros(size, dtype),
         stride,
         size,
         width,
         samples,
+        together,
+        dealt,
     )
 
 
@@ -148,69 +160,106 @@ def write_rows(net: Net, layers: Any, chunk: Chunk, rows: tuple[int, int], J: An
 
 
 @inline
-def fold(rows: Any, stride: int, count: int, H: Any, shape: tuple[int, int], add: bool) -> None:
-    """JᵀJ of so many rows, its upper triangle and a little more, and Jᵀr. Writes H, or adds to it."""
-    lanes, (size, width) = lanes_of(H), shape
-    for row in range(0, size, ROWS):
+def fold(rows: Any, stride: int, count: int, H: Any, width: int, rows_of_H: tuple[int, int], add: bool) -> None:
+    """JᵀJ of so many rows, some rows of its upper triangle and a little more, and Jᵀr. Writes H, or adds to it."""
+    lanes, (first, last) = lanes_of(H), rows_of_H
+    for row in range(first, last, ROWS):
         start = row // lanes * lanes
         C, A, B = pointer(H, row * width + start), pointer(rows, row), pointer(rows, start)
         product(C, width, A, 1, stride, B, stride, count, add, ROWS, (width - start) // lanes)
 
 
-@formula
-def pass_through(work: NormalWork, D: Samples, loss: Any, first: int, n: int, total: np.ndarray, enough: float) -> None:
-    """Outputs, errors and gradient terms of a chunk; no more of it once the errors are beyond ``enough``. Writes z, b,
-    slope, g; adds Σ c_k E_k to total."""
-    layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
-    net, single, start = net_of(work.block.packed, None), has_single_output(layers), 0
-    top = layers[len(layers) - 1]
-    while start < n and not total[0] > enough:
-        end = min(n, start + PIECE)
+@inline
+def pass_through(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: int) -> None:
+    """Outputs, errors and gradient terms of samples of a chunk. Writes z, b, slope, g and chunk.errors."""
+    layers, net = work.block.packed.layers, net_of(work.block.packed, None)
+    single, top = has_single_output(layers), layers[len(layers) - 1]
+    for start in range(first, last, PIECE):
+        end = min(last, start + PIECE)
         forward(net, layers[: len(layers) - single], net.P, chunk, start, end)
         if single:
             single_outputs(net, top, chunk, start, end)
-            single_terms(net, top, loss, chunk, (start, end), total)
+            single_terms(net, top, loss, chunk, start, end)
         else:
-            terms(net, layers, loss, net.P, chunk, start, end, like(total[0], 1))
-            for row in range(start, end):
-                add_error(total, item(chunk.errors, row))
-        start = end
+            terms(net, layers, loss, net.P, chunk, start, end, like(item(chunk.errors, 0), 1))
+
+
+@inline
+def add_errors(work: NormalWork, first: int, last: int, total: np.ndarray) -> None:
+    """Add the errors of samples of a chunk to total."""
+    layers, errors = work.block.packed.layers, pointer(work.block.errors, 0)
+    if has_single_output(layers):
+        add_single_errors(errors, first, last, total)
+    else:
+        for row in range(first, last):
+            add_error(total, item(errors, row))
+
+
+@inline
+def terms_back(work: NormalWork, chunk: Chunk, first: int, last: int) -> None:
+    """Gradient terms of the units below, for samples of a chunk that has been passed through. Writes g."""
+    net = net_of(work.block.packed, None)
+    back(net, work.block.packed.layers, net.P, chunk, first, last)
+
+
+@inline
+def jacobian_rows(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: int, begin: int) -> None:
+    """J of samples ``first`` to ``last`` of a chunk that has been passed through. Writes work.rows, from row ``begin``
+    on, g and chunk.errors."""
+    layers, net = work.block.packed.layers, net_of(work.block.packed, None)
+    single, top, l = has_single_output(layers), layers[len(layers) - 1], layers[len(layers) - 1].fan_out
+    stride, n = work.stride, len(work.columns)
+    for j in range(l):
+        if single:
+            single_rows(net, top, loss, chunk, first, last)
+        else:
+            start_rows(net, top, loss, chunk, first, last, j)
+        back(net, layers[: len(layers) - single], net.P, chunk, first, last)
+        write_rows(net, layers, chunk, (first, last), pointer(work.all_rows, (begin + j) * stride), l * stride)
+    if n < len(work.block.place):
+        for row in range(begin, begin + (last - first) * l):
+            to, source = row * work.width, row * stride
+            for i in range(n):
+                work.rows[to + i] = work.all_rows[source + work.columns[i]]
+            work.rows[to + n] = work.all_rows[source + len(work.block.place)]
+
+
+@inline
+def fold_rows(work: NormalWork, begin: int, count: int, H: Any, rows_of_H: tuple[int, int], add: bool) -> None:
+    """JᵀJ of so many rows, those of some samples, from row ``begin`` on. Writes some rows of H, or adds to them."""
+    layers = work.block.packed.layers
+    most = work.samples * layers[len(layers) - 1].fan_out
+    stride = work.stride if len(work.columns) == len(work.block.place) else work.width
+    for first in range(0, count, most):
+        rows = pointer(work.rows, (begin + first) * stride)
+        fold(rows, stride, min(most, count - first), H, work.width, rows_of_H, add or first > 0)
+
+
+@inline
+def add_dealt(work: NormalWork, loss: Any, chunk: Chunk, part: int, parts: int, begins: bool) -> None:
+    """Gradient and JᵀJ of a chunk that has been passed through: one part of its ``DEALT`` shares, each with an H of its
+    own. Adds to work.H, or, where it ``begins``, writes it."""
+    samples, n, l = work.samples, chunk.n, work.block.packed.layers[len(work.block.packed.layers) - 1].fan_out
+    pieces = (n + samples - 1) // samples
+    for share in range(DEALT * part // parts, DEALT * (part + 1) // parts):
+        H = pointer(work.H, share * work.size * work.width)
+        for piece in range(pieces * share // DEALT, pieces * (share + 1) // DEALT):
+            first, begin = piece * samples, part * samples * l
+            last, add = min(n, first + samples), not begins or piece > pieces * share // DEALT
+            jacobian_rows(work, loss, chunk, first, last, begin)
+            fold_rows(work, begin, (last - first) * l, H, (0, work.size), add)
 
 
 @formula
-def add_curvature(work: NormalWork, D: Samples, loss: Any, first: int, n: int) -> None:
-    """Gradient and JᵀJ of a chunk that has been passed through. Adds to work.H, and with cross-entropy to work.block.G,
-    which begin anew with the first chunk."""
-    layers, chunk = work.block.packed.layers, chunk_from(work.block, D, first, n)
-    net, top = net_of(work.block.packed, None), layers[len(layers) - 1]
-    l, stride, G, J = top.fan_out, work.stride, pointer(work.block.G, 0), pointer(work.all_rows, 0)
-    entropy, single, n_trained = code_of(loss) == CROSS_ENTROPY, has_single_output(layers), len(work.columns)
-    if entropy and first == 0:
-        work.block.G[:] = 0
-    for start in range(0, n, work.samples):
-        end = min(n, start + work.samples)
-        # The gradient with cross-entropy, which takes the terms that are there, then the rows of each output.
-        for j in range(-1 if entropy else 0, l):
-            if j >= 0 and single:
-                single_rows(net, top, loss, chunk, start, end)
-            elif j >= 0:
-                start_rows(net, top, loss, chunk, start, end, j)
-            if j >= 0 or start == 0:
-                upper = layers[: len(layers) - (single and j >= 0)]
-                back(net, upper, net.P, chunk, start if j >= 0 else 0, end if j >= 0 else n)
-            if j < 0:
-                if start == 0:
-                    add_gradients(net, layers, chunk, G, 0, 1)
-            else:
-                write_rows(net, layers, chunk, (start, end), pointer(J, j * stride), l * stride)
-        count, apart = (end - start) * l, stride
-        if n_trained < len(work.block.place):
-            apart = work.width
-            for row in range(count):
-                for i in range(n_trained):
-                    work.rows[row * apart + i] = work.all_rows[row * stride + work.columns[i]]
-                work.rows[row * apart + n_trained] = work.all_rows[row * stride + len(work.block.place)]
-        fold(pointer(work.rows, 0), apart, count, pointer(work.H, 0), (work.size, work.width), first + start > 0)
+def add_up(work: NormalWork) -> None:
+    """The sum of all shares. Writes the first H."""
+    lanes, length = lanes_of(work.H), work.size * work.width
+    if work.dealt:
+        for v in range(0, length, lanes):
+            total = load(work.H, v)
+            for share in range(1, DEALT):
+                total += load(work.H, share * length + v)
+            store(work.H, v, total)
 
 
 @formula

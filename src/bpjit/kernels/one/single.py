@@ -68,25 +68,30 @@ def single_outputs(net: Net, top: Any, chunk: Chunk, first: int, last: int) -> N
 
 
 @inline
-def single_terms(net: Net, top: Any, loss: Any, chunk: Chunk, rows: tuple[int, int], total: np.ndarray) -> None:
-    """Errors of samples, and with cross-entropy their gradient terms. Writes chunk.errors, g; adds Σ c_k E_k to
-    total."""
-    lanes, here, (first, last) = lanes_of(net.P), top.here * chunk.room, rows
+def single_terms(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: int) -> None:
+    """Errors of samples, and with cross-entropy their gradient terms. Writes chunk.errors, g."""
+    lanes, here = lanes_of(net.P), top.here * chunk.room
     for v in range(first, last, lanes):
         n, at = min(lanes, last - v), here + v
         y, c = load_first(chunk.Y, v, n), load_first(chunk.c, v, n)
         error, g, _ = terms_of(loss, False, load(net.z, at), load(net.b, at), load(net.slope, at), y)
-        error *= c
-        store(chunk.errors, v, error)
-        if n == lanes:
-            add_error(total, lane_sum(error))
+        store(chunk.errors, v, error * c)
+        if code_of(loss) == CROSS_ENTROPY:
+            store(chunk.totals, v, g * c)
+            for row in range(v, v + n):  # where ``chunks`` looks for them
+                put(net.g, here + row * top.width, item(chunk.totals, row))
+
+
+@inline
+def add_single_errors(errors: Any, first: int, last: int, total: np.ndarray) -> None:
+    """Add the errors of samples, a vector at a time, to total."""
+    lanes = lanes_of(errors)
+    for v in range(first, last, lanes):
+        if last - v >= lanes:
+            add_error(total, lane_sum(load(errors, v)))
         else:
             for row in range(v, last):
-                add_error(total, item(chunk.errors, row))
-        if code_of(loss) == CROSS_ENTROPY:
-            store(chunk.errors, v, g * c)
-            for row in range(v, v + n):  # where ``chunks`` looks for them
-                put(net.g, here + row * top.width, item(chunk.errors, row))
+                add_error(total, item(errors, row))
 
 
 @inline
