@@ -147,7 +147,7 @@ def begin_turns(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) 
         set_turn(work.stage, FILL if first == 0 else SQUARE, 0, 0)
     elif stage == COLLECT and work.stage[PASSED]:
         work.total[0] = work.found[SUM]
-        begin_curvature(work.stage, normal.block.G, (normal.dealt, normal.together), entropy, n)
+        begin_curvature(work.stage, normal.block.G, (normal.dealt > 0, normal.together), entropy, n)
     else:
         if first == 0 and stage != VALIDATE:  # that one is of the network just tried
             P, places = work.normal.block.P, work.normal.block.place
@@ -170,13 +170,13 @@ def follow(task: Task, rule: DampedRule, work: DampedWork) -> None:
         if end < n and not work.total[0] > enough:
             pass_more(work.stage, read(work.team, PRESENT), end, n)
         elif work.stage[STAGE] == COLLECT:
-            begin_curvature(work.stage, normal.block.G, (normal.dealt, normal.together), entropy, n)
+            begin_curvature(work.stage, normal.block.G, (normal.dealt > 0, normal.together), entropy, n)
         else:
             set_turn(work.stage, DONE, 0, 0)
     elif phase == TERMS:
         set_turn(work.stage, GRADIENT, 0, n)
     elif phase == GRADIENT:
-        begin_curvature(work.stage, normal.block.G, (normal.dealt, normal.together), False, n)
+        begin_curvature(work.stage, normal.block.G, (normal.dealt > 0, normal.together), False, n)
     elif phase == ROWS_OF_J:
         work.stage[PHASE] = FOLD
     elif phase == FOLD and end < n:

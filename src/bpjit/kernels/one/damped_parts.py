@@ -3,7 +3,7 @@ sum depends on how many there are.
 
 PASS      samples of a chunk through the network
 TERMS     their gradient terms in the units below, GRADIENT what they add to the gradient; with cross-entropy
-DEAL      shares of the samples of a chunk, to a JᵀJ each; where there are many samples of a small network, else
+DEAL      shares of the samples of a chunk, to a JᵀJ each, where the network is small; else
 ROWS_OF_J rows of the Jacobian, of some samples, and
 FOLD      rows of JᵀJ, to which these samples add
 FILL      rows of the system

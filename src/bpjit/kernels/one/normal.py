@@ -38,7 +38,7 @@ KEPT = 1 << 15  # units of all samples of a chunk, at most; where all samples ar
 PIECE = 64  # samples, after which a pass may end; whole vectors of them
 NUMBERS = 1 << 12  # of the rows that are folded at once, about, so that they stay in the first cache
 SHARED_NUMBERS = 1 << 16  # of the rows between two meetings of several threads, about
-# Many samples of a small network are dealt into so many shares, as many threads or fewer.
+# Samples of a small network are dealt, many of them into so many shares, for as many threads or fewer.
 DEALT, MANY_ROWS, FEW_COLUMNS = 8, 1 << 11, 96
 
 
@@ -58,7 +58,7 @@ class NormalWork(NamedTuple):
     width: int  # n + 1, padded likewise: its columns
     samples: int  # whose rows are folded at once
     together: int  # whose rows of J there is room for between two meetings of all threads
-    dealt: bool  # whether samples are dealt into shares with an H each; else threads share the rows of one
+    dealt: int  # into so many shares, with an H each; 0 where threads share the rows of one H
 
 
 def order_of_columns(sizes: Sequence[int]) -> np.ndarray:
@@ -83,7 +83,7 @@ def make_normal_work(
     size, width = padded(len(columns), ROWS), padded(len(columns) + 1, ROWS)
     units = number_of_units(layout(tuple(sizes), tuple(activations), dtype)[0])
     samples = max(1, 64 // l, NUMBERS // (l * stride))
-    dealt = m * l >= MANY_ROWS and len(columns) <= FEW_COLUMNS
+    dealt = 0 if len(columns) > FEW_COLUMNS else DEALT if m * l >= MANY_ROWS else 1
     most = max(CHUNK, KEPT // units // (DEALT * samples) * DEALT * samples)
     block = make_block_work(sizes, activations, dtype, max(1, m), None, None, threads, most)
     samples = min(block.room, samples)
@@ -98,7 +98,7 @@ def make_normal_work(
         block.place[order[columns]],
         all_rows,
         rows,
-        aligned_zeros(size * width * (DEALT if dealt else 1), dtype),
+        aligned_zeros(size * width * max(1, dealt), dtype),
         aligned_zeros(size, dtype),
         stride,
         size,
@@ -237,15 +237,15 @@ def fold_rows(work: NormalWork, begin: int, count: int, H: Any, rows_of_H: tuple
 
 @inline
 def add_dealt(work: NormalWork, loss: Any, chunk: Chunk, part: int, parts: int, begins: bool) -> None:
-    """Gradient and JᵀJ of a chunk that has been passed through: one part of its ``DEALT`` shares, each with an H of its
-    own. Adds to work.H, or, where it ``begins``, writes it."""
+    """Gradient and JᵀJ of a chunk that has been passed through: one part of its shares, each with an H of its own.
+    Adds to work.H, or, where it ``begins``, writes it."""
     samples, n, l = work.samples, chunk.n, work.block.packed.layers[len(work.block.packed.layers) - 1].fan_out
-    pieces = (n + samples - 1) // samples
-    for share in range(DEALT * part // parts, DEALT * (part + 1) // parts):
+    pieces, shares = (n + samples - 1) // samples, work.dealt
+    for share in range(shares * part // parts, shares * (part + 1) // parts):
         H = pointer(work.H, share * work.size * work.width)
-        for piece in range(pieces * share // DEALT, pieces * (share + 1) // DEALT):
+        for piece in range(pieces * share // shares, pieces * (share + 1) // shares):
             first, begin = piece * samples, part * samples * l
-            last, add = min(n, first + samples), not begins or piece > pieces * share // DEALT
+            last, add = min(n, first + samples), not begins or piece > pieces * share // shares
             jacobian_rows(work, loss, chunk, first, last, begin)
             fold_rows(work, begin, (last - first) * l, H, (0, work.size), add)
 
@@ -254,12 +254,11 @@ def add_dealt(work: NormalWork, loss: Any, chunk: Chunk, part: int, parts: int, 
 def add_up(work: NormalWork) -> None:
     """The sum of all shares. Writes the first H."""
     lanes, length = lanes_of(work.H), work.size * work.width
-    if work.dealt:
-        for v in range(0, length, lanes):
-            total = load(work.H, v)
-            for share in range(1, DEALT):
-                total += load(work.H, share * length + v)
-            store(work.H, v, total)
+    for v in range(0, length if work.dealt > 1 else 0, lanes):
+        total = load(work.H, v)
+        for share in range(1, work.dealt):
+            total += load(work.H, share * length + v)
+        store(work.H, v, total)
 
 
 @formula
