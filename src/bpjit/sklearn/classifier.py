@@ -132,7 +132,8 @@ class BPClassifier(ClassifierMixin, Estimator):
         y = self._know_classes(y)
         if self.class_weight is not None:
             c = compute_sample_weight(self.class_weight, y) * (1.0 if c is None else c)
-        return self._train(X, self._targets(y), c)
+        self._train(X, self._targets(y), c)
+        return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn these samples one after another; the first call needs all classes there will be."""

@@ -80,8 +80,8 @@ class Estimator(BaseEstimator):
 
     # --- Training.
 
-    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None) -> Self:
-        """Fit to targets ready for networks, [shape: (m, l)]."""
+    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None) -> dict[str, Any]:
+        """Fit to targets ready for networks, [shape: (m, l)]; returns the settings that ``train_many`` was given."""
         rows = rows_of(len(X), c)
         choice, seed = chosen(self, rows, X.shape[1]), self._seed()
         starts = self._starts(choice.hidden, X, Y, c, seed)
@@ -100,7 +100,8 @@ class Estimator(BaseEstimator):
             settings["stop"].append(EarlyStopping(choice.patience))
             if isinstance(validation, (tuple, list)):
                 validation = validation_data(self, *validation)
-        given = Given(starts, X, Y, lam=lam, validation=validation, sample_weight=c, history=True, **settings)
+        settings |= {"lam": lam, "validation": validation}
+        given = Given(starts, X, Y, sample_weight=c, history=True, **settings)
         fits = trained(given, self.n_jobs)
         if len(fits) > self.ensemble:
             fits = fits.best_first()[: self.ensemble]
@@ -110,7 +111,7 @@ class Estimator(BaseEstimator):
         self.validation_curve_ = None if validation is None else mean_curve(fits.validation_errors)
         assert isinstance(fits.networks, Networks)  # they have one shape
         self._take(fits.networks)
-        return self
+        return settings
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
@@ -182,11 +183,17 @@ class Estimator(BaseEstimator):
                 total += learner.predict(X[0])
             row: np.ndarray = (total / len(learners))[None]
             return row
+        X = self._inputs(X)
+        return self.networks_.mean(X)
+
+    def _inputs(self, X: Any) -> np.ndarray:
+        """Checked samples, of a fitted estimator, [shape: (m, d)]."""
         check_is_fitted(self, "_networks")
         plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X) > 0
         if not (plain and self._row == (1, X.shape[1])):
             X = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.networks_.mean(X)
+        checked: np.ndarray = X
+        return checked
 
 
 def validation_data(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
