@@ -164,6 +164,71 @@ def test_the_best_of_several_starts():
     assert best.fits_.error.tolist() == sorted(every.fits_.error)[:2]
 
 
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_callbacks_see_every_epoch_and_change_nothing(validation):
+    X, y = DIABETES
+    settings = {"ensemble": 2, "max_epochs": 8, "lam": None, "random_state": 0, "validation": validation}
+    seen = []
+    watched = BPRegressor(**settings, callback=seen.append).fit(X, y)
+    plain = BPRegressor(**settings).fit(X, y)
+    np.testing.assert_allclose(watched.predict(X), plain.predict(X), rtol=1e-6)
+    assert [event.epoch for event in seen] == [*range(1, 9), *range(1, 9)]
+    np.testing.assert_allclose([event.error for event in seen[8:]], watched.fits_.errors[1])
+    assert all(np.isfinite(event.validation_error) == (validation is not None) for event in seen)
+    assert validation is not None or seen[-1].network == watched.networks_[1]
+    ended = BPRegressor(**settings, callback=lambda event: event.epoch == 3).fit(X, y)
+    assert ended.fits_.epochs.tolist() == [3, 3]
+    assert ended.fits_.stopped_by.tolist() == ["callback", "callback"]
+    with pytest.raises(TypeError, match="^callback: expected a function"):
+        BPRegressor(**settings, callback=3).fit(X, y)
+
+
+def test_scikit_learn_s_own_callbacks():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+    X, y = IRIS
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    classifier = BPClassifier(random_state=0, ensemble=2, max_epochs=5, lam=None)
+    classifier.set_callbacks(monitor).fit(X, y)
+    scores = {row["task_id_path"]: row["accuracy"] for row in monitor.get_logs().data}
+    assert len(scores) == 1 + 2 * (1 + 5)  # the fit, networks, epochs
+    first = classifier.networks_[:1].mean(X).argmax(axis=1)
+    assert scores[0, 0, 4] == scores[0, 0] == (first == y).mean()
+    assert scores[0, 1, 4] == scores[0, 1] == scores[0,] == classifier.score(X, y)
+
+
+class Steps:
+    """A callback of scikit-learn's, handed on to what is inside; it stops each network after two epochs."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.ended = []
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append(context.task_name)
+        return self.ended[-2:] == ["epoch", "epoch"]
+
+
+def test_callbacks_of_a_grid_hear_of_whole_fits():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+    X, y = IRIS
+    classifier = BPClassifier(random_state=0, ensemble=2, max_epochs=5, lam=None)
+    steps = Steps()
+    classifier.set_callbacks(steps).fit(X, y)
+    assert steps.ended == [*["epoch", "epoch", "network"] * 2, "fit"]
+    assert classifier.fits_.epochs.tolist() == [2, 2]
+    steps = Steps()
+    grid = GridSearchCV(clone(classifier).set_callbacks(), {"max_epochs": [3, 4]}, cv=2).set_callbacks(steps).fit(X, y)
+    assert steps.ended.count("fit") >= 5
+    assert "epoch" not in steps.ended
+    assert set(grid.best_estimator_.fits_.epochs) == {grid.best_params_["max_epochs"]}
+
+
 def test_names_of_columns_are_checked():
     pandas = pytest.importorskip("pandas")
     X, y = IRIS

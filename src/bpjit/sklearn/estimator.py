@@ -14,12 +14,13 @@ from ..many.given import Given
 from ..networks.networks import Networks
 from ..networks.scale import Scale
 from ..settings.stopping import EarlyStopping, MaxEpochs
+from .callbacks import CallbackSupportMixin, Tasks
 from .chosen import chosen, chosen_lambda, rows_of, trained
 
 MOST_SEED = np.iinfo(np.int32).max
 
 
-class Estimator(BaseEstimator):
+class Estimator(CallbackSupportMixin, BaseEstimator):
     """Networks averaged over several random starts."""
 
     _networks: Networks
@@ -43,6 +44,7 @@ class Estimator(BaseEstimator):
         max_epochs: int | None = None,
         validation: Any = "auto",
         patience: int | None = None,
+        callback: Any = None,
         scale: bool = True,
         dtype: str = "float64",
         warm_start: bool = False,
@@ -63,6 +65,7 @@ class Estimator(BaseEstimator):
         self.max_epochs = max_epochs
         self.validation = validation
         self.patience = patience
+        self.callback = callback
         self.scale = scale
         self.dtype = dtype
         self.warm_start = warm_start
@@ -80,8 +83,9 @@ class Estimator(BaseEstimator):
 
     # --- Training.
 
-    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None) -> dict[str, Any]:
-        """Fit to targets ready for networks, [shape: (m, l)]; returns the settings that ``train_many`` was given."""
+    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None, y: np.ndarray) -> dict[str, Any]:
+        """Fit to targets ready for networks, [shape: (m, l)]; returns the settings that ``train_many`` was given.
+        Callbacks see y."""
         rows = rows_of(len(X), c)
         choice, seed = chosen(self, rows, X.shape[1]), self._seed()
         starts = self._starts(choice.hidden, X, Y, c, seed)
@@ -102,7 +106,12 @@ class Estimator(BaseEstimator):
                 validation = validation_data(self, *validation)
         settings |= {"lam": lam, "validation": validation}
         given = Given(starts, X, Y, sample_weight=c, history=True, **settings)
-        fits = trained(given, self.n_jobs)
+        tasks, watch = None, self.callback
+        if hasattr(self, "_skl_callbacks"):
+            metadata = None if c is None else {"sample_weight": c}
+            tasks = Tasks(self, (len(starts), choice.max_epochs), X=X, y=y, metadata=metadata)
+            watch = tasks.beside(self.callback)
+        fits = trained(given, self.n_jobs, watch)
         if len(fits) > self.ensemble:
             fits = fits.best_first()[: self.ensemble]
         self.fits_, self.lam_ = fits, lam
@@ -111,6 +120,8 @@ class Estimator(BaseEstimator):
         self.validation_curve_ = None if validation is None else mean_curve(fits.validation_errors)
         assert isinstance(fits.networks, Networks)  # they have one shape
         self._take(fits.networks)
+        if tasks is not None:
+            tasks.close()
         return settings
 
     def _seed(self) -> int:

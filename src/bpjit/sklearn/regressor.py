@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from ..common.arguments import as_choice, as_real
+from .callbacks import with_callbacks
 from .estimator import Estimator, checked_weights
 from .intervals import KINDS, Intervals, intervals_of, parts_of, start_for
 
@@ -32,6 +33,9 @@ class BPRegressor(RegressorMixin, Estimator):
     validation : None; a share of the samples; or (X, y). Training stops where its error no longer falls, and each
         network is that of its smallest. "auto" is None below 1,000 rows, else 0.1
     patience : epochs without a smaller error of the validation set; None is 10
+    callback : called with a ``bpjit.Progress`` after every epoch of each network; a true answer ends that network's
+        training. Networks are trained one after another then, the same but for rounding. Give a function: ``clone``
+        copies objects
     interval : what ``predict_interval`` needs: None; "jackknife+", networks without each row; "cv+", without each of 10
         parts of the rows; "quantile", likewise, and they learn the quantiles of ``level`` by the pinball loss
     level : the share of targets that intervals shall hold
@@ -92,6 +96,7 @@ class BPRegressor(RegressorMixin, Estimator):
         max_epochs: int | None = None,
         validation: Any = "auto",
         patience: int | None = None,
+        callback: Any = None,
         interval: str | None = None,
         level: float = 0.9,
         scale: bool = True,
@@ -115,6 +120,7 @@ class BPRegressor(RegressorMixin, Estimator):
             max_epochs=max_epochs,
             validation=validation,
             patience=patience,
+            callback=callback,
             scale=scale,
             dtype=dtype,
             warm_start=warm_start,
@@ -130,6 +136,7 @@ class BPRegressor(RegressorMixin, Estimator):
     def _scales_targets(self) -> bool:
         return True
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X, [shape: (m, d)], and targets y, [shape: (m,)] or (m, l)."""
         X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64)
@@ -140,7 +147,7 @@ class BPRegressor(RegressorMixin, Estimator):
             if c is not None:
                 raise ValueError("sample_weight: intervals take all rows alike; expected None, or interval=None")
         Y = self._targets(y)
-        settings = self._train(X, Y, c)
+        settings = self._train(X, Y, c, y)
         found = None if self.interval is None else self._look_back(self.interval, X, Y, settings)
         self._intervals = found
         self.residuals_ = None if found is None else found.residuals[:, 0] if self._flat else found.residuals
