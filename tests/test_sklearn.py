@@ -95,6 +95,39 @@ def test_pipelines_grids_copies():
         assert copy.predict_proba(X).tobytes() == fitted.predict_proba(X).tobytes()
 
 
+def test_weights_are_routed_to_where_they_are_asked_for():
+    """Through a grid and a pipeline, to fit and to score."""
+    X, y = IRIS
+    weights = np.where(y == 2, 0.0, 1.0)
+    classifier = BPClassifier(random_state=0, ensemble=1, max_epochs=30, lam=None)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = clone(classifier).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = make_pipeline(scaler, asked)
+        settings = {"bpclassifier__hidden": [2, 4]}
+        routed = GridSearchCV(pipe, settings, cv=3).fit(X, y, sample_weight=weights)
+        assert routed.best_score_ == 1.0  # the third class is neither learnt nor judged
+        assert (routed.predict(X) < 2).all()
+        with pytest.raises(ValueError, match="sample_weight.* not explicitly set .*BPClassifier"):
+            make_pipeline(scaler, classifier).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", [BPClassifier, BPRegressor])
+def test_loky_reads_memory_maps_that_nobody_may_write(kind):
+    """Data of more than 1 MB come to other processes so: weights, several targets, and data to validate on too."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 8))
+    Y = np.column_stack([X[:, 0] > 0, X[:, 1] > 0, *(7 * [X[:, 2] > 0])]) * 1
+    settings = {"hidden": 2, "ensemble": 1, "max_epochs": 1, "random_state": 0, "validation": (X, Y)}
+    work = [delayed(kind(**settings).fit)(X, Y, sample_weight=1.0 + X[:, 0] ** 2) for _ in range(2)]
+    first, second = Parallel(n_jobs=2, backend="loky")(work)
+    here = kind(**settings).fit(X, Y, sample_weight=1.0 + X[:, 0] ** 2)
+    assert first.networks_ == second.networks_ == here.networks_
+    large = delayed(first.predict)(X), delayed(second.predict)(X)
+    for found in Parallel(n_jobs=2, backend="loky")(large):
+        assert found.tobytes() == here.predict(X).tobytes()
+
+
 def test_processes_of_joblib_take_them_with_large_arguments():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 50))
@@ -162,6 +195,17 @@ def test_the_best_of_several_starts():
     assert (np.diff(best.fits_.error) >= 0).all()
     every = BPRegressor(random_state=0, ensemble=8, max_epochs=30, lam=None).fit(X, y)
     assert best.fits_.error.tolist() == sorted(every.fits_.error)[:2]
+
+
+def test_outputs_of_a_bounded_reach_get_targets_as_they_are():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    counts = rng.poisson(np.exp(1 + X[:, 0]))
+    regressor = BPRegressor(random_state=0, ensemble=2, output="exp", loss="poisson", lam=None).fit(X, counts)
+    assert np.corrcoef(np.log(regressor.predict(X)), X[:, 0])[0, 1] > 0.9
+    assert abs(regressor.predict(X).mean() / counts.mean() - 1) < 0.1
+    share = BPRegressor(random_state=0, ensemble=2, output="sigmoid", lam=None).fit(X, X[:, 0] > 0).predict(X)
+    assert 0 < share.min() < 0.1 < 0.9 < share.max() < 1
 
 
 @pytest.mark.parametrize("validation", [None, 0.2])

@@ -137,7 +137,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         output = self._output() if self.output is None else self.output
         scale, targets = None, Y if self._scales_targets() else None
         if self.scale:
-            scale = Scale.standard(X, targets) if c is None else Scale._standard_of_weighted(X, targets, c)
+            scale = Scale.standard(X, targets, sample_weight=c)
         count = self.ensemble * self.n_starts
         return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
 

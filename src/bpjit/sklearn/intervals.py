@@ -74,14 +74,12 @@ def parts_of(kind: str, n: int, seed: int) -> np.ndarray:
     return np.arange(n) if kind == "jackknife+" else deal_folds(np.zeros(n), min(n, FOLDS), seed)
 
 
-def start_for(kind: str, net: Network, init: Any, seed: int) -> Network:
-    """Where networks like this one start: with its scale and, for quantiles, outputs for both of each target."""
+def start_for(kind: str, net: Network, X: np.ndarray, Y: np.ndarray, init: Any, seed: int) -> Network:
+    """Where networks like this one start, for quantiles with outputs for both of each target."""
     sizes, output, scale = net.sizes, net.output, net.scale
     if kind == "quantile":
         sizes, output = (*sizes[:-1], 2 * sizes[-1]), "identity"  # what reaches a target need not reach its negative
-        if scale is not None:
-            input_offset, input_factor, offset, factor = scale.arrays.values()
-            scale = Scale(input_offset, input_factor, np.append(offset, -offset), np.append(factor, factor))
+        scale = None if scale is None else Scale.standard(X, np.hstack([Y, -Y]))
     return Network.random(sizes, net.hidden, output, init, seed, DTYPE, scale)
 
 

@@ -39,7 +39,7 @@ class BPRegressor(RegressorMixin, Estimator):
     interval : what ``predict_interval`` needs: None; "jackknife+", networks without each row; "cv+", without each of 10
         parts of the rows; "quantile", likewise, and they learn the quantiles of ``level`` by the pinball loss
     level : the share of targets that intervals shall hold
-    scale : bring each column of X and y to mean 0 and standard deviation 1, inside
+    scale : bring each column of X, and of y where outputs are "identity", to mean 0 and standard deviation 1, inside
     dtype : "float64" or "float32"
     warm_start : begin with the networks of the last fit, where they have the same shape
     random_state : seed of starts and orders: a number, a RandomState, or None for another one each time
@@ -134,7 +134,7 @@ class BPRegressor(RegressorMixin, Estimator):
         return "identity"
 
     def _scales_targets(self) -> bool:
-        return True
+        return self.output in (None, "identity")  # others do not reach below 0 and above 1 alike
 
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -159,7 +159,7 @@ class BPRegressor(RegressorMixin, Estimator):
             from ..formulas import quantile
 
             settings |= {"loss": quantile(quantile=(1.0 + self.level) / 2.0)}
-        start = start_for(kind, self.networks_[0], self.init, settings["seed"])
+        start = start_for(kind, self.networks_[0], X, Y, self.init, settings["seed"])
         part = parts_of(kind, len(X), settings["seed"])
         return intervals_of(start, X, Y, part, settings, self.n_jobs)
 
