@@ -208,6 +208,16 @@ def test_outputs_of_a_bounded_reach_get_targets_as_they_are():
     assert 0 < share.min() < 0.1 < 0.9 < share.max() < 1
 
 
+def test_the_pinball_loss_finds_a_quantile():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(700, 1))
+    y = X[:, 0] + 0.2 * rng.exponential(size=700)
+    settings = {"random_state": 0, "ensemble": 2, "lam": None, "hidden": 4}
+    for q in (0.25, 0.9):
+        regressor = BPRegressor(loss=bpjit.formulas.quantile(quantile=q), **settings)
+        assert abs((y <= clone(regressor).fit(X, y).predict(X)).mean() - q) < 0.03
+
+
 @pytest.mark.parametrize("validation", [None, 0.2])
 def test_callbacks_see_every_epoch_and_change_nothing(validation):
     X, y = DIABETES
