@@ -30,11 +30,13 @@ def bounds_of(fitted, rows, i):
     return (outputs[:, 0], outputs[:, 0]) if outputs.shape[1] == 1 else (-outputs[:, 1], outputs[:, 0])
 
 
-@pytest.mark.parametrize("kind", intervals.KINDS)
-@pytest.mark.parametrize("level", [0.9, 0.55])
-def test_the_order_statistics_of_the_papers(kind, level, monkeypatch):
-    """⌊α(n + 1)⌋-th and ⌈(1 − α)(n + 1)⌉-th smallest, by sorting, to the rounding of float32; also where they
-    are taken a few samples at a time."""
+@pytest.mark.parametrize(
+    ("kind", "level", "rank"),
+    [("jackknife+", 0.9, 36), ("jackknife+", 0.55, 22), ("cv+", 0.55, 22), ("quantile", 0.9, 36)],
+)
+def test_the_order_statistics_of_the_papers(kind, level, rank, monkeypatch):
+    """⌊α(n + 1)⌋-th and ⌈(1 − α)(n + 1)⌉-th smallest, n + 1 = 40, by sorting, to the rounding of float32; also where
+    they are taken a few samples at a time."""
     n, there = 39, X[MANY][:7]
     fitted = regressor(kind, level=level).fit(X[:n], Y[:n])
     lows, highs = [], []
@@ -45,15 +47,16 @@ def test_the_order_statistics_of_the_papers(kind, level, monkeypatch):
         low, high = bounds_of(fitted, there, i)
         lows.append(low - residual)
         highs.append(high + residual)
-    rank = {0.9: 36, 0.55: 22}[level]  # of 40
     expected = np.column_stack([np.sort(lows, axis=0)[40 - rank - 1], np.sort(highs, axis=0)[rank - 1]])
     np.testing.assert_allclose(fitted.predict_interval(there), expected, rtol=1e-5, atol=1e-5)
     monkeypatch.setattr(intervals, "MOST_BOUNDS", 3 * n)
     np.testing.assert_allclose(fitted.predict_interval(there), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("validation", [None, 0.2, (X[MANY][:30], Y[MANY][:30])])
-@pytest.mark.parametrize("kind", intervals.KINDS)
+@pytest.mark.parametrize(
+    ("kind", "validation"),
+    [("jackknife+", None), ("jackknife+", 0.2), ("quantile", None), ("quantile", (X[MANY][:30], Y[MANY][:30]))],
+)
 def test_a_network_has_not_seen_what_it_leaves_out(kind, validation):
     """Whatever the target of row 7 is, its network is the same to the last bit, and those that learn it are not."""
     networks = []
@@ -69,8 +72,7 @@ def test_a_network_has_not_seen_what_it_leaves_out(kind, validation):
     assert not same.all()
 
 
-@pytest.mark.parametrize("validation", [None, 0.2])
-@pytest.mark.parametrize("kind", ["jackknife+", "cv+"])
+@pytest.mark.parametrize(("kind", "validation"), [("jackknife+", None), ("cv+", 0.2)])
 def test_a_network_is_that_of_the_other_rows_alone(kind, validation, monkeypatch):
     found = regressor(kind, validation=validation).fit(X[FEW], Y[FEW])._intervals
     learns, judges, stop = found.part != 3, None, [bpjit.MaxEpochs(60)]
@@ -161,8 +163,8 @@ def test_what_they_cannot_give(call, words):
 def test_the_script_that_measures_coverage_prints_a_table(capsys):
     from interval_coverage import main
 
-    assert main(["--splits", "1", "--tables", "Friedman 2", "--level", "0.8"]) == 0
+    assert main(["--splits", "1", "--tables", "Friedman 2"]) == 0
     header, _, row = capsys.readouterr().out.splitlines()
-    assert header.split()[:4] == ["held", "of", "80", "%;"]
+    assert header.split()[:4] == ["held", "of", "90", "%;"]
     assert row.count(" ± ") == 3
     assert main(["--splits", "1", "--tables", "Friedman 2", "--level", "2"]) == 2

@@ -1,8 +1,10 @@
 """Estimators in scikit-learn's world."""
 
 import pickle
+import re
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,6 +303,30 @@ def test_other_settings_reach_the_networks():
     assert (net.sizes, net.hidden, net.scale) == ((10, 6, 4, 1), ("tanh", "sin"), None)
     with pytest.raises(ValueError, match=r"^activation|^hidden"):
         BPRegressor(activation="relux").fit(X, y)
+
+
+def test_before_scikit_learn_had_callbacks(monkeypatch):
+    import importlib.util
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    found = importlib.util.find_spec("bpjit.sklearn.callbacks")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    assert module.with_callbacks(len) is len
+    assert not hasattr(module.CallbackSupportMixin, "set_callbacks")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_parameter_of_mlp_stands_beside_ours(name):
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    text = (Path(__file__).resolve().parents[1] / "scripts" / name).read_text("utf-8")
+    rows = text.partition("\n| `MLPClassifier`")[2].partition("\n\n")[0].splitlines()[2:]
+    theirs, ours = (set(re.findall(r"`(\w+)", " ".join(row.split("|")[side] for row in rows))) for side in (1, 2))
+    wanted = {name for kind in (MLPClassifier, MLPRegressor) for name in kind().get_params()}
+    assert wanted - {"loss"} <= theirs - {"loss"} <= wanted
+    assert {name for kind in (BPClassifier, BPRegressor) for name in kind().get_params()} <= ours
 
 
 def test_the_script_that_compares_prints_a_table(capsys):

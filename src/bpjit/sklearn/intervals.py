@@ -31,6 +31,7 @@ KINDS = "jackknife+", "cv+", "quantile"
 FOLDS = 10
 MOST_WEIGHTS = 1 << 23  # of networks trained at a time, one for each row
 MOST_BOUNDS = 1 << 22  # that are sorted at a time
+ROUNDING = 1e-9  # in binary 0.55 · 20 is a little more than 11
 DTYPE = "float32"  # of these networks: no interval needs more digits
 
 
@@ -44,11 +45,11 @@ class Intervals(NamedTuple):
     def at(self, X: np.ndarray, level: float) -> np.ndarray:
         """Both ends of each interval, [shape: (m, l, 2)]."""
         n, l = self.residuals.shape
-        k = math.ceil(level * (n + 1) - 1e-9)  # 0.55 · 20 is a little more than 11 in binary
+        k = math.ceil(level * (n + 1) - ROUNDING)
         if k > n:
             raise ValueError(
                 f"level: {n} rows allow {n / (n + 1):.4g} at most, got {level:g}; lower it, or fit on "
-                f"{math.ceil(level / (1 - level))} rows or more"
+                f"{math.ceil(level / (1 - level) - ROUNDING)} rows or more"
             )
         ends = np.empty((len(X), l, 2))
         step = max(1, MOST_BOUNDS // (n * l))

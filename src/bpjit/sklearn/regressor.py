@@ -195,7 +195,8 @@ class BPRegressor(RegressorMixin, Estimator):
 
         Returns
         -------
-        lower and upper ends, [shape: (m, 2)], or (m, l, 2) as the targets were
+        lower and upper ends, [shape: (m, 2)], or (m, l, 2) as the targets were. Below a level of 0.5, or of quantiles
+        that cross, an interval may be empty: its lower end above its upper
 
         Raises
         ------
