@@ -19,7 +19,17 @@ from script_tools import BadInput, run
 
 HERE = Path(__file__).resolve().parent
 README, TEMPLATES = HERE.parent / "README.md", HERE / "docs"
-ROOMS = ("compiled", "formulas", "graph", "descent", "unit", "plot", "settings.rules", "maths.formulas")  # a page each
+ROOMS = (  # a page each
+    "compiled",
+    "formulas",
+    "graph",
+    "descent",
+    "unit",
+    "plot",
+    "sklearn",
+    "settings.rules",
+    "maths.formulas",
+)
 PAGES = {"index.html", "search.js", "bpjit.html", "bpjit"}  # what a reference consists of
 
 
@@ -80,12 +90,18 @@ def whole(name: str) -> Any:
 
 def complete(doc: Any) -> None:
     """A class shows what it has from bases, too, which have no place of their own; a setting, such as a rule, only how
-    one makes it: the rest serves kernels."""
-    setting = doc.taken_from[0].startswith("bpjit.settings")
+    one makes it: the rest serves kernels. Of an estimator neither its parameters, which its docstring tells, nor what
+    scikit-learn makes in it."""
+    setting, estimator = (doc.taken_from[0].startswith(f"bpjit.{room}") for room in ("settings", "sklearn"))
     doc.members = {
         name: member
         for name, member in doc.members.items()
-        if name == "__init__" or (not setting and member.taken_from[0].startswith("bpjit"))
+        if name == "__init__"
+        or (
+            member.taken_from[0].startswith("bpjit")
+            and not setting
+            and not (estimator and (not member.docstring or name.endswith("_request")))
+        )
     }
     doc.own_members = list(doc.members.values())
 

@@ -53,6 +53,7 @@ DOORS = {
     ("training.warning", "advice.checks"),
     ("training.warning", "advice.evidence"),
     ("many.fits", "advice.of_many"),
+    ("sklearn.regressor", "formulas"),
     ("tracing.laid_open", "tracing.rendering"),
     ("tracing.own_formulas", "own.written"),
     ("tracing.laid_open", "tracing.comparing"),
@@ -164,6 +165,7 @@ MANY_ARGUMENTS = {
     ("warm_up", "compile"),
     ("sklearn.estimator", "__init__"),
     ("sklearn.classifier", "__init__"),
+    ("sklearn.regressor", "__init__"),
     # What takes these arguments on to be checked.
     ("training.setting", "as_setting"),
     ("many.given", "__init__"),

@@ -155,6 +155,26 @@ def test_a_column_that_differs_by_rounding_alone_is_constant(value, make):
         np.testing.assert_allclose(as_float32, net.predict(X), rtol=1e-4, atol=1e-4 * abs(value) + 1e-6)
 
 
+def test_a_scale_counts_samples_by_their_weights():
+    """A weight of 2 is the row twice, a row of weight 0 may hold anything; a multiple of the weights does the same."""
+    rng = np.random.default_rng(0)
+    X, Y, times = rng.normal(size=(30, 3)), rng.uniform(size=(30, 1)), rng.integers(0, 4, 30)
+    repeated = Scale.standard(X.repeat(times, axis=0), Y.repeat(times))
+    X[times == 0], Y[times == 0] = np.nan, 1e300
+    for weights in (times, 0.1 * times, times.tolist()):
+        scale = Scale.standard(X, Y, sample_weight=weights)
+        for name, array in repeated.arrays.items():
+            np.testing.assert_allclose(scale.arrays[name], array, rtol=1e-12, atol=1e-15)
+    one = Scale.standard(X, sample_weight=np.arange(30) == np.argmax(times))
+    assert one.arrays["input_factor"].tolist() == [1.0, 1.0, 1.0]
+    for weights in (times[:-1], -times, np.zeros(30)):
+        with pytest.raises(ValueError, match="^sample_weight: expected 30 finite numbers >= 0, not all 0"):
+            Scale.standard(X, Y, sample_weight=weights)
+    plain = np.abs(Y[times > 0]) + 3
+    assert Scale.standard(plain).arrays["input_offset"] == plain.mean(0)
+    assert Scale.standard(plain).arrays["input_factor"] == plain.std(0)
+
+
 def test_what_spreads_little_is_not_constant():
     X = np.c_[1.0 + 1e-12 * np.arange(10), 1e-150 * np.arange(10)]
     assert (Scale.standard(X).scale_inputs(X, np.dtype("f8")).std(axis=0) > 0.9).all()

@@ -48,6 +48,13 @@ def words(ax):
     return "".join(text.get_text() for text in ax.figure.findobj(Text))
 
 
+class Wide:
+    """Predicts 0, give or take twice the level."""
+
+    def predict_interval(self, X, level):
+        return np.tile([-2 * level, 2 * level], (len(X), 1))
+
+
 # --- What all of them keep.
 
 
@@ -61,6 +68,10 @@ def calls(fit, new=lambda: None, **more):
     yield plot.surface(lambda x, y: x * x + y * y, [[[1, 1], [0, 0]]], ax=new(), **more)
     yield plot.minima_histogram([1e-4, 1e-4, 0.06], ax=new(), **more)
     yield plot.confusion_matrix(fit.network, X, XOR_LABELS, ax=new(), **more)
+    yield plot.predicted_against_true(fit.network, X, XOR_LABELS, ax=new(), **more)
+    yield plot.residuals(fit.network, X, XOR_LABELS, ax=new(), **more)
+    yield plot.calibration(fit.network, X, XOR_LABELS, ax=new(), **more)
+    yield plot.coverage(Wide(), X, XOR_LABELS, ax=new(), **more)
 
 
 def test_every_picture_is_tested_here(fit):
@@ -549,3 +560,111 @@ def test_wrong_arguments_of_a_confusion_matrix(arguments, error, message):
     names = arguments[3] if len(arguments) > 3 else None
     with pytest.raises(error, match=message):
         plot.confusion_matrix(*arguments[:3], names=names)
+
+
+# --- Predictions.
+
+
+def test_predictions_stand_over_their_targets(fit):
+    X = np.random.default_rng(0).uniform(size=(20, 2))
+    y = X.sum(axis=1)
+    ax = plot.predicted_against_true(fit.network, X, y)
+    line, dots = ax.lines
+    assert np.array_equal(dots.get_xdata(), y)
+    assert np.array_equal(dots.get_ydata(), fit.network.predict(X)[:, 0])
+    low, high = min(y.min(), dots.get_ydata().min()), max(y.max(), dots.get_ydata().max())
+    assert list(line.get_xdata()) == list(line.get_ydata()) == [low, high]
+    assert legend(ax) == [f"R² = {1 - np.square(y - dots.get_ydata()).mean() / y.var():.3g}"]
+    _, dots = plot.residuals(fit.network, X, y).lines
+    assert np.array_equal(dots.get_xdata(), fit.network.predict(X)[:, 0])
+    assert np.array_equal(dots.get_ydata(), y - fit.network.predict(X)[:, 0])
+
+
+def test_several_targets_are_told_apart():
+    Y = np.random.default_rng(0).normal(size=(400, 3))
+    Y[:, 2] = 7.0  # whose variance nobody can explain
+    ax = plot.predicted_against_true(Y + [0, 1, 0], None, Y, names=["a", "b", "c"])
+    assert legend(ax)[0] == "a: R² = 1"
+    assert legend(ax)[2] == "c: "
+    assert len({line.get_marker() for line in ax.lines[1:]}) == 3
+    ax = plot.residuals(Y + [0, 1, 0], None, Y)
+    assert [set(line.get_ydata().round(9)) for line in ax.lines[1:]] == [{0}, {-1}, {0}]
+    assert legend(ax) == ["0", "1", "2"]
+
+
+def test_calibration_counts(three_classes):
+    fit, X, labels = three_classes
+    ax = plot.calibration(fit.network, X, labels, bins=4, names=["a", "b", "c"])
+    p = fit.network.predict(X)
+    for number, line in enumerate(ax.lines[1:]):
+        points, gap = [], 0.0
+        for low in (0, 0.25, 0.5, 0.75):
+            inside = (low <= p[:, number]) & (p[:, number] < low + 0.25 + 1e-9 * (low == 0.75))
+            if inside.any():
+                points.append([p[inside, number].mean(), (labels[inside] == number).mean()])
+                gap += inside.mean() * abs(points[-1][0] - points[-1][1])
+        np.testing.assert_allclose(line.get_xydata(), points)
+        assert legend(ax)[number] == f"{'abc'[number]}: {gap:.3f}"
+    assert not ax.patches
+    one_hot = plot.calibration(p, None, np.eye(3)[labels], bins=4)
+    assert np.array_equal(one_hot.lines[1].get_xydata(), ax.lines[1].get_xydata())
+
+
+def test_calibration_of_two_classes_shows_the_second():
+    p = np.array([0.0, 0.1, 0.3, 0.7, 0.8, 1.0])
+    expected = [[0.4 / 3, 1 / 3], [2.5 / 3, 2 / 3]]
+    for given in (p, p[:, None], np.column_stack([1 - p, p])):
+        ax = plot.calibration(given, None, [0, 1, 0, 1, 0, 1], bins=2)
+        np.testing.assert_allclose(ax.lines[-1].get_xydata(), expected)
+        assert [bar.get_height() for bar in ax.patches] == [0.5, 0.5]
+        assert legend(ax) == [f"1: {(0.2 + 0.5 / 3) / 2:.3f}"]
+
+
+def test_pictures_of_estimators():
+    pytest.importorskip("sklearn")
+    from bpjit.sklearn import BPClassifier, BPRegressor
+
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    words = np.where(X[:, 0] > 0, "yes", "no")
+    classifier = BPClassifier(3, ensemble=1, max_epochs=50, lam=None, random_state=0).fit(X, words)
+    ax = plot.calibration(classifier, X, words)
+    assert legend(ax)[0].startswith("yes: ")
+    p = classifier.predict_proba(X)[:, 1]
+    assert np.array_equal(ax.lines[-1].get_xydata(), plot.calibration(p, None, X[:, 0] > 0).lines[-1].get_xydata())
+    regressor = BPRegressor(3, ensemble=1, max_epochs=50, lam=None, random_state=0, interval="cv+").fit(
+        X, X.sum(axis=1)
+    )
+    dots = plot.predicted_against_true(regressor, X, X.sum(axis=1)).lines[-1]
+    assert np.array_equal(dots.get_ydata(), regressor.predict(X))
+    levels, shares = plot.coverage(regressor, X, X.sum(axis=1), levels=[0.2, 0.9]).lines[-1].get_data()
+    low, high = regressor.predict_interval(X, 0.2).T
+    assert levels.tolist() == [0.2, 0.9]
+    assert shares[0] == ((low <= X.sum(axis=1)) & (X.sum(axis=1) <= high)).mean() < shares[1]
+
+
+def test_coverage_of_several_targets():
+    Y = np.array([[0.5, 0.1], [-1.5, 0.1]])
+    shares = plot.coverage(Wide(), Y, Y[:, :1], levels=[0.3, 0.8]).lines[-1].get_ydata()
+    assert list(shares) == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: plot.residuals([0, 1], None, [0]), ValueError, r"^Y: expected targets of shape \(2, 1\)"),
+        (
+            lambda: plot.residuals([0, 1], [[0], [1]], [0, 1]),
+            TypeError,
+            r"^net: expected a bpjit\.Network, an estimator",
+        ),
+        (lambda: plot.residuals([0, np.nan], None, [0, 1]), ValueError, "^net: expected finite"),
+        (lambda: plot.residuals([0, 1], None, [0, 1], names=["a", "b"]), ValueError, "^names: expected 1"),
+        (lambda: plot.calibration([0, 2], None, [0, 1]), ValueError, "^net: expected probabilities"),
+        (lambda: plot.calibration([0, 1], None, [0, 2]), ValueError, r"^Y: expected 2 classes among \[0, 1\]"),
+        (lambda: plot.calibration([0, 1], None, [0]), ValueError, "^Y: expected 2 classes"),
+        (lambda: plot.coverage([0, 1], [[0]], [0]), TypeError, "^regressor: expected one with predict_interval"),
+    ],
+)
+def test_wrong_predictions(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

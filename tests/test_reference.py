@@ -69,6 +69,10 @@ def test_docstrings_read_as_they_were_meant(folder, tab):
     assert "init : " not in tab.inner_text("body")
     assert "float64" in tab.inner_text("[id='Network.dtype']")  # of a base class
     assert tab.get_attribute("#Progress code > a:text-is('error')", "href") == "#Progress.error"  # not bpjit.error
+    tab.goto((folder / "bpjit" / "sklearn.html").as_uri())
+    shown = all_of(tab, "[id^='BPRegressor.']", "id")
+    assert {"BPRegressor.fit", "BPRegressor.predict_interval", "BPRegressor.networks_"} <= set(shown)
+    assert not {"BPRegressor.hidden", "BPRegressor.set_fit_request", "BPRegressor.get_params"} & set(shown)
     tab.goto((folder / "bpjit" / "settings" / "rules.html").as_uri())
     assert "Kingma & Ba 2015" in tab.inner_text(".module-info pre")
 

@@ -1,8 +1,10 @@
 """Estimators in scikit-learn's world."""
 
 import pickle
+import re
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +97,38 @@ def test_pipelines_grids_copies():
         assert copy.predict_proba(X).tobytes() == fitted.predict_proba(X).tobytes()
 
 
+def test_weights_are_routed_to_where_they_are_asked_for():
+    """Through a grid and a pipeline, to fit and to score."""
+    X, y = IRIS
+    weights = np.where(y == 2, 0.0, 1.0)
+    classifier = BPClassifier(random_state=0, ensemble=1, max_epochs=30, lam=0.999)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = clone(classifier).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        pipe = make_pipeline(scaler, asked)
+        settings = {"bpclassifier__hidden": [2, 4]}
+        routed = GridSearchCV(pipe, settings, cv=3).fit(X, y, sample_weight=weights)
+        assert routed.best_score_ == 1.0  # the third class is neither learnt nor judged
+        assert (routed.predict(X) < 2).all()
+        with pytest.raises(ValueError, match="sample_weight.* not explicitly set .*BPClassifier"):
+            make_pipeline(scaler, classifier).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", [BPClassifier, BPRegressor])
+def test_loky_reads_memory_maps_that_nobody_may_write(kind):
+    """Data of more than 1 MB come to other processes so: inputs, several targets, weights."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(140_000, 1))
+    Y, weights = np.column_stack([X[:, 0] > 0, X[:, 0] > 1]) * 1, 1.0 + X[:, 0] ** 2
+    settings = {"updates": "accumulated", "validation": None, "lam": 0.999, "max_epochs": 1, "random_state": 0}
+    work = [delayed(kind(2, ensemble=1, **settings).fit)(X, Y, sample_weight=weights) for _ in range(2)]
+    first, second = Parallel(n_jobs=2, backend="loky")(work)
+    here = kind(2, ensemble=1, **settings).fit(X, Y, sample_weight=weights)
+    assert first.networks_ == second.networks_ == here.networks_
+    (found,) = Parallel(n_jobs=2, backend="loky")([delayed(first.predict)(X)])
+    assert found.tobytes() == here.predict(X).tobytes()
+
+
 def test_processes_of_joblib_take_them_with_large_arguments():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 50))
@@ -164,6 +198,91 @@ def test_the_best_of_several_starts():
     assert best.fits_.error.tolist() == sorted(every.fits_.error)[:2]
 
 
+def test_outputs_of_a_bounded_reach_get_targets_as_they_are():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    counts = rng.poisson(np.exp(1 + X[:, 0]))
+    regressor = BPRegressor(random_state=0, ensemble=2, output="exp", loss="poisson", lam=None).fit(X, counts)
+    assert np.corrcoef(np.log(regressor.predict(X)), X[:, 0])[0, 1] > 0.9
+    assert abs(regressor.predict(X).mean() / counts.mean() - 1) < 0.1
+    share = BPRegressor(random_state=0, ensemble=2, output="sigmoid", lam=None).fit(X, X[:, 0] > 0).predict(X)
+    assert 0 < share.min() < 0.1 < 0.9 < share.max() < 1
+
+
+def test_the_pinball_loss_finds_a_quantile():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(700, 1))
+    y = X[:, 0] + 0.2 * rng.exponential(size=700)
+    settings = {"random_state": 0, "ensemble": 2, "lam": 0.9999, "hidden": 4, "dtype": "float32"}
+    regressor = BPRegressor(loss=bpjit.formulas.quantile(quantile=0.95), **settings)
+    assert abs((y <= clone(regressor).fit(X, y, np.ones(700)).predict(X)).mean() - 0.95) < 0.02
+
+
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_callbacks_see_every_epoch_and_change_nothing(validation):
+    X, y = DIABETES
+    settings = {"ensemble": 2, "max_epochs": 8, "lam": None, "random_state": 0, "validation": validation}
+    seen = []
+    watched = BPRegressor(**settings, callback=seen.append).fit(X, y)
+    plain = BPRegressor(**settings).fit(X, y)
+    np.testing.assert_allclose(watched.predict(X), plain.predict(X), rtol=1e-6)
+    assert [event.epoch for event in seen] == [*range(1, 9), *range(1, 9)]
+    np.testing.assert_allclose([event.error for event in seen[8:]], watched.fits_.errors[1])
+    assert all(np.isfinite(event.validation_error) == (validation is not None) for event in seen)
+    assert validation is not None or seen[-1].network == watched.networks_[1]
+    ended = BPRegressor(**settings, callback=lambda event: event.epoch == 3).fit(X, y)
+    assert ended.fits_.epochs.tolist() == [3, 3]
+    assert ended.fits_.stopped_by.tolist() == ["callback", "callback"]
+    with pytest.raises(TypeError, match="^callback: expected a function"):
+        BPRegressor(**settings, callback=3).fit(X, y)
+
+
+def test_scikit_learn_s_own_callbacks():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+    X, y = IRIS
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    classifier = BPClassifier(random_state=0, ensemble=2, max_epochs=5, lam=None)
+    classifier.set_callbacks(monitor).fit(X, y)
+    scores = {row["task_id_path"]: row["accuracy"] for row in monitor.get_logs().data}
+    assert len(scores) == 1 + 2 * (1 + 5)  # the fit, networks, epochs
+    first = classifier.networks_[:1].mean(X).argmax(axis=1)
+    assert scores[0, 0, 4] == scores[0, 0] == (first == y).mean()
+    assert scores[0, 1, 4] == scores[0, 1] == scores[0,] == classifier.score(X, y)
+
+
+class Steps:
+    """A callback of scikit-learn's, handed on to what is inside; it stops each network after two epochs."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.ended = []
+
+    def setup(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append(context.task_name)
+        return self.ended[-2:] == ["epoch", "epoch"]
+
+
+def test_callbacks_of_a_grid_hear_of_whole_fits():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+    X, y = IRIS
+    classifier = BPClassifier(random_state=0, ensemble=2, max_epochs=5, lam=None)
+    steps = Steps()
+    classifier.set_callbacks(steps).fit(X, y)
+    assert steps.ended == [*["epoch", "epoch", "network"] * 2, "fit"]
+    assert classifier.fits_.epochs.tolist() == [2, 2]
+    steps = Steps()
+    grid = GridSearchCV(clone(classifier).set_callbacks(), {"max_epochs": [3, 4]}, cv=2).set_callbacks(steps).fit(X, y)
+    assert steps.ended.count("fit") >= 5
+    assert "epoch" not in steps.ended
+    assert set(grid.best_estimator_.fits_.epochs) == {grid.best_params_["max_epochs"]}
+
+
 def test_names_of_columns_are_checked():
     pandas = pytest.importorskip("pandas")
     X, y = IRIS
@@ -182,6 +301,30 @@ def test_other_settings_reach_the_networks():
     assert (net.sizes, net.hidden, net.scale) == ((10, 6, 4, 1), ("tanh", "sin"), None)
     with pytest.raises(ValueError, match=r"^activation|^hidden"):
         BPRegressor(activation="relux").fit(X, y)
+
+
+def test_before_scikit_learn_had_callbacks(monkeypatch):
+    import importlib.util
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sklearn.callback", None)
+    found = importlib.util.find_spec("bpjit.sklearn.callbacks")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    assert module.with_callbacks(len) is len
+    assert not hasattr(module.CallbackSupportMixin, "set_callbacks")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_every_parameter_of_mlp_stands_beside_ours(name):
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    text = (Path(__file__).resolve().parents[1] / "scripts" / name).read_text("utf-8")
+    rows = text.partition("\n| `MLPClassifier`")[2].partition("\n\n")[0].splitlines()[2:]
+    theirs, ours = (set(re.findall(r"`(\w+)", " ".join(row.split("|")[side] for row in rows))) for side in (1, 2))
+    wanted = {name for kind in (MLPClassifier, MLPRegressor) for name in kind().get_params()}
+    assert wanted - {"loss"} <= theirs - {"loss"} <= wanted
+    assert {name for kind in (BPClassifier, BPRegressor) for name in kind().get_params()} <= ours
 
 
 def test_the_script_that_compares_prints_a_table(capsys):

@@ -110,12 +110,12 @@ _compiled: set[Any] = set()  # kinds of portions, and of how many networks
 # --- Networks too large for lanes.
 
 
-def train_alone(portion: Group, limits: Limits, report: Callable[[int], None]) -> Results:
-    """Train the only network of a portion."""
+def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], callback: Any = None) -> Results:
+    """Train the only network of a portion, with a callback as ``train`` has it."""
     results, D, V = Results.before(portion), samples_of(portion, portion.D), samples_of(portion, portion.V)
     reason, histories = limits.reached(), [np.empty(0)] * 2
     if reason is None:
-        fit = _train_one(portion, D, V, limits)
+        fit = _train_one(portion, D, V, limits, callback)
         results.parameters[0], results.errors[0] = fit.network.parameters, fit.error
         results.epochs[0], results.updates[0], results.best_epochs[0] = fit.epochs, fit.updates, fit.best_epoch or 0
         results.stopped_by[0], histories = fit.stopped_by, [fit.errors, fit.validation_errors]
@@ -143,7 +143,7 @@ def samples_of(portion: Group, data: Data) -> Samples:
     return Samples(X[there], Y[there], data.c[0][there], data.numbers[there])
 
 
-def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits) -> Fit:
+def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits, callback: Any) -> Fit:
     conditions: list[Condition] = []
     for item in portion.conditions:
         if isinstance(item, MaxEpochs):
@@ -164,4 +164,4 @@ def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits) -> Fit:
     )
     net = portion.net.with_parameters(portion.start[0])
     problem = Problem(net, D, V, setting, conditions, portion.D.m)
-    return run_training(problem, Watched(None if portion.history else 2), limits=limits)
+    return run_training(problem, Watched(None if portion.history else 2, callback), limits=limits)

@@ -22,11 +22,12 @@ from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
-from ..training.train import target_of_rule
+from ..training.fit import Progress
+from ..training.train import check_options, target_of_rule
 from .fits import Fits, gather
 from .given import Given
 from .groups import Group
-from .portions import compile_for, portions_of, run
+from .portions import compile_for, portions_of, run, train_alone
 
 
 @quiet
@@ -170,6 +171,18 @@ def work_of(group: Group) -> float:
 def train_given(given: Given, threads: int | None = None) -> Fits:
     """``train_many`` on the CPU, of arguments that are checked; without a progress bar."""
     return _train(given, "cpu", as_threads(threads), threads is not None, False, time.perf_counter())
+
+
+@quiet
+def train_one_by_one(given: Given, callback: Callable[[Progress], Any]) -> Fits:
+    """The same, one network after another as by ``train``, which calls back; a true answer ends that network's."""
+    check_options(callback, None, None)
+    started, groups = time.perf_counter(), given.groups()
+    portions = [group.part(slice(place, place + 1)) for group in groups for place in range(len(group))]
+    with ctrl_c() as interrupted:
+        limits = Limits.of(given.conditions, started, interrupted)
+        results = [train_alone(portion, limits, lambda stopped: None, callback) for portion in portions]
+    return gather(portions, results, given.count, time.perf_counter() - started, 0.0, "cpu", groups)
 
 
 def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_array
+from ..common.arguments import as_array, as_weights
 
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 8 * np.finfo(np.float64).eps  # what differs by no more is the same number, computed in another way
@@ -63,20 +63,31 @@ class Scale:
         return dict(self._arrays)
 
     @classmethod
-    def standard(cls, X: Any, Y: Any = None) -> Scale:
-        """Mean 0 and standard deviation 1 in every column of X, and of Y if given; a constant column becomes 0."""
-        return cls._fit(X, Y, lambda A, low, high: (A.mean(0), A.std(0)))
+    def standard(cls, X: Any, Y: Any = None, *, sample_weight: Any = None) -> Scale:
+        """Mean 0 and standard deviation 1 in every column of X, and of Y if given; a constant column becomes 0.
 
-    @classmethod
-    def _standard_of_weighted(cls, X: np.ndarray, Y: np.ndarray | None, c: np.ndarray) -> Scale:
-        """As ``standard``, samples counting by their weights c, [shape: (m,)]."""
-        there = c > 0
+        Samples count by ``sample_weight``, numbers ≥ 0 of shape (m,), where it is given; one of weight 0 is absent, and
+        its row may hold NaN.
+
+        Examples
+        --------
+        >>> from bpjit import Scale
+        >>> Scale.standard([[1.0], [4.0]], sample_weight=[2, 1]) == Scale.standard([[1.0], [1.0], [4.0]])
+        True
+        """
+        c = None
+        if sample_weight is not None:
+            c = as_weights("sample_weight", sample_weight, len(X))
+            there = c > 0
+            X, Y, c = np.asarray(X)[there], None if Y is None else np.asarray(Y)[there], c[there]
 
         def columns(A: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            mean = np.average(A, axis=0, weights=c[there])
-            return mean, np.sqrt(np.average((A - mean) ** 2, axis=0, weights=c[there]))
+            mean = np.average(A, axis=0, weights=c)
+            D = A - mean
+            np.square(D, out=D)
+            return mean, np.sqrt(np.average(D, axis=0, weights=c))
 
-        return cls._fit(X[there], None if Y is None else Y[there], columns)
+        return cls._fit(X, Y, columns)
 
     @classmethod
     def min_max(cls, X: Any, Y: Any = None) -> Scale:

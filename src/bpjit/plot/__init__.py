@@ -11,14 +11,19 @@ from .classes import confusion_matrix
 from .curves import activations, error_curves, minima_histogram
 from .diagram import network
 from .maps import decision_boundary
+from .predictions import calibration, coverage, predicted_against_true, residuals
 from .surfaces import surface
 
 __all__ = [
     "activations",
+    "calibration",
     "confusion_matrix",
+    "coverage",
     "decision_boundary",
     "error_curves",
     "minima_histogram",
     "network",
+    "predicted_against_true",
+    "residuals",
     "surface",
 ]

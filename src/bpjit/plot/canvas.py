@@ -15,6 +15,7 @@ Axes = Any  # matplotlib brings no types of its own here
 
 # Two colours for signs and series, and pale ones for areas: each differs from the others in grey as well.
 DARK, LIGHT = "#14487a", "#d9692a"
+SHADES = (DARK, LIGHT, "#4f8a4c", "#8256a0", "black", "#9a7b1f", "#c2477f", "#3f9aa3", "0.45")
 AREAS = ("#b8d0ea", "#f8dcc4", "#9dbf9d", "#efe6a5", "#cdb7d9", "#e3e3e3", "#d99a9a", "#a8dcd9")
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "oo", "++", "--")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

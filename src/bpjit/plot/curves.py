@@ -11,7 +11,7 @@ from ..common.arguments import as_array, as_flag, as_integer, as_real, describe
 from ..maths.own import activation_formula
 from ..networks.architecture import HIDDEN_ACTIVATIONS, as_formula
 from ..training.fit import Fit
-from .canvas import AREAS, DARK, LIGHT, MARKERS, Axes, axes, dress, speaker
+from .canvas import AREAS, DARK, LIGHT, MARKERS, SHADES, Axes, axes, dress, speaker
 
 SMALLEST_HEAP = 0.005  # share of the trainings that is worth a text
 
@@ -117,11 +117,10 @@ def activations(
     z = np.concatenate([-right[::-1], [np.nan], right])  # lines break at 0, where relu's slope and step jump
     ax.axhline(0, color="0.75", linewidth=0.8, zorder=0)
     ax.axvline(0, color="0.75", linewidth=0.8, zorder=0)
-    shades = [DARK, LIGHT, "#4f8a4c", "#8256a0", "black", "#9a7b1f", "#c2477f", "#3f9aa3", "0.45"]
     for place, (name, function) in enumerate(zip(names, functions, strict=True)):
         values, slope = np.array([function(float(number)) for number in z]).T + 0.0 * z
         look = {
-            "color": shades[place % len(shades)],
+            "color": SHADES[place % len(SHADES)],
             "marker": MARKERS[place % len(MARKERS)],
             "markersize": 5,
             "markevery": (10 + 7 * place, 50),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..many.fits import Fits
 from ..many.given import Given
-from ..many.train_many import train_given
+from ..many.train_many import train_given, train_one_by_one
 from ..maths import random_streams
 from ..networks.networks import Networks
 
@@ -59,8 +59,11 @@ def chosen(estimator: Any, rows: float, d: int) -> Chosen:
     return Chosen(sizes, rule, eta, updates, epochs, validation, patience)
 
 
-def trained(given: Given, threads: int | None) -> Fits:
-    """``train_many``, by the kernels for all shapes: else each shape of a table would be compiled anew."""
+def trained(given: Given, threads: int | None, callback: Any = None) -> Fits:
+    """``train_many``, by the kernels for all shapes: else each shape of a table would be compiled anew. Where somebody
+    is to be called back, one by one."""
+    if callback is not None:
+        return train_one_by_one(given, callback)
     given.typed = False
     return train_given(given, threads)
 

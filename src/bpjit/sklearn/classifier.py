@@ -10,6 +10,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from .callbacks import with_callbacks
 from .estimator import Estimator, checked_weights
 
 TINY = np.finfo(np.float64).tiny
@@ -36,6 +37,9 @@ class BPClassifier(ClassifierMixin, Estimator):
     validation : None; a share of the samples; or (X, y). Training stops where its error no longer falls, and each
         network is that of its smallest. "auto" is None below 1,000 rows, else 0.1
     patience : epochs without a smaller error of the validation set; None is 10
+    callback : called with a ``bpjit.Progress`` after every epoch of each network; a true answer ends that network's
+        training. Networks are trained one after another then, the same but for rounding. Give a function: ``clone``
+        copies objects
     class_weight : {label: weight}, or "balanced"
     scale : bring each column of X to mean 0 and standard deviation 1, inside
     dtype : "float64" or "float32"
@@ -84,6 +88,7 @@ class BPClassifier(ClassifierMixin, Estimator):
         max_epochs: int | None = None,
         validation: Any = "auto",
         patience: int | None = None,
+        callback: Any = None,
         class_weight: Any = None,
         scale: bool = True,
         dtype: str = "float64",
@@ -106,6 +111,7 @@ class BPClassifier(ClassifierMixin, Estimator):
             max_epochs=max_epochs,
             validation=validation,
             patience=patience,
+            callback=callback,
             scale=scale,
             dtype=dtype,
             warm_start=warm_start,
@@ -125,6 +131,7 @@ class BPClassifier(ClassifierMixin, Estimator):
     def _scales_targets(self) -> bool:
         return False
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X, [shape: (m, d)], and labels y, [shape: (m,)], or (m, labels) of 0 and 1."""
         X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64)
@@ -132,7 +139,8 @@ class BPClassifier(ClassifierMixin, Estimator):
         y = self._know_classes(y)
         if self.class_weight is not None:
             c = compute_sample_weight(self.class_weight, y) * (1.0 if c is None else c)
-        return self._train(X, self._targets(y), c)
+        self._train(X, self._targets(y), c, y)
+        return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Learn these samples one after another; the first call needs all classes there will be."""

@@ -14,12 +14,13 @@ from ..many.given import Given
 from ..networks.networks import Networks
 from ..networks.scale import Scale
 from ..settings.stopping import EarlyStopping, MaxEpochs
+from .callbacks import CallbackSupportMixin, Tasks
 from .chosen import chosen, chosen_lambda, rows_of, trained
 
 MOST_SEED = np.iinfo(np.int32).max
 
 
-class Estimator(BaseEstimator):
+class Estimator(CallbackSupportMixin, BaseEstimator):
     """Networks averaged over several random starts."""
 
     _networks: Networks
@@ -43,6 +44,7 @@ class Estimator(BaseEstimator):
         max_epochs: int | None = None,
         validation: Any = "auto",
         patience: int | None = None,
+        callback: Any = None,
         scale: bool = True,
         dtype: str = "float64",
         warm_start: bool = False,
@@ -63,6 +65,7 @@ class Estimator(BaseEstimator):
         self.max_epochs = max_epochs
         self.validation = validation
         self.patience = patience
+        self.callback = callback
         self.scale = scale
         self.dtype = dtype
         self.warm_start = warm_start
@@ -80,8 +83,9 @@ class Estimator(BaseEstimator):
 
     # --- Training.
 
-    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None) -> Self:
-        """Fit to targets ready for networks, [shape: (m, l)]."""
+    def _train(self, X: np.ndarray, Y: np.ndarray, c: np.ndarray | None, y: np.ndarray) -> dict[str, Any]:
+        """Fit to targets ready for networks, [shape: (m, l)]; returns the settings that ``train_many`` was given.
+        Callbacks see y."""
         rows = rows_of(len(X), c)
         choice, seed = chosen(self, rows, X.shape[1]), self._seed()
         starts = self._starts(choice.hidden, X, Y, c, seed)
@@ -100,8 +104,14 @@ class Estimator(BaseEstimator):
             settings["stop"].append(EarlyStopping(choice.patience))
             if isinstance(validation, (tuple, list)):
                 validation = validation_data(self, *validation)
-        given = Given(starts, X, Y, lam=lam, validation=validation, sample_weight=c, history=True, **settings)
-        fits = trained(given, self.n_jobs)
+        settings |= {"lam": lam, "validation": validation}
+        given = Given(starts, X, Y, sample_weight=c, history=True, **settings)
+        tasks, watch = None, self.callback
+        if hasattr(self, "_skl_callbacks"):
+            metadata = None if c is None else {"sample_weight": c}
+            tasks = Tasks(self, (len(starts), choice.max_epochs), X=X, y=y, metadata=metadata)
+            watch = tasks.beside(self.callback)
+        fits = trained(given, self.n_jobs, watch)
         if len(fits) > self.ensemble:
             fits = fits.best_first()[: self.ensemble]
         self.fits_, self.lam_ = fits, lam
@@ -110,7 +120,9 @@ class Estimator(BaseEstimator):
         self.validation_curve_ = None if validation is None else mean_curve(fits.validation_errors)
         assert isinstance(fits.networks, Networks)  # they have one shape
         self._take(fits.networks)
-        return self
+        if tasks is not None:
+            tasks.close()
+        return settings
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
@@ -125,7 +137,7 @@ class Estimator(BaseEstimator):
         output = self._output() if self.output is None else self.output
         scale, targets = None, Y if self._scales_targets() else None
         if self.scale:
-            scale = Scale.standard(X, targets) if c is None else Scale._standard_of_weighted(X, targets, c)
+            scale = Scale.standard(X, targets, sample_weight=c)
         count = self.ensemble * self.n_starts
         return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
 
@@ -182,11 +194,17 @@ class Estimator(BaseEstimator):
                 total += learner.predict(X[0])
             row: np.ndarray = (total / len(learners))[None]
             return row
+        X = self._inputs(X)
+        return self.networks_.mean(X)
+
+    def _inputs(self, X: Any) -> np.ndarray:
+        """Checked samples, of a fitted estimator, [shape: (m, d)]."""
         check_is_fitted(self, "_networks")
         plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X) > 0
         if not (plain and self._row == (1, X.shape[1])):
             X = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.networks_.mean(X)
+        checked: np.ndarray = X
+        return checked
 
 
 def validation_data(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
