@@ -15,6 +15,7 @@ from ..networks.network import Network
 from ..networks.networks import Networks
 from ..training.fit import Evidence
 from .groups import Group, Results, by_member
+from .resuming import Kept
 from .seen import Seen
 
 
@@ -57,6 +58,7 @@ class Fits:
     target: str
     evidence: Evidence | None = None
     _seen: tuple[Seen, ...] = field(default=(), repr=False)  # what ``advice`` needs
+    _kept: tuple[Kept, ...] = field(default=(), repr=False)  # what ``resume`` needs
 
     def __len__(self) -> int:
         return len(self.error)
@@ -173,4 +175,5 @@ def gather(
         target=target,
         evidence=Evidence(*table) if known else None,
         _seen=tuple(Seen.of(group) for group in groups),
+        _kept=tuple(Kept.of(*pair) for pair in zip(portions, results, strict=True)) if first.resumable else (),
     )

@@ -36,8 +36,8 @@ def train_many(
     Y: Any,
     *,
     eta: Any = None,
-    updates: str | int | None = None,
-    loss: str | None = None,
+    updates: Any = None,
+    loss: Any = None,
     rule: Any = "sgd",
     lam: Any = None,
     stop: Any = None,
@@ -48,6 +48,8 @@ def train_many(
     class_weight: Any = None,
     missing: str | None = None,
     trainable: Any = None,
+    resume: Fits | None = None,
+    resumable: bool = False,
     train_thresholds: bool = True,
     shuffle: bool = True,
     seed: Any = 0,
@@ -66,7 +68,7 @@ def train_many(
     nets : ``Networks``, or a list of ``Network`` whose shapes may differ
     X, Y : data for all networks, as for ``train``; or a list with a data set for each network
     eta* : learning rate η > 0, a schedule, or None for the one that ``train`` would choose for the network
-    updates, loss : as for ``train``
+    updates*, loss* : as for ``train``
     rule* : as for ``train``; those of second order too, all on the CPU
     lam* : the book's λ in (0, 1), or None
     stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit and
@@ -82,6 +84,13 @@ def train_many(
     class_weight : {class number: weight} or "balanced"
     missing : "ignore" takes NaN in the targets for what is not known, as for ``train``
     trainable, train_thresholds : as for ``train``, for all networks
+    resume : fits to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. Also some of them, as
+        ``fits[numbers]``. ``nets`` must be their networks, and settings those they were made with; ``stop``,
+        ``max_epochs`` and ``target_error`` are this call's, but for EarlyStopping and NoImprovement, which may be left
+        out only. Epochs count from the first start. The data should be the same too; with others they go on learning
+        from them
+    resumable : keep what a later ``resume`` needs: about as much memory as the networks, again for each number that the
+        rule remembers of a parameter
     shuffle : visit the samples in an order of its own in each epoch
     seed* : decides these orders. Networks of one seed share the orders, which is faster
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
@@ -144,10 +153,21 @@ def train_many(
         shuffle=as_flag("shuffle", shuffle),
         seed=seed,
         history=as_flag("history", history),
+        resumable=as_flag("resumable", resumable),
+        resume=resume,
     )
+    if resume is not None:
+        target = target_to_resume(target, resume)
     as_flag("best_first", best_first)
     fits = _train(given, target, as_threads(threads), threads is not None, progress, started)
     return fits.best_first() if best_first else fits
+
+
+def target_to_resume(target: str, resume: Fits) -> str:
+    """The machine that these fits ran on."""
+    if target not in ("auto", resume.target):
+        raise ValueError(f"target: the fits to resume ran on {resume.target!r}, got {target!r}; give the same")
+    return as_machine(resume.target)
 
 
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
