@@ -52,7 +52,7 @@ from ..settings.stopping import (
 from ..training.held_out import as_share
 from ..training.setting import as_batch_size, as_trainable, check_numbers
 from .data import all_rows, concerning, own_data, split_for_each
-from .groups import OF_EACH, Data, Group, one_of, those_of
+from .groups import OF_EACH, Data, Group, by_loss, one_of, those_of
 from .resuming import Earlier
 
 KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
@@ -108,6 +108,7 @@ class Given:
         shuffle: bool = True,
         seed: Any = 0,
         history: bool = False,
+        shape_kernels: bool = True,
         resumable: bool = False,
         resume: Any = None,
     ) -> None:
@@ -115,18 +116,15 @@ class Given:
             refuse_masked(name, value, "numbers")
         self.kinds = as_kinds(nets)
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
-        self.earlier = None if resume is None else Earlier(resume, count, history)
-        if self.earlier is not None:
-            self.earlier.check_networks(nets)
+        self.earlier = None if resume is None else Earlier(resume, nets, count, history)
         self.resumable = resumable
         self.losses = one_or_each("loss", loss, count, lambda value: value)
         self.updates = one_or_each("updates", updates, count, lambda value: value)
-        if len(self.losses) > 1:
-            self.kinds = by_loss(self.kinds, self.losses)
+        self.kinds = by_loss(self.kinds, self.losses)
         self.X, self.Y, self.missing = X, Y, missing
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
-        self.typed = True  # see ``Group``
+        self.typed = shape_kernels  # see ``Group``
         self.rules = one_or_each("rule", rule, count, partial(as_rule, second_order=True))
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
@@ -360,17 +358,6 @@ def _is_own(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim == 3 or (X.dtype == object and X.ndim == 1 and len(X) > 0 and np.ndim(X[0]) == 2)
     return isinstance(X, (list, tuple)) and len(X) > 0 and np.ndim(X[0]) == 2
-
-
-def by_loss(kinds: Any, losses: list[Any]) -> list[tuple[np.ndarray, Network, np.ndarray]]:
-    """Networks by kind and by loss."""
-    parts = []
-    for members, net, parameters in kinds:
-        mine = [losses[member] for member in members]
-        for loss in dict.fromkeys(mine):
-            places = np.array([place for place, item in enumerate(mine) if item == loss])
-            parts.append((members[places], net, parameters[places]))
-    return parts
 
 
 def as_kinds(nets: Any) -> list[tuple[np.ndarray, Network, np.ndarray]]:

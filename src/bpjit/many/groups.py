@@ -243,3 +243,18 @@ def those_of(values: Any, part: Any) -> Any:
 def one_of(values: Any, member: int) -> Any:
     """That of one network, where there may be one for all."""
     return values[member if len(values) > 1 else 0]
+
+
+def by_loss(
+    kinds: list[tuple[np.ndarray, Network, np.ndarray]], losses: list[Any]
+) -> list[tuple[np.ndarray, Network, np.ndarray]]:
+    """Networks by kind and by loss, of which there may be one for all."""
+    if len(losses) == 1:
+        return kinds
+    parts = []
+    for members, net, parameters in kinds:
+        mine = [losses[member] for member in members]
+        for loss in dict.fromkeys(mine):
+            places = np.array([place for place, item in enumerate(mine) if item == loss])
+            parts.append((members[places], net, parameters[places]))
+    return parts

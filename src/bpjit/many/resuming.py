@@ -41,6 +41,7 @@ def terms_of(group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
     """By their arguments: what decides where trainings go, but for networks and data."""
     updates = "accumulated" if group.size is None else "stochastic" if group.size == 1 else group.size
     of_all = {"loss": loss_as_given(group.loss), "updates": updates, "shuffle": group.shuffle}
+    of_all["shape_kernels"] = group.typed
     return {**of_all, "trainable": group.trainable.tobytes(), "early": group.early, "window": group.window}, {
         name: getattr(group, name) for name in OF_EACH if name not in OF_CALL
     }
@@ -52,7 +53,7 @@ ARGUMENTS = {"rules": "rule", "etas": "eta", "schedules": "eta", "seeds": "seed"
 class Earlier:
     """The trainings that a call goes on from."""
 
-    def __init__(self, fits: Any, count: int, history: bool) -> None:
+    def __init__(self, fits: Any, nets: Any, count: int, history: bool) -> None:
         if not hasattr(fits, "_kept"):
             raise TypeError(f"resume: expected Fits that train_many returned, got {describe(fits)}")
         if len(fits) != count:
@@ -66,8 +67,9 @@ class Earlier:
         self.block, self.place = np.full(size, -1), np.zeros(size, np.int64)
         for number, kept in enumerate(fits._kept):
             self.block[kept.members], self.place[kept.members] = number, np.arange(len(kept.members))
+        self._check_networks(nets)
 
-    def check_networks(self, nets: Any) -> None:
+    def _check_networks(self, nets: Any) -> None:
         """Refuse networks that are not those of the fits."""
         mine, index = self.fits.networks, -1
         if mine is nets:

@@ -6,6 +6,7 @@ hundred through all their epochs. Networks too large for lanes train one by one,
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ def train_many(
     trainable: Any = None,
     resume: Fits | None = None,
     resumable: bool = False,
+    shape_kernels: bool = True,
     train_thresholds: bool = True,
     shuffle: bool = True,
     seed: Any = 0,
@@ -91,6 +93,8 @@ def train_many(
         from them
     resumable : keep what a later ``resume`` needs: about as much memory as the networks, again for each number that the
         rule remembers of a parameter
+    shape_kernels : the smallest networks have machine code of their own for each shape, which takes seconds to compile
+        when a shape is new. False trains all by code that serves every shape, slower, and with other rounding
     shuffle : visit the samples in an order of its own in each epoch
     seed* : decides these orders. Networks of one seed share the orders, which is faster
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
@@ -154,6 +158,7 @@ def train_many(
         seed=seed,
         history=as_flag("history", history),
         resumable=as_flag("resumable", resumable),
+        shape_kernels=as_flag("shape_kernels", shape_kernels),
         resume=resume,
     )
     if resume is not None:
@@ -187,20 +192,22 @@ def work_of(group: Group) -> float:
     return 3.0 * float(most) * group.D.m * len(group.net.parameters)
 
 
-def train_given(given: Given, threads: int | None = None) -> Fits:
-    """``train_many`` on the CPU, of arguments that are checked; without a progress bar."""
-    return _train(given, "cpu", as_threads(threads), threads is not None, False, time.perf_counter())
+def train_given(given: Given, threads: int | None = None, show: Callable[[int], None] | None = None) -> Fits:
+    """``train_many`` on the CPU, of arguments that are checked; ``show`` is told how many networks are done."""
+    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter())
 
 
-def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
-    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
+def _train(given: Given, target: str, threads: int, must: bool, progress: Any, started: float) -> Fits:
+    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results.
+    ``progress`` is as for ``train_many``, or a function that is told how many networks are done."""
     groups = given.groups()
     for group in groups:
         target = target_of_rule(target, group.rules[0])
     target = as_machine(target, sum(work_of(group) for group in groups))
     threads = 1 if target == "cuda" else threads
     portions = [portion for group in groups for portion in portions_of(group, target, threads)]
-    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
+    bar = contextlib.nullcontext(progress) if callable(progress) else progress_bar(progress, given.count, "network")
+    with ctrl_c() as interrupted, bar as show:
         compile_seconds = sum(compile_for(portion, target) for portion in portions)
         work = _Work(portions, target, given.conditions, show, interrupted)
         work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)

@@ -11,6 +11,7 @@ from .classes import confusion_matrix
 from .curves import activations, error_curves, minima_histogram
 from .diagram import network
 from .maps import decision_boundary
+from .searches import search
 from .surfaces import surface
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "error_curves",
     "minima_histogram",
     "network",
+    "search",
     "surface",
 ]
