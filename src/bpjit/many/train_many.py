@@ -133,9 +133,9 @@ def train_many(
     """
     started = time.perf_counter()
     as_machine(target)
-    target = target_of_data(target, X, Y, validation)
-    if progress is not None:
-        as_flag("progress", progress)
+    target = target_to_resume(target_of_data(target, X, Y, validation), resume)
+    check_flags(progress=progress, best_first=best_first)
+    sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
     given = Given(
         nets,
         X,
@@ -148,9 +148,7 @@ def train_many(
         stop=stop,
         max_epochs=max_epochs,
         target_error=target_error,
-        validation=validation,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
+        **sets,
         missing=missing,
         trainable=trainable,
         train_thresholds=as_flag("train_thresholds", train_thresholds),
@@ -161,15 +159,21 @@ def train_many(
         shape_kernels=as_flag("shape_kernels", shape_kernels),
         resume=resume,
     )
-    if resume is not None:
-        target = target_to_resume(target, resume)
-    as_flag("best_first", best_first)
     fits = _train(given, target, as_threads(threads), threads is not None, progress, started)
     return fits.best_first() if best_first else fits
 
 
-def target_to_resume(target: str, resume: Fits) -> str:
-    """The machine that these fits ran on."""
+def check_flags(**flags: Any) -> None:
+    """Refuse what is neither True, False nor None."""
+    for name, value in flags.items():
+        if value is not None:
+            as_flag(name, value)
+
+
+def target_to_resume(target: str, resume: Any) -> str:
+    """The machine that these fits ran on; without any the target."""
+    if not isinstance(resume, Fits):  # what else came, ``Given`` refuses
+        return target
     if target not in ("auto", resume.target):
         raise ValueError(f"target: the fits to resume ran on {resume.target!r}, got {target!r}; give the same")
     return as_machine(resume.target)
