@@ -63,7 +63,7 @@ DOORS = {
     ("unit.separation", "plot.units"),
 }
 
-ALONE = {"matplotlib": "plot", "numba.cuda": "kernels.cuda.door"}  # who alone imports it
+ALONE = {"matplotlib": "plot", "numba.cuda": "kernels.cuda.door", "optuna": "many.asking"}  # who alone imports it
 
 
 def modules():
@@ -158,6 +158,7 @@ MANY_ARGUMENTS = {
     ("training.fit", "replay"),
     ("many.train_many", "train_many"),
     ("many.searches", "multi_start"),
+    ("many.search", "search"),
     ("networks.network", "random"),
     ("networks.networks", "random"),
     ("learners.learner_bank", "__init__"),

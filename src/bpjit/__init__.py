@@ -45,6 +45,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .many.search import Search, search
     from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
@@ -86,6 +87,7 @@ __all__ = [
     "Rprop",
     "Scale",
     "ScaledConjugateGradient",
+    "Search",
     "Snapshot",
     "StepDecay",
     "StopEvent",
@@ -116,6 +118,7 @@ __all__ = [
     "multi_start",
     "plot",
     "rule",
+    "search",
     "trace",
     "train",
     "train_many",
@@ -127,6 +130,7 @@ _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
+_ROOM_OF |= dict.fromkeys(("Search", "search"), "many.search")
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
 

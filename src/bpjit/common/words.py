@@ -61,8 +61,10 @@ PICTURES = {
     "E": "误差 E",
     "E at the end": "训练结束时的误差 E",
     "actual class": "真实类别",
+    "best configuration": "最优配置",
     "class": "类别",
     "epoch": "轮数",
+    "epochs of each network": "每个网络的轮数",
     "hidden": "隐层",
     "inputs": "输入层",
     "level": "名义水平",
@@ -84,6 +86,7 @@ PICTURES = {
     "targets": "目标值",
     "training": "训练误差",
     "validation": "验证误差",
+    "validation error": "验证误差",
 }
 
 # Of the page of a replay alone; it says them in the browser.

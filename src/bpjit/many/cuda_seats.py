@@ -84,6 +84,7 @@ class CudaSeats:
         nothing_collected = np.zeros((len(members), self.places.undo - self.places.gradient))
         for name, array in ({"G": nothing_collected} | rows).items():
             self.state.write_rows(self.firsts[name], array)
+        self.widths = {name: array.shape[1] for name, array in rows.items()}
         self._seat(members)
 
     def keep(self, stay: np.ndarray) -> None:
@@ -118,7 +119,7 @@ class CudaSeats:
         state.write_rows(self.places.planes + plane, np.asarray(values)[:, None])
 
     def vectors(self, state: Table, name: str, slots: np.ndarray) -> np.ndarray:
-        return state.read_rows(self.firsts[name], self.n, slots)
+        return state.read_rows(self.firsts[name], self.widths[name], slots)
 
     def put(self, state: Table, name: str, rows: np.ndarray) -> None:
         state.write_rows(self.firsts[name], rows)

@@ -25,6 +25,10 @@ class DampedLanes(SecondOrderLanes):
     def __init__(self, group: Group) -> None:
         super().__init__(group)
         self.room, self.numbers = damped.make_damped_room(group.net.sizes), numbers_of(group)
+        if group.kept is not None:
+            goals = self.numbers[:, damped.GOAL].copy()
+            self.numbers = self.take_up(self.numbers, group.kept["numbers"])
+            self.numbers[:, damped.GOAL] = goals
         self.trained, self.untrained = np.flatnonzero(group.trainable), np.flatnonzero(~group.trainable)
         self.bayesian = isinstance(group.rules[0], BayesianRegularization)
 

@@ -15,6 +15,7 @@ from ..networks.network import Network
 from ..networks.networks import Networks
 from ..training.fit import Evidence
 from .groups import Group, Results, by_member
+from .resuming import Kept
 from .seen import Seen
 
 
@@ -57,6 +58,7 @@ class Fits:
     target: str
     evidence: Evidence | None = None
     _seen: tuple[Seen, ...] = field(default=(), repr=False)  # what ``advice`` needs
+    _kept: tuple[Kept, ...] = field(default=(), repr=False)  # what ``resume`` needs
 
     def __len__(self) -> int:
         return len(self.error)
@@ -113,6 +115,44 @@ class Fits:
 _ARRAYS = ("error", "objective", "validation_error", "epochs", "updates", "best_epoch", "stopped_by", "order")
 
 
+def joined(parts: Sequence[Fits]) -> Fits:
+    """Several fits in one, in their order, with the same columns; what advice needs is not kept."""
+    orders, kept, first = [], list[Kept](), 0
+    for part in parts:
+        orders.append(part.order + first)
+        kept += [replace(block, members=block.members + first) for block in part._kept]
+        first += max([int(part.order.max()), *(int(block.members.max()) for block in part._kept)]) + 1
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    lists: dict[str, Any] = {
+        name: None if getattr(parts[0], name) is None else [errors for part in parts for errors in getattr(part, name)]
+        for name in ("errors", "validation_errors")
+    }
+    evidence = None
+    if known := [part.evidence for part in parts if part.evidence is not None]:
+        nothing = [np.full((4, len(part)), np.nan) for part in parts]
+        pairs = zip(parts, nothing, strict=True)
+        evidence = Evidence(*np.hstack([none if part.evidence is None else part.evidence for part, none in pairs]))
+    return replace(
+        parts[0],
+        networks=together([part.networks for part in parts]),
+        **{**arrays, "order": np.concatenate(orders)},
+        **lists,
+        seconds=sum(part.seconds for part in parts),
+        compile_seconds=sum(part.compile_seconds for part in parts),
+        evidence=evidence if known else None,
+        _seen=(),
+        _kept=tuple(kept),
+    )
+
+
+def together(parts: Sequence[Networks | list[Network]]) -> Networks | list[Network]:
+    """Networks of all parts: as ``Networks`` where they are of one kind."""
+    alike = [part for part in parts if isinstance(part, Networks)]
+    if len(alike) == len(parts) and all(same_kind(part, alike[0]) for part in alike):
+        return Networks._of(alike[0]._architecture, np.concatenate([part.parameters for part in alike]))
+    return [net for part in parts for net in part]
+
+
 def gather(
     portions: Sequence[Group],
     results: Sequence[Results],
@@ -130,8 +170,7 @@ def gather(
     lists: Any = {name: [None] * count if first.history else None for name in ("errors", "validation_errors")}
     vectors = np.empty((count, len(first.net.parameters)), first.net.dtype) if alike else None
     for group, result in zip(portions, results, strict=True):
-        members, every = group.members, np.arange(len(group))
-        lam = by_member(group.lam, every)
+        members, lam = group.members, by_member(group.lam, np.arange(len(group)))
         squares = np.square(result.parameters, dtype=np.float64).sum(axis=1)
         penalised = lam < 1.0
         objective = result.errors.copy()
@@ -173,4 +212,5 @@ def gather(
         target=target,
         evidence=Evidence(*table) if known else None,
         _seen=tuple(Seen.of(group) for group in groups),
+        _kept=tuple(Kept.of(*pair) for pair in zip(portions, results, strict=True)) if first.resumable else (),
     )

@@ -52,11 +52,10 @@ from ..settings.stopping import (
 from ..training.held_out import as_share
 from ..training.setting import as_batch_size, as_trainable, check_numbers
 from .data import all_rows, concerning, own_data, split_for_each
-from .groups import OF_EACH, Data, Group, one_of, those_of
+from .groups import OF_EACH, Data, Group, by_loss, one_of, those_of
+from .resuming import Earlier
 
 KNOWN = (MaxEpochs, TargetError, EarlyStopping, NoImprovement, TimeLimit, StopEvent)  # conditions that lanes look at
-
-
 MOST_IN_RING = 1 << 20  # epochs whose smallest errors are kept for each network
 
 
@@ -109,15 +108,23 @@ class Given:
         shuffle: bool = True,
         seed: Any = 0,
         history: bool = False,
+        shape_kernels: bool = True,
+        resumable: bool = False,
+        resume: Any = None,
     ) -> None:
         for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
             refuse_masked(name, value, "numbers")
         self.kinds = as_kinds(nets)
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
-        self.X, self.Y, self.loss, self.updates, self.missing = X, Y, loss, updates, missing
+        self.earlier = None if resume is None else Earlier(resume, nets, count, history)
+        self.resumable = resumable
+        self.losses = one_or_each("loss", loss, count, lambda value: value)
+        self.updates = one_or_each("updates", updates, count, lambda value: value)
+        self.kinds = by_loss(self.kinds, self.losses)
+        self.X, self.Y, self.missing = X, Y, missing
         self.sample_weight, self.class_weight, self.trainable = sample_weight, class_weight, trainable
         self.train_thresholds, self.shuffle, self.history = train_thresholds, shuffle, history
-        self.typed = True  # see ``Group``
+        self.typed = shape_kernels  # see ``Group``
         self.rules = one_or_each("rule", rule, count, partial(as_rule, second_order=True))
         self.etas, self.schedules = self._rates(eta)
         lams = each_number("lam", lam, count, 0.0, 1.0)
@@ -149,7 +156,7 @@ class Given:
         own = len(self.kinds) > 1 and any(value is None for value in values)  # defaults depend on the network
         schedules: list[Any] = [None] * (count if own else max(len(values), len(self.rules)))
         for members, net, _ in self.kinds if own else self.kinds[:1]:
-            loss = as_loss(self.loss, net)
+            loss = as_loss(one_of(self.losses, int(members[0])), net)
             for index in members.tolist() if own else range(len(schedules)):
                 rule = one_of(self.rules, index)
                 with concerning(index) if len(values) > 1 else contextlib.nullcontext():
@@ -226,7 +233,7 @@ class Given:
         groups = []
         for members, net, parameters in self.kinds:
             self._check_numbers(net.dtype, members)
-            loss = as_loss(self.loss, net, self.missing)
+            loss = as_loss(one_of(self.losses, int(members[0])), net, self.missing)
             self._check_rules(loss, members)
             mask = as_trainable(self.trainable, net, self.train_thresholds)
             if self.share is not None:
@@ -252,11 +259,14 @@ class Given:
                 conditions=[item for item in self.conditions if not isinstance(item, (TimeLimit, StopEvent))],
                 history=self.history,
                 typed=self.typed,
+                resumable=self.resumable,
                 **settings,
             )
             for places in self._alike(members):
                 part = whole if len(places) == len(members) else whole.part(places)
-                groups.append(replace(part, size=as_batch_size(self.updates, part.rules[0])))
+                updates = one_of(self.updates, int(part.members[0]))
+                part = replace(part, size=as_batch_size(updates, part.rules[0]))
+                groups += [part] if self.earlier is None else self.earlier.taken_up(part)
         return groups
 
     def _check_rules(self, loss: str, members: np.ndarray) -> None:
@@ -289,14 +299,15 @@ class Given:
 
     def _alike(self, members: np.ndarray) -> list[np.ndarray]:
         """Those of these networks, by their places, that differ in numbers only: not in the class of rule, in whether
-        the rate adapts, or in whether there is a λ."""
-        if max(len(self.rules), len(self.schedules), len(self.lam)) == 1 or not len(self.rules):
+        the rate adapts, in whether there is a λ, or in the size of batches."""
+        if max(len(self.rules), len(self.schedules), len(self.lam), len(self.updates)) == 1 or not len(self.rules):
             return [np.arange(len(members))]
         keys = [
             (
                 type(one_of(self.rules, member)),
                 bool(self.schedules) and isinstance(one_of(self.schedules, member), AdaptiveRate),
                 bool(one_of(self.lam, member) < 1.0),
+                one_of(self.updates, member),
             )
             for member in members
         ]

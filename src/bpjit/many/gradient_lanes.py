@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.lanes import conjugate, lbfgs, looks, packs
+from ..kernels.lanes import conjugate, ends, lbfgs, looks, packs
 from ..kernels.lanes.gradients import train_packs_by_looks
 from ..settings.rules import LBFGS, ScaledConjugateGradient
 from .groups import Group, by_member, one_of
@@ -22,6 +22,19 @@ class GradientLanes(SecondOrderLanes):
         super().__init__(group)
         self.memory = memory_of(group)
         self.room, self.numbers = looks.make_look_room(group.net.sizes, self.memory), numbers_of(group)
+        if group.kept is not None:
+            self.numbers = self._taken_up(self.numbers, group.kept["numbers"])
+
+    def _taken_up(self, fresh: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        numbers = self.take_up(fresh, kept)
+        numbers[:, looks.GOAL] = fresh[:, looks.GOAL]
+        over = (kept[:, looks.REASON] != 0.0) & (numbers[:, looks.REASON] == 0.0)
+        if self.memory:  # they look once more at where they stand, and go on from there
+            numbers[over, looks.PHASE], numbers[over, looks.LENGTH] = looks.START, 0.0
+        else:  # they know where to look, but have not seen whether there is anything to look for
+            flat = over & ~(np.sqrt(numbers[:, looks.SQUARE]) > numbers[:, looks.MIN_GRAD])
+            numbers[flat, looks.REASON] = ends.AT_MIN_GRAD
+        return numbers
 
     @staticmethod
     def seconds_of_pass(group: Group) -> float:
@@ -38,6 +51,10 @@ class GradientLanes(SecondOrderLanes):
 
 def memory_of(group: Group) -> int:
     """How many steps its networks remember at most; 0 where they train by scaled conjugate gradients."""
+    if group.kept is not None and "numbers" in group.kept:  # which have room for so many
+        n, length = len(group.net.parameters), group.kept["numbers"].shape[1]
+        nothing, one = looks.numbers_in_row(n, 0), looks.numbers_in_row(n, 1)
+        return (length - nothing) // (one - nothing)
     return max((rule.memory for rule in group.rules if isinstance(rule, LBFGS)), default=0)
 
 

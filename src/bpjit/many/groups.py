@@ -7,7 +7,7 @@ process can be given and give back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,8 @@ class Group:
     conditions: Sequence[Condition]  # but for ``Limits``; where several fire at one epoch, the first is named
     history: bool
     typed: bool = True  # whether the smallest may have a kernel for each shape
+    resumable: bool = False  # whether results keep what a later call needs to go on
+    kept: dict[str, np.ndarray] | None = None  # what an earlier one kept, where this call goes on, a row for each
 
     def __len__(self) -> int:
         return len(self.start)
@@ -87,7 +89,24 @@ class Group:
         """Some of these networks; a slice gives views."""
         settings: dict[str, Any] = {name: those_of(getattr(self, name), part) for name in OF_EACH}
         start, members = self.start[part], self.members[part]
-        return replace(self, start=start, members=members, D=self.D.part(part), V=self.V.part(part), **settings)
+        kept = None if self.kept is None else {name: rows[part] for name, rows in self.kept.items()}
+        D, V = self.D.part(part), self.V.part(part)
+        return replace(self, start=start, members=members, D=D, V=V, kept=kept, **settings)
+
+    @property
+    def first(self) -> int:
+        """How many epochs were complete before this call, for all alike."""
+        return 0 if self.kept is None else int(self.kept["epochs"][0])
+
+    @property
+    def position(self) -> int:
+        """How many samples of the next epoch they have seen."""
+        return 0 if self.kept is None else int(self.kept["position"][0])
+
+    @property
+    def last(self) -> int:
+        """How many epochs can be complete after this call, or a later one."""
+        return MOST if self.resumable else self.first + int(self.epochs.max())
 
     @property
     def batch(self) -> int:
@@ -151,12 +170,12 @@ class Group:
     @property
     def stalls(self) -> bool:
         """Whether NoImprovement asks for a new smallest error, however small the step, before the last epoch."""
-        return self.window is not None and self.window.tolerance == 0 and self.window.patience < self.epochs.max()
+        return self.window is not None and self.window.tolerance == 0 and self.window.patience < self.last
 
     @property
     def ring(self) -> int:
         """Of how many epochs each network keeps the smallest error: NoImprovement asks for a step of some size."""
-        if self.window is None or self.window.tolerance == 0 or self.window.patience >= self.epochs.max():
+        if self.window is None or self.window.tolerance == 0 or self.window.patience >= self.last:
             return 0
         return self.window.patience
 
@@ -168,6 +187,9 @@ class Group:
     @property
     def window(self) -> NoImprovement | None:
         return next((item for item in self.conditions if isinstance(item, NoImprovement)), None)
+
+
+COUNTED = "epochs", "updates", "best_epochs"  # of results, from the first start on
 
 
 @dataclass
@@ -184,16 +206,19 @@ class Results:
     history: list[np.ndarray]  # E of each epoch of each network; of none, if nobody asked
     validation_history: list[np.ndarray]
     evidence: np.ndarray | None = None  # α, β, γ and the log evidence of each network, [shape: (networks, 4)]
+    kept: dict[str, np.ndarray] = field(default_factory=dict)  # what a later call needs to go on, a row for each
 
     @staticmethod
     def before(group: Group) -> Results:
-        """Those of networks that have not trained yet."""
+        """Those of networks that have not trained in this call yet."""
         n = len(group)
+        counted: dict[str, Any] = {name: np.zeros(n, np.int64) for name in COUNTED}
+        if group.kept is not None:
+            counted = {name: group.kept[name].copy() for name in COUNTED}
+            counted["best_epochs"] *= group.validates  # or they are not followed any more
         return Results(
             parameters=group.start.copy(),
-            epochs=np.zeros(n, np.int64),
-            updates=np.zeros(n, np.int64),
-            best_epochs=np.zeros(n, np.int64),
+            **counted,
             stopped_by=np.full(n, "", object),
             errors=np.full(n, np.nan),
             validation_errors=np.full(n, np.nan),
@@ -218,3 +243,18 @@ def those_of(values: Any, part: Any) -> Any:
 def one_of(values: Any, member: int) -> Any:
     """That of one network, where there may be one for all."""
     return values[member if len(values) > 1 else 0]
+
+
+def by_loss(
+    kinds: list[tuple[np.ndarray, Network, np.ndarray]], losses: list[Any]
+) -> list[tuple[np.ndarray, Network, np.ndarray]]:
+    """Networks by kind and by loss, of which there may be one for all."""
+    if len(losses) == 1:
+        return kinds
+    parts = []
+    for members, net, parameters in kinds:
+        mine = [losses[member] for member in members]
+        for loss in dict.fromkeys(mine):
+            places = np.array([place for place, item in enumerate(mine) if item == loss])
+            parts.append((members[places], net, parameters[places]))
+    return parts

@@ -18,7 +18,7 @@ from ..maths import formulas
 from ..settings.stopping import EarlyStopping, Limits, MaxEpochs, NoImprovement, TargetError
 from ..training.session import CALL_SECONDS, FIRST_CALL_SECONDS, MOST_EPOCHS
 from .groups import Group, Results, by_member
-from .starts import planes_of, start_of
+from .starts import planes_of, start_of, to_keep
 
 SHORT_CALL_SECONDS = 0.0005  # worth its overhead
 MOST_ORDERS = 1 << 18  # numbers in the orders of one call
@@ -61,7 +61,7 @@ class Seats(Protocol):
         """Write what belongs to each network."""
 
     def vectors(self, state: Any, name: str, slots: np.ndarray) -> np.ndarray:
-        """A part of the state, as long as the parameters, of the networks in these slots, a row for each."""
+        """A part of the state of the networks in these slots, a row for each."""
 
     def put(self, state: Any, name: str, rows: np.ndarray) -> None:
         """Write a part of the state of all networks."""
@@ -116,16 +116,27 @@ class ManySession:
         self.least_epochs = np.zeros(len(group), np.int64)  # as best_epochs for errors, where NoImprovement asks
         self.history: list[list[np.ndarray]] = [[] for _ in range(len(group) if group.history else 0)]
         self.validation_history: list[list[np.ndarray]] = [[] for _ in self.history]
-        self.epoch, self._position = 0, 0  # complete epochs, and samples of the next
+        if group.kept is not None:
+            self._take_up(group.kept)
+        self.epoch, self._position = group.first, group.position  # complete epochs, and samples of the next
         self._budget = FIRST_CALL_SECONDS
         self._seconds_of_epoch = 20 * group.D.m * (1e-10 * n + 2e-9)  # of one lot; a guess before the first call
-        seats.sit(members, start_of(group, members))
+        start = start_of(group, members)
+        self._names = [name for name in start if name != "final"]
+        seats.sit(members, start)
         self._settle()
-        if group.adaptive:
+        if group.adaptive and group.kept is None:
             dtype, lam = group.net.dtype, by_member(group.lam, members)
             squares, errors = np.square(group.start[members]).sum(axis=1), seats.measure(seats.state)
             now = formulas.regularised_objective(errors, squares, lam.astype(dtype), (1.0 - lam).astype(dtype))
             seats.set(seats.state, plane_numbers.OBJECTIVE, np.where(np.isnan(now), np.inf, now))
+
+    def _take_up(self, kept: dict[str, np.ndarray]) -> None:
+        """What does not belong to a state in its seats."""
+        self.least_epochs[:] = kept["least_epochs"]
+        if self.group.history:
+            self.history = [[errors] for errors in kept["errors"]]
+            self.validation_history = [[errors] for errors in kept["validation_errors"]]
 
     def _settle(self) -> None:
         """All that sit here now are alive."""
@@ -149,6 +160,7 @@ class ManySession:
                 slots = np.flatnonzero(self.alive)
                 vectors = seats.vectors(seats.state, "P", slots)
                 self._write(slots, vectors, np.full(len(slots), self.epoch), np.full(len(slots), limits.reached()))
+                self._keep(slots, seats.state, self._position)
                 break
             if stopped:
                 report(stopped)
@@ -157,6 +169,8 @@ class ManySession:
     def _finish(self) -> Results:
         """The results, with the errors of networks as they are returned."""
         results = self.results
+        if self.group.resumable:
+            results.kept["least_epochs"] = self.least_epochs
         measure_all(self.seats, results)
         results.history, results.validation_history = (
             [np.concatenate([np.empty(0), *pieces]) for pieces in history]
@@ -167,29 +181,32 @@ class ManySession:
     def _horizon(self) -> int:
         """How many epochs to run next."""
         group, seats = self.group, self.seats
-        left = by_member(group.epochs, seats.members[self.alive]) - self.epoch
+        left = self._left(seats.members[self.alive])
         cost = self._seconds_of_epoch * seats.lots
         affordable = self._budget / cost
         if not group.foreseen:
-            affordable = min(affordable, max(self.epoch // 8, SHORT_CALL_SECONDS / cost))
+            affordable = min(affordable, max((self.epoch - group.first) // 8, SHORT_CALL_SECONDS / cost))
         elif left.min() < left.max():  # until they sit better
             affordable = min(affordable, max(seats.until_fewer(left), SHORT_CALL_SECONDS / cost))
         if group.shuffled:
             affordable = min(affordable, MOST_ORDERS // group.D.m)
-        return int(min(max(1, affordable), left.max(), MOST_EPOCHS))
+        return 1 if self._position else int(min(max(1, affordable), left.max(), MOST_EPOCHS))
 
-    def _etas(self, count: int) -> Any:
-        """η of each network in the next epochs, as kernels take it."""
+    def _left(self, members: np.ndarray) -> np.ndarray:
+        """Epochs left to these networks."""
+        return self.group.first + by_member(self.group.epochs, members) - self.epoch
+
+    def _etas(self, count: int, later: int = 0) -> Any:
+        """η of each network in so many epochs, the next ones or some ``later``, as kernels take it."""
         if not self.group.schedules or self.group.adaptive:  # an adaptive one stands in the planes
             return self._rates
-        epochs = np.arange(self.epoch, self.epoch + count)
+        epochs = np.arange(self.epoch + later, self.epoch + later + count)
         return self.seats.rates(np.array([schedule.rates(epochs) for schedule in self.group.schedules]).T)
 
     def _call(self, count: int, limits: Limits) -> int | None:
         """Run so many epochs; returns how many networks stopped meanwhile, or None if limits were reached."""
         group, seats, state = self.group, self.seats, self.seats.state
-        left = by_member(group.epochs, seats.members) - self.epoch
-        seats.set(state, plane_numbers.LEFT, np.minimum(left, plane_numbers.NEVER))
+        seats.set(state, plane_numbers.LEFT, np.minimum(self._left(seats.members), plane_numbers.NEVER))
         for record in self._records():
             self._begin_counting(*record)
         seats.prepare_orders(self.epoch, count)
@@ -197,12 +214,14 @@ class ManySession:
         started = time.perf_counter()
         m, cost = group.D.m, self._seconds_of_epoch * seats.lots
         step = m if count > 1 else max(1, min(m, int(m * CALL_SECONDS / cost)))
-        for first in range(0, m, step):
-            if first > 0 and limits.reached() is not None:
+        self._begun = self._position
+        for first in range(self._begun, m, step):
+            if first > self._begun and limits.reached() is not None:
                 self._position = first
                 return None
             stretch = first, min(first + step, m)
             recorded = seats.train(state, etas, (self.epoch, count), stretch, record=group.history)
+        self._position = 0
         elapsed = time.perf_counter() - started
         self._seconds_of_epoch = max(1e-9, elapsed / (count * seats.lots))
         self._budget = min(CALL_SECONDS, 20 * self._budget)
@@ -275,6 +294,8 @@ class ManySession:
         diverged = np.flatnonzero(flags == plane_numbers.DIVERGED)
         if len(diverged):
             vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)
+        if self.group.resumable:
+            self._keep_all(gone, done, before, count)
         self._write(gone, vectors, self.epoch + done, names[flags])
 
     def _reason(self, flags: int) -> str:
@@ -293,6 +314,35 @@ class ManySession:
         results.parameters[members], results.epochs[members] = vectors, ended
         results.updates[members] = ended * group.batches(members) + self._updates_inside(members)
         results.stopped_by[members] = reasons
+
+    def _keep_all(self, gone: np.ndarray, done: np.ndarray, before: Any, count: int) -> None:
+        """Keep the state of the networks in these slots, each after so many epochs of this call. Those that did not end
+        with it have gone on since: so they train once more from its start, one stretch after the other."""
+        seats, flags = self.seats, self.seats.get(plane_numbers.REASON)[gone].astype(np.int64)
+        whole = (done == count) & (flags != plane_numbers.DIVERGED)
+        self._keep(gone[whole], seats.state, 0)
+        again, since = seats.copy(before), 0
+        for epochs in np.unique(done[~whole]).tolist():
+            if epochs > since:
+                for plane in (plane_numbers.LEFT, plane_numbers.BEST_UNTIL, plane_numbers.LEAST_UNTIL):
+                    seats.set(again, plane, np.full(len(seats.members), plane_numbers.NEVER))
+                seats.prepare_orders(self.epoch + since, epochs - since)
+                stretch = 0 if since else self._begun, self.group.D.m
+                etas = self._etas(epochs - since, since)
+                seats.train(again, etas, (self.epoch + since, epochs - since), stretch)
+                since = epochs
+            self._keep(gone[~whole & (done == epochs)], again, 0 if epochs else self._begun)
+
+    def _keep(self, slots: np.ndarray, state: Any, position: int) -> None:
+        """Keep the state of the networks in these slots, if a later call is to go on from it."""
+        if not self.group.resumable or not len(slots):
+            return
+        found = to_keep({name: self.seats.vectors(state, name, slots) for name in self._names}, position)
+        for name, rows in found.items():
+            kept = self.results.kept
+            if name not in kept:
+                kept[name] = np.zeros((len(self.group), *rows.shape[1:]), rows.dtype)
+            kept[name][self.seats.members[slots]] = rows
 
     def _updates_inside(self, members: np.ndarray) -> np.ndarray:
         """How many updates networks have made in an epoch begun."""
@@ -323,7 +373,7 @@ class ManySession:
                 (plane_numbers.TARGET, np.full(len(first), -np.inf)),
             ):
                 seats.set(again, plane, values)
-            seats.train(again, etas, (self.epoch, count), watching=False)
+            seats.train(again, etas, (self.epoch, count), (self._begun, self.group.D.m), watching=False)
             there = np.where((alive > 0)[:, None], seats.vectors(again, "final", every), first)
             vectors[open_] = there[slots[open_]]
             seats.put(again, "P", there)

@@ -51,6 +51,8 @@ def lanes_for(group: Group) -> type[SecondOrderLanes] | None:
     from .gradient_lanes import GradientLanes
 
     kind = DampedLanes if isinstance(group.rules[0], LevenbergMarquardt) else GradientLanes
+    if group.kept is not None:  # they go on where they were
+        return kind if "numbers" in group.kept else None
     watched = group.history or group.early is not None or group.window is not None
     return kind if kind.serves(group) and not watched else None
 
@@ -114,8 +116,11 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], c
     """Train the only network of a portion, with a callback as ``train`` has it."""
     results, D, V = Results.before(portion), samples_of(portion, portion.D), samples_of(portion, portion.V)
     reason, histories = limits.reached(), [np.empty(0)] * 2
+    earlier: Fit | None = None if portion.kept is None else portion.kept["fit"][0]
+    if earlier is not None:
+        histories = [earlier.errors, earlier.validation_errors]
     if reason is None:
-        fit = _train_one(portion, D, V, limits, callback)
+        fit = _train_one(portion, D, V, limits, callback, earlier)
         results.parameters[0], results.errors[0] = fit.network.parameters, fit.error
         results.epochs[0], results.updates[0], results.best_epochs[0] = fit.epochs, fit.updates, fit.best_epoch or 0
         results.stopped_by[0], histories = fit.stopped_by, [fit.errors, fit.validation_errors]
@@ -124,6 +129,8 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], c
         results.errors[0] = measure(portion.net, results.parameters[0], D, portion.loss)
     if reason is None and fit.evidence is not None:
         results.evidence = np.array([fit.evidence])
+    if portion.resumable:
+        results.kept = kept_alone(earlier if reason is not None else replace(fit, _origin=None))
     if portion.history:
         results.history, results.validation_history = ([history.astype(np.float64)] for history in histories)
     if portion.V.m > 0:
@@ -131,6 +138,13 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], c
     if reason is None:
         report(1)
     return results
+
+
+def kept_alone(fit: Fit | None) -> dict[str, np.ndarray]:
+    """The state of the only network of a portion; there is none before its first epoch."""
+    kept = {"fit": np.empty(1, object), "position": np.zeros(1, np.int64)}
+    kept["fit"][0] = fit
+    return kept
 
 
 def samples_of(portion: Group, data: Data) -> Samples:
@@ -143,7 +157,7 @@ def samples_of(portion: Group, data: Data) -> Samples:
     return Samples(X[there], Y[there], data.c[0][there], data.numbers[there])
 
 
-def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits, callback: Any) -> Fit:
+def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits, callback: Any, earlier: Fit | None) -> Fit:
     conditions: list[Condition] = []
     for item in portion.conditions:
         if isinstance(item, MaxEpochs):
@@ -164,4 +178,5 @@ def _train_one(portion: Group, D: Samples, V: Samples, limits: Limits, callback:
     )
     net = portion.net.with_parameters(portion.start[0])
     problem = Problem(net, D, V, setting, conditions, portion.D.m)
-    return run_training(problem, Watched(None if portion.history else 2, callback), limits=limits)
+    watched = Watched(None if portion.history else 2, callback)
+    return run_training(problem, watched, limits=limits, resume=earlier)

@@ -44,7 +44,7 @@ class SecondOrderLanes(ABC):
         self.width = self.width_of_pack()
         self.X, self.Y = (array.astype(np.float64, order="C", copy=False) for array in (group.D.X, group.D.Y))
         self.layers, self.loss = packs.lay_out(net.sizes, (*net.hidden, net.output)), code_of_loss(group.loss)
-        self.P = group.start.astype(np.float64)
+        self.P = (group.start if group.kept is None else group.kept["P"]).astype(np.float64)
         self._seconds_of_pass = self.seconds_of_pass(group)
 
     @staticmethod
@@ -89,6 +89,15 @@ class SecondOrderLanes(ABC):
         """What decides which machine code trains a group, and more."""
         tables = [table is None for table in (group.D.c, group.D.row)]
         return (cls, group.net._activations, type(group.rules[0]), group.loss, *tables)
+
+    def take_up(self, settings: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """The numbers of networks that go on from those ``kept``, those of a fresh start being ``settings``: where they
+        ended because of their epochs or an error, they do not any more."""
+        numbers = kept.copy()
+        numbers[:, self.left] = settings[:, self.left]
+        conditions = MAX_EPOCHS | TARGET_ERROR
+        numbers[numbers[:, self.reason].astype(np.int64) & conditions > 0, self.reason] = 0.0
+        return numbers
 
     def _rows(self, members: np.ndarray) -> packs.Rows:
         """Samples of these networks."""
@@ -137,7 +146,12 @@ class SecondOrderLanes(ABC):
             members = members[self.numbers[members, self.reason] == 0.0]
         results = Results.before(group)
         results.parameters[:] = self.P
-        results.epochs[:] = results.updates[:] = by_member(group.epochs, every) - self.numbers[:, self.left]
+        results.epochs[:] = results.updates[:] = (
+            group.first + by_member(group.epochs, every) - self.numbers[:, self.left]
+        )
+        if group.resumable:
+            nowhere = np.zeros(len(group), np.int64)  # inside an epoch: what has begun of one stands in the numbers
+            results.kept = {"P": self.P.copy(), "numbers": self.numbers.copy(), "position": nowhere}
         results.stopped_by[:] = [self._name(flags, reason) for flags in self.numbers[:, self.reason].astype(int)]
         return results
 

@@ -22,6 +22,7 @@ from ..kernels.plane_numbers import (
     STRIP_LEAST,
     TARGET,
     TOLERANCE,
+    TOTAL,
     VALIDATING,
 )
 from ..settings.rules import Rule
@@ -43,7 +44,19 @@ def start_of(group: Group, members: np.ndarray) -> dict[str, np.ndarray]:
         state["undo"], state["least"] = np.zeros((count, (1 + slots) * n + 3), dtype), start
     if group.ring:
         state["ring"] = np.zeros((count, group.ring), dtype)
+    for name, rows in (group.kept or {}).items():
+        if name == "planes":
+            state[name][:, TOTAL:] = rows[members]
+        elif name in state:
+            state[name] = rows[members]
     return state
+
+
+def to_keep(state: dict[str, np.ndarray], position: int) -> dict[str, np.ndarray]:
+    """What of a state, at this position of an epoch, ``start_of`` takes up again."""
+    only_inside = () if position else ("G", "sums", "undo")
+    kept = {name: rows for name, rows in state.items() if name not in ("final", *only_inside)}
+    return {**kept, "planes": kept["planes"][:, TOTAL:], "position": np.full(len(state["P"]), position)}
 
 
 def slots_of(group: Group, members: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ hundred through all their epochs. Networks too large for lanes train one by one,
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,8 +38,8 @@ def train_many(
     Y: Any,
     *,
     eta: Any = None,
-    updates: str | int | None = None,
-    loss: str | None = None,
+    updates: Any = None,
+    loss: Any = None,
     rule: Any = "sgd",
     lam: Any = None,
     stop: Any = None,
@@ -49,6 +50,9 @@ def train_many(
     class_weight: Any = None,
     missing: str | None = None,
     trainable: Any = None,
+    resume: Fits | None = None,
+    resumable: bool = False,
+    shape_kernels: bool = True,
     train_thresholds: bool = True,
     shuffle: bool = True,
     seed: Any = 0,
@@ -67,7 +71,7 @@ def train_many(
     nets : ``Networks``, or a list of ``Network`` whose shapes may differ
     X, Y : data for all networks, as for ``train``; or a list with a data set for each network
     eta* : learning rate η > 0, a schedule, or None for the one that ``train`` would choose for the network
-    updates, loss : as for ``train``
+    updates*, loss* : as for ``train``
     rule* : as for ``train``; those of second order too, all on the CPU
     lam* : the book's λ in (0, 1), or None
     stop : conditions for all networks: MaxEpochs, TargetError, EarlyStopping, NoImprovement, and TimeLimit and
@@ -83,6 +87,15 @@ def train_many(
     class_weight : {class number: weight} or "balanced"
     missing : "ignore" takes NaN in the targets for what is not known, as for ``train``
     trainable, train_thresholds : as for ``train``, for all networks
+    resume : fits to go on from, exactly: 500 epochs and 500 more give the same bits as 1,000. Also some of them, as
+        ``fits[numbers]``. ``nets`` must be their networks, and settings those they were made with; ``stop``,
+        ``max_epochs`` and ``target_error`` are this call's, but for EarlyStopping and NoImprovement, which may be left
+        out only. Epochs count from the first start. The data should be the same too; with others they go on learning
+        from them
+    resumable : keep what a later ``resume`` needs: about as much memory as the networks, again for each number that the
+        rule remembers of a parameter
+    shape_kernels : the smallest networks have machine code of their own for each shape, which takes seconds to compile
+        when a shape is new. False trains all by code that serves every shape, slower, and with other rounding
     shuffle : visit the samples in an order of its own in each epoch
     seed* : decides these orders. Networks of one seed share the orders, which is faster
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
@@ -121,9 +134,9 @@ def train_many(
     """
     started = time.perf_counter()
     as_machine(target)
-    target = target_of_data(target, X, Y, validation)
-    if progress is not None:
-        as_flag("progress", progress)
+    target = target_to_resume(target_of_data(target, X, Y, validation), resume)
+    check_flags(progress=progress, best_first=best_first)
+    sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
     given = Given(
         nets,
         X,
@@ -136,19 +149,35 @@ def train_many(
         stop=stop,
         max_epochs=max_epochs,
         target_error=target_error,
-        validation=validation,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
+        **sets,
         missing=missing,
         trainable=trainable,
         train_thresholds=as_flag("train_thresholds", train_thresholds),
         shuffle=as_flag("shuffle", shuffle),
         seed=seed,
         history=as_flag("history", history),
+        resumable=as_flag("resumable", resumable),
+        shape_kernels=as_flag("shape_kernels", shape_kernels),
+        resume=resume,
     )
-    as_flag("best_first", best_first)
     fits = _train(given, target, as_threads(threads), threads is not None, progress, started)
     return fits.best_first() if best_first else fits
+
+
+def check_flags(**flags: Any) -> None:
+    """Refuse what is neither True, False nor None."""
+    for name, value in flags.items():
+        if value is not None:
+            as_flag(name, value)
+
+
+def target_to_resume(target: str, resume: Any) -> str:
+    """The machine that these fits ran on; without any the target."""
+    if not isinstance(resume, Fits):  # what else came, ``Given`` refuses
+        return target
+    if target not in ("auto", resume.target):
+        raise ValueError(f"target: the fits to resume ran on {resume.target!r}, got {target!r}; give the same")
+    return as_machine(resume.target)
 
 
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
@@ -168,9 +197,9 @@ def work_of(group: Group) -> float:
     return 3.0 * float(most) * group.D.m * len(group.net.parameters)
 
 
-def train_given(given: Given, threads: int | None = None) -> Fits:
-    """``train_many`` on the CPU, of arguments that are checked; without a progress bar."""
-    return _train(given, "cpu", as_threads(threads), threads is not None, False, time.perf_counter())
+def train_given(given: Given, threads: int | None = None, show: Callable[[int], None] | None = None) -> Fits:
+    """``train_many`` on the CPU, of arguments that are checked; ``show`` is told how many networks are done."""
+    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter())
 
 
 @quiet
@@ -185,15 +214,17 @@ def train_one_by_one(given: Given, callback: Callable[[Progress], Any]) -> Fits:
     return gather(portions, results, given.count, time.perf_counter() - started, 0.0, "cpu", groups)
 
 
-def _train(given: Given, target: str, threads: int, must: bool, progress: bool | None, started: float) -> Fits:
-    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results."""
+def _train(given: Given, target: str, threads: int, must: bool, progress: Any, started: float) -> Fits:
+    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results.
+    ``progress`` is as for ``train_many``, or a function that is told how many networks are done."""
     groups = given.groups()
     for group in groups:
         target = target_of_rule(target, group.rules[0])
     target = as_machine(target, sum(work_of(group) for group in groups))
     threads = 1 if target == "cuda" else threads
     portions = [portion for group in groups for portion in portions_of(group, target, threads)]
-    with ctrl_c() as interrupted, progress_bar(progress, given.count, "network") as show:
+    bar = contextlib.nullcontext(progress) if callable(progress) else progress_bar(progress, given.count, "network")
+    with ctrl_c() as interrupted, bar as show:
         compile_seconds = sum(compile_for(portion, target) for portion in portions)
         work = _Work(portions, target, given.conditions, show, interrupted)
         work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)

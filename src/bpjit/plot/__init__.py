@@ -12,6 +12,7 @@ from .curves import activations, error_curves, minima_histogram
 from .diagram import network
 from .maps import decision_boundary
 from .predictions import calibration, coverage, predicted_against_true, residuals
+from .searches import search
 from .surfaces import surface
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "network",
     "predicted_against_true",
     "residuals",
+    "search",
     "surface",
 ]

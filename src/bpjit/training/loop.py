@@ -124,8 +124,10 @@ def returned_network(session: Session, early: bool, stopped_by: str) -> tuple[in
 
 
 def origin_of(resume: Fit, here: Origin) -> Origin:
-    """Where a resumed training began: where the earlier one did, unless the data are others now."""
-    earlier: Origin = resume._origin
+    """Where a resumed training began: where the earlier one did, unless the data are others now, or nobody asks."""
+    earlier: Origin | None = resume._origin
+    if earlier is None:
+        return here
     if earlier.is_continued_by(here):
         return earlier if earlier.D is not None else replace(earlier, D=here.D)
     state = resume._state

@@ -1,0 +1,210 @@
+"""Successive halving: rungs of ever fewer configurations, each trained on from where it was, never anything twice."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..networks.network import Network
+from ..settings.stopping import Condition, MaxEpochs
+from .fits import Fits, joined
+from .given import Given
+from .train_many import train_given
+
+CUT = {"interrupted", "TimeLimit", "StopEvent"}  # why networks stopped that would have gone on
+MOST_NUMBERS = 1 << 25  # networks times samples of a call: each has a weight for every sample, where there are folds
+
+
+class Rung(NamedTuple):
+    """One rung of a search.
+
+    Attributes
+    ----------
+    configurations, networks : that were in it; networks are as many for each of its folds
+    first, last : epochs of each network before it and after it
+    epochs : epochs spent, those of all networks together; fewer than there could be where networks had stopped
+    learnt, validated : samples that a network learns from, the fewest of the folds, and on which it is judged
+    best : the smallest mean validation error in it
+    seconds : of the rung, without compiling
+    """
+
+    configurations: int
+    networks: int
+    first: int
+    last: int
+    epochs: int
+    learnt: int
+    validated: int
+    best: float
+    seconds: float
+
+
+def ends_of_rungs(least: int, most: int, halving: int, n: int | None) -> list[int]:
+    """Epochs after which rungs end: ``most``, and that divided again and again while it is ``least`` and, of n
+    configurations, more than one is left."""
+    rungs = 1
+    while -(-most // halving**rungs) >= least and (n is None or halving ** (rungs - 1) < n):
+        rungs += 1
+    return [-(-most // halving ** (rungs - 1 - k)) for k in range(rungs)]
+
+
+def left_after(n: int, halving: int, rung: int) -> int:
+    """How many of n configurations are in a rung, counted from 0."""
+    return max(1, n // halving**rung)
+
+
+def cost(n: int, ends: Sequence[int], halving: int) -> int:
+    """Epochs of n configurations through all rungs."""
+    steps = np.diff([0, *ends]).tolist()
+    return sum(left_after(n, halving, rung) * step for rung, step in enumerate(steps))
+
+
+def most_within(budget: int, ends: Sequence[int], halving: int) -> int:
+    """How many configurations so many epochs suffice for; 0 where they do for none."""
+    low, high = 0, budget
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if cost(middle, ends, halving) <= budget else (low, middle - 1)
+    return low
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all configurations are trained on, and how."""
+
+    X: Any
+    Y: Any
+    part: np.ndarray | None  # the fold of each sample; None where there is a validation set
+    folds: int  # networks of a configuration
+    validation: Any
+    conditions: Sequence[Condition]
+    common: dict[str, Any]  # for ``Given``
+    threads: int | None
+    show: Callable[[int], None]
+
+    def samples(self) -> tuple[int, int]:
+        """How many samples a network learns from at least, and is judged on at least."""
+        if self.part is None:
+            return len(self.Y), len(self.validation[1])
+        counts = np.bincount(self.part)
+        return len(self.part) - int(counts.max()), int(counts.min())
+
+
+class Field:
+    """Configurations on their way through the rungs: a network for each fold, numbered configuration by configuration;
+    ``fits`` are those of ``numbers``, of the configurations that are still in it."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.settings, self.starts = task, list[dict[str, Any]](), list[Network]()
+        self.fits: Fits | None = None
+        self.numbers, self.scores = np.empty(0, np.int64), list[dict[int, float]]()
+        self.broken, self.epochs = set[int](), np.empty(0, np.int64)
+        self.spent, self.compile_seconds = 0, 0.0
+
+    @property
+    def alive(self) -> list[int]:
+        """The configurations that are still in it, in their order."""
+        return list(dict.fromkeys((self.numbers // self.task.folds).tolist()))
+
+    def enter(self, settings: list[dict[str, Any]], starts: list[Network], epochs: int, limits: list[Any]) -> str:
+        """Let configurations in, and train them for so many epochs; returns why they stopped early, or nothing. Those
+        that were cut off are not let in, unless they are the first."""
+        folds, most = self.task.folds, MOST_NUMBERS
+        some = most // (folds * len(self.task.Y)) if self.task.part is not None else len(settings)
+        some = max(1, some)
+        for first in range(0, len(settings), some):
+            known = len(self.settings)
+            self.settings += settings[first : first + some]
+            self.starts += starts[first : first + some]
+            numbers = np.arange(known * folds, len(self.settings) * folds)
+            fits = self._train(numbers, epochs, limits, None)
+            cut = CUT & set(fits.stopped_by.tolist())
+            if cut and self.fits is not None:
+                del self.settings[known:], self.starts[known:]
+                return cut.pop()
+            self.fits = fits if self.fits is None else joined([self.fits, fits])
+            self.numbers = np.concatenate([self.numbers, numbers])
+            if cut:
+                return cut.pop()
+        return ""
+
+    def go_on(self, epochs: int, limits: list[Any]) -> str:
+        """Train all that have not stopped for so many epochs more; returns why they were cut off, or nothing. Then all
+        stay as they were."""
+        assert self.fits is not None
+        going = self.fits.stopped_by == "MaxEpochs"
+        if not going.any():
+            return ""
+        fits = self._train(self.numbers[going], epochs, limits, self.fits[going])
+        if cut := CUT & set(fits.stopped_by.tolist()):
+            return cut.pop()
+        if going.all():
+            self.fits = fits
+            return ""
+        order = np.argsort(np.concatenate([self.numbers[~going], self.numbers[going]]), kind="stable")
+        self.fits = joined([self.fits[~going], fits])[order]
+        return ""
+
+    def _train(self, numbers: np.ndarray, epochs: int, limits: list[Any], earlier: Fits | None) -> Fits:
+        task, configurations = self.task, (numbers // self.task.folds).tolist()
+        rows = [self.settings[number] for number in configurations]
+        of_each: dict[str, Any] = {name: [row[name] for row in rows] for name in ("eta", "rule", "lam", "updates")}
+        weights, validation = None, task.validation
+        if task.part is not None:
+            learns = task.part != (numbers % task.folds)[:, None]
+            weights, validation = learns.astype(np.float64), (task.X, task.Y, ~learns)
+        before = self.spent
+        with instead_of_network(rows):
+            given = Given(
+                earlier.networks if earlier else [self.starts[number] for number in configurations],
+                task.X,
+                task.Y,
+                **of_each,
+                stop=[MaxEpochs(epochs), *task.conditions, *limits],
+                sample_weight=weights,
+                validation=validation,
+                shape_kernels=False,
+                resumable=True,
+                resume=earlier,
+                **task.common,
+            )
+            fits = train_given(given, task.threads, lambda done: task.show(before + done * epochs))
+        self.spent += int(fits.epochs.sum()) - (0 if earlier is None else int(earlier.epochs.sum()))
+        self.compile_seconds += fits.compile_seconds
+        return fits
+
+    def judge(self) -> list[int]:
+        """The configurations in it, the best first: those that diverged come last. Notes their scores."""
+        assert self.fits is not None
+        folds, alive = self.task.folds, self.alive
+        errors = self.fits.validation_error.reshape(-1, folds)
+        diverged = (self.fits.stopped_by == "diverged").reshape(-1, folds).any(axis=1)
+        means = errors.mean(axis=1)
+        diverged |= np.isnan(means)
+        self.broken |= {number for number, is_broken in zip(alive, diverged, strict=True) if is_broken}
+        self.scores.append(dict(zip(alive, means.tolist(), strict=True)))
+        self.epochs = np.concatenate([self.epochs, np.zeros(len(self.settings) - len(self.epochs), np.int64)])
+        self.epochs[alive] = self.fits.epochs.reshape(-1, folds).sum(axis=1)
+        return [alive[i] for i in np.lexsort((np.where(np.isnan(means), np.inf, means), diverged))]
+
+    def keep(self, configurations: Sequence[int]) -> None:
+        """Let all others go."""
+        assert self.fits is not None
+        stay = np.isin(self.numbers // self.task.folds, configurations)
+        self.numbers, self.fits = self.numbers[stay], self.fits[stay]
+
+
+@contextlib.contextmanager
+def instead_of_network(rows: list[dict[str, Any]]) -> Iterator[None]:
+    """Let an error that names a network name its configuration."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if found := re.match(r"network (\d+): (.*)", str(error), re.DOTALL):
+            raise type(error)(f"configuration {rows[int(found[1])]}: {found[2]}") from None
+        raise
