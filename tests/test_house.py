@@ -18,6 +18,7 @@ PACKAGE = Path(bpjit.__file__).parent
 ROOMS = [
     "maths",
     "common",
+    "frames",
     "settings",
     "kernels",
     "networks",
@@ -62,7 +63,7 @@ DOORS = {
     ("unit.separation", "plot.units"),
 }
 
-ALONE = {"matplotlib": "plot", "numba.cuda": "kernels.cuda.door"}  # who alone imports it
+ALONE = {"matplotlib": "plot", "narwhals": "frames.reading", "numba.cuda": "kernels.cuda.door"}  # who alone imports it
 
 
 def modules():
