@@ -159,6 +159,7 @@ MANY_ARGUMENTS = {
     ("many.train_many", "train_many"),
     ("many.searches", "multi_start"),
     ("networks.network", "random"),
+    ("networks.network", "for_table"),
     ("networks.networks", "random"),
     ("learners.learner_bank", "__init__"),
     ("tracing.opening", "trace"),

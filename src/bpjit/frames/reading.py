@@ -9,6 +9,7 @@ import decimal
 import functools
 import numbers
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,14 @@ INSTALL = "python -m pip install 'bpjit[frames]'"
 LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "narwhals")
 EAGER, LAZY, SERIES = "eager", "lazy", "series"
 FRAMES: tuple[str | None, ...] = (EAGER, LAZY)
-CLASSES = {"DataFrame": EAGER, "Table": EAGER, "LazyFrame": LAZY, "Series": SERIES, "ChunkedArray": SERIES}
+CLASSES = {
+    "DataFrame": EAGER,
+    "Table": EAGER,
+    "RecordBatch": EAGER,
+    "LazyFrame": LAZY,
+    "Series": SERIES,
+    "ChunkedArray": SERIES,
+}
 PROTOCOLS = {"__narwhals_dataframe__": EAGER, "__narwhals_lazyframe__": LAZY, "__narwhals_series__": SERIES}
 NUMBER, CATEGORY = "number", "category"
 PLAIN = {str, bool, int, float, type(None)}  # what files can hold
@@ -50,6 +58,24 @@ def is_series(value: Any) -> bool:
     return given is not np.ndarray and _kind_of(given) == SERIES
 
 
+def name_of(value: Any) -> str | None:
+    """The name of a column of a frame, or None."""
+    name = getattr(value, "name", None) if is_series(value) else None
+    return name if isinstance(name, str) and name else None
+
+
+def is_available() -> bool:
+    """Whether narwhals is installed."""
+    return find_spec("narwhals") is not None
+
+
+def of_row(value: Any) -> Any:
+    """A row of a frame, whose numbers and words have names, as a frame of one row; None if it is none."""
+    if not is_series(value) or not hasattr(value, "index") or not hasattr(value, "to_frame"):
+        return None
+    return value.to_frame().T if all(isinstance(name, str) for name in value.index) else None
+
+
 def narwhals(name: str) -> Any:
     """The library, for the argument of this name."""
     try:
@@ -73,6 +99,8 @@ class Table:
             raise TypeError(f"{name}: expected a table in memory, got a lazy one; give its .collect()")
         self.name = name
         try:
+            if given.__name__ == "RecordBatch":
+                frame = library.from_arrow(frame, backend="pyarrow")
             self._frame = library.from_native(frame, eager_only=True)
             self.names: list[Any] = list(self._frame.columns)
         except library.exceptions.DuplicateError as error:
@@ -88,12 +116,14 @@ class Table:
     def __len__(self) -> int:
         return len(self._frame)
 
-    def need(self, columns: Iterable[str]) -> None:
-        """Raise ``ValueError`` that names the first of these columns that is not there, and the nearest that is."""
+    def need(self, columns: Iterable[str], name: str | None = None) -> None:
+        """Raise ``ValueError`` that names the first of these columns that is not there, and the nearest that is; it
+        begins with ``name`` where another argument than the frame is wrong."""
+        known = set(self.names)
         for column in columns:
-            if column not in self.names:
-                there = [name for name in self.names if isinstance(name, str)]
-                raise ValueError(f"{self.name}: expected a column {column!r}, got none{hint(column, there)}")
+            if column not in known:
+                there = [each for each in self.names if isinstance(each, str)]
+                raise ValueError(f"{name or self.name}: expected a column {column!r}, got none{hint(column, there)}")
 
     def kind(self, column: str) -> str:
         """Whether it holds a "number", or a truth value, in each row, or is a "category"."""
@@ -114,7 +144,7 @@ class Table:
         """Whether its values are truth values."""
         series = self._frame[column]
         if _is_of_objects(series.dtype):
-            return {type(value) for value in self._known(series)} <= {bool, np.bool_}
+            return {type(value) for value in series.drop_nulls().to_list()} in ({bool}, {np.bool_})
         return bool(series.dtype.is_boolean())
 
     def numbers(self, column: str, dtype: Any = np.float64) -> np.ndarray:
@@ -132,6 +162,20 @@ class Table:
             found = np.array([np.nan if none else float(v) for v, none in zip(values, missing, strict=True)], float)
         with np.errstate(all="ignore"):
             return found.astype(dtype, copy=False)
+
+    def block(self, columns: list[str]) -> np.ndarray | None:
+        """Columns at once, [shape: (m, d)], where all are of the numbers that NumPy has and none is missing; else None.
+
+        Where there are many columns it is much faster than one after another.
+        """
+        schema = self._frame.schema
+        if not all(schema[column].is_numeric() for column in columns):
+            return None
+        try:
+            found = (self._frame if columns == self.names else self._frame.select(columns)).to_numpy()
+        except Exception:  # each library raises its own
+            return None
+        return found if found.dtype.kind in "iuf" and np.isfinite(found).all() else None
 
     def labels(self, column: str) -> list[Any]:
         """Its values, None where one is missing: words, truth values or numbers."""
@@ -160,12 +204,15 @@ class Table:
             missing = missing | np.asarray(series.is_nan().fill_null(True).to_numpy(), bool)
         return missing
 
-    def refuse_beyond(self, column: str, values: np.ndarray, missing: bool = False) -> None:
-        """Raise ``ValueError`` that names the first row of what is not finite among its numbers; NaN may stand where it
-        may be ``missing``."""
+    def refuse_beyond(
+        self, column: str, values: np.ndarray, rows: np.ndarray | None = None, missing: bool = False
+    ) -> None:
+        """Raise ``ValueError`` that names the first of these ``rows``, None for all, where its number is not finite;
+        NaN may stand where one may be ``missing``."""
         wrong = ~np.isfinite(values)
         if missing:
             wrong &= ~np.isnan(values)
+        wrong = among(wrong, rows)
         if wrong.any():
             row = int(np.argmax(wrong))
             came = "a missing value" if np.isnan(values[row]) else f"{self._frame[column].to_list()[row]}"
@@ -183,9 +230,6 @@ class Table:
 
     def _refusal(self, column: str, came: str, expected: str = "numbers, or words of a category,") -> ValueError:
         return ValueError(f"{self.name}: expected {expected} in column {column!r}, got {came}")
-
-    def _known(self, series: Any) -> list[Any]:
-        return list(series.drop_nulls().to_list())
 
     def _as_floats(self, column: str) -> np.ndarray | None:
         """As floating-point numbers, or None where the library has no numbers in it."""
@@ -220,6 +264,15 @@ def _kind_of_value(value: Any) -> str | None:
     if isinstance(value, (numbers.Real, np.number, np.bool_, decimal.Decimal)):
         return NUMBER
     return None
+
+
+def among(wrong: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """What is wrong among these rows, None for all, [shape: (m,)]."""
+    if rows is None or not wrong.any():
+        return wrong
+    seen = np.zeros(len(wrong), bool)
+    seen[rows] = True
+    return wrong & seen
 
 
 def _plain(value: Any) -> Any:

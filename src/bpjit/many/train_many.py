@@ -33,7 +33,7 @@ from .portions import compile_for, portions_of, run
 def train_many(
     nets: Networks | Sequence[Network],
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     eta: Any = None,
     updates: str | int | None = None,
