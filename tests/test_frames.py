@@ -165,6 +165,35 @@ def test_a_row_of_a_frame_is_a_sample(melons):
     assert learner.network.columns == melons.columns
 
 
+def test_numbers_too_large_for_float32_are_named(frame_of):
+    columns = {"x": [1.0, 1e300], "z": [1, 2]}
+    for net in (
+        bpjit.Network.random((2, 3, 1), dtype="float32", columns=bpjit.Columns(["x", "z"])),
+        bpjit.Network.random(
+            (4, 3, 1), dtype="float32", columns=bpjit.Columns(["x", bpjit.Column("w", ("a", "b")), "z"])
+        ),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^X: expected finite numbers in column 'x', got 1e\+300 in row 1; too large"
+        ):
+            net.predict(frame_of(columns | {"w": ["a", "b"]}))
+        large = net._architecture.encoded(Table("X", frame_of({"z": [1], "w": ["a"], "x": [2.5]})))
+        assert large.dtype == np.float32
+        assert large[0, [0, -1]].tolist() == [2.5, 1.0]
+
+
+def test_folds_and_bags_take_frames(frame_of):
+    frame = frame_of(MELONS)
+    net = bpjit.Network.for_table(frame, outputs="好瓜", hidden=5)
+    table = bpjit.cross_validate(net, frame, GOOD, settings={"eta": [0.1, 0.2]}, folds=4, stop=3)
+    encoded = net._architecture.as_samples("X", frame)
+    numbers = (GOOD == "是").astype(float)
+    plain = bpjit.cross_validate(net, encoded, numbers, settings={"eta": [0.1, 0.2]}, folds=4, stop=3)
+    assert np.array_equal(table.mean, plain.mean)
+    bags = bpjit.bagging(bpjit.Networks.of([net] * 2), frame, GOOD, stop=3)
+    assert bags.networks.vote(frame).dtype.kind == "U"
+
+
 # --- What was chosen for what is missing, or was never seen.
 
 
@@ -523,6 +552,48 @@ def test_columns_are_described_by_hand():
         bpjit.Network.random((3, 2, 2), columns=["a", "b", "c"])
     with pytest.raises(TypeError, match="^inputs: expected names of columns"):
         bpjit.Columns("a")
+
+
+# --- Estimators.
+
+
+def test_estimators_take_words(frame_of):
+    sk = pytest.importorskip("bpjit.sklearn")
+    X, y = frame_of(without(MELONS, "好瓜")), GOOD
+    model = sk.BPClassifier(5, ensemble=2, max_epochs=100, random_state=0, validation=(X, y)).fit(X, y)
+    encoded = bpjit.Network.for_table(frame_of(MELONS), outputs="好瓜")._architecture.as_samples("X", X)
+    plain = sk.BPClassifier(5, ensemble=2, max_epochs=100, random_state=0, validation=(encoded, y)).fit(encoded, y)
+    assert np.array_equal(model.predict_proba(X), plain.predict_proba(encoded))
+    assert model.feature_names_in_.tolist() == list(NAMES[:8])
+    assert (model.n_features_in_, model.networks_.sizes[0]) == (8, 19)
+    assert pickle.loads(pickle.dumps(model)).predict(X).tolist() == model.predict(X).tolist()
+    assert np.array_equal(model.networks_[0].predict(X), plain.networks_[0].predict(encoded))
+    for columns, said in (
+        (changed("根蒂", 3, "卷曲"), r"^X: expected one of 硬挺, 稍蜷, 蜷缩 in column '根蒂', got '卷曲' in row 3"),
+        (changed("密度", 3, None), r"^X: expected finite numbers in column '密度', got a missing value in row 3"),
+        ({name: MELONS[name] for name in reversed(NAMES)}, "feature names should match|in the same order"),
+        (without(MELONS, "色泽"), "feature names should match"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            model.predict(frame_of(without(columns, "好瓜")))
+    with (
+        pytest.warns(UserWarning, match="does not have valid feature names"),
+        pytest.raises(ValueError, match="^X: expected a frame, as fit was given one with words in it"),
+    ):
+        model.predict(np.zeros((2, 8)))
+    regressor = sk.BPRegressor(5, ensemble=2, max_epochs=100, random_state=0).partial_fit(X, MELONS["密度"])
+    assert regressor.predict(X).shape == (17,)
+
+
+def test_estimators_treat_frames_of_numbers_as_before_and_keep_their_names(frame_of):
+    sk = pytest.importorskip("bpjit.sklearn")
+    X, values = frame_of(without(NUMBERS, "y")), np.array([NUMBERS["a"], NUMBERS["b"]]).T
+    models = [
+        sk.BPRegressor(3, ensemble=2, max_epochs=9, random_state=0).fit(data, NUMBERS["y"]) for data in (X, values)
+    ]
+    assert np.array_equal(models[0].predict(X), models[1].predict(values))
+    assert models[0].columns_ == models[0].networks_.columns == bpjit.Columns(["a", "b"])
+    assert models[1].columns_ is None
 
 
 # --- Reading alone.

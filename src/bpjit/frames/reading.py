@@ -163,11 +163,9 @@ class Table:
         with np.errstate(all="ignore"):
             return found.astype(dtype, copy=False)
 
-    def block(self, columns: list[str]) -> np.ndarray | None:
-        """Columns at once, [shape: (m, d)], where all are of the numbers that NumPy has and none is missing; else None.
-
-        Where there are many columns it is much faster than one after another.
-        """
+    def block(self, columns: list[str], dtype: Any) -> np.ndarray | None:
+        """Columns at once, [shape: (m, d)], where all are of the numbers that NumPy has and every one is finite; else
+        None. Where there are many columns it is much faster than one after another."""
         schema = self._frame.schema
         if not all(schema[column].is_numeric() for column in columns):
             return None
@@ -175,7 +173,11 @@ class Table:
             found = (self._frame if columns == self.names else self._frame.select(columns)).to_numpy()
         except Exception:  # each library raises its own
             return None
-        return found if found.dtype.kind in "iuf" and np.isfinite(found).all() else None
+        if found.dtype.kind not in "iuf":
+            return None
+        with np.errstate(all="ignore"):
+            numbers = found.astype(dtype, copy=False)
+        return numbers if np.isfinite(numbers).all() else None
 
     def labels(self, column: str) -> list[Any]:
         """Its values, None where one is missing: words, truth values or numbers."""
@@ -215,8 +217,9 @@ class Table:
         wrong = among(wrong, rows)
         if wrong.any():
             row = int(np.argmax(wrong))
-            came = "a missing value" if np.isnan(values[row]) else f"{self._frame[column].to_list()[row]}"
-            raise self._refusal(column, f"{came} in row {row}", "finite numbers")
+            value: Any = "a missing value" if np.isnan(values[row]) else self._frame[column].to_list()[row]
+            why = f"; too large for {values.dtype}" if np.isinf(values[row]) and abs(value) != np.inf else ""
+            raise self._refusal(column, f"{value} in row {row}{why}", "finite numbers")
 
     def _kind_of_objects(self, column: str) -> str:
         """What all values are alike."""

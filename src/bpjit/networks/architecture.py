@@ -163,8 +163,7 @@ class Architecture:
 
     def table(self, name: str, X: Any) -> Table | None:
         """X as a table, if it is one and the columns are known that are to be found in it."""
-        known = type(X) is not np.ndarray and self.columns is not None and is_frame(X)
-        return Table(name, X) if known else None
+        return Table(name, X) if self.columns is not None and is_frame(X) else None
 
     def encoded(self, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
         """Samples as a table has them, [shape: (m, d)], those of ``rows`` checked, None for all."""
@@ -173,7 +172,7 @@ class Architecture:
 
     def as_samples(self, name: str, X: Any) -> np.ndarray:
         """Samples as they came, [shape: (m, d)]; an array not yet checked for NaN."""
-        table = self.table(name, X)
+        table = None if type(X) is np.ndarray else self.table(name, X)
         if table is not None:
             return self.encoded(table)
         try:

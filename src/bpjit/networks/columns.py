@@ -195,12 +195,12 @@ class Columns:
     # --- From a table to inputs and targets.
 
     def encoded(self, table: Table, dtype: Any, rows: np.ndarray | None = None) -> np.ndarray:
-        """The inputs of a table, [shape: (m, d)], in ``dtype`` or in the table's own. Other columns do not matter, nor
+        """The inputs of a table, [shape: (m, d)]. Other columns do not matter, nor
         does their order. ``ValueError`` names a column that is missing, and column and row of what cannot be taken
         among ``rows``, None for all."""
         table.need(column.name for column in self.inputs)
         numbers = [column.name for column in self.inputs if column.values is None]
-        block = table.block(numbers) if len(numbers) > 1 else None
+        block = table.block(numbers, dtype) if len(numbers) > 1 else None
         if block is not None and len(numbers) == len(self.inputs):
             return block
         found = np.empty((len(table), self.width), dtype)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_choice, as_input_numbers, as_real, as_weights, class_weights, describe, quiet
+from ..common.arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
 from ..kernels.layout import LOSSES, code_of_loss, is_where_known, loss_as_given, where_known
@@ -82,9 +82,9 @@ def present(
     """Inputs as they came, [shape: (m, d)], and what ``present_targets`` gives. Without Y the targets stand in the same
     frame."""
     architecture = net._architecture
-    table = architecture.table(names[0], X)
+    table = None if type(X) is np.ndarray else architecture.table(names[0], X)
     if table is None:
-        X = as_input_numbers(names[0], X, net.sizes[0])
+        X = architecture.as_samples(names[0], X)
     elif Y is None and architecture.columns.outputs:  # type: ignore[union-attr]
         Y = X
     if Y is None:

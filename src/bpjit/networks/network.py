@@ -101,6 +101,7 @@ class Network(HasArchitecture):
         seed : whole number from 0 to 2**64 - 1
         inputs : for "nguyen_widrow", (low, high): the range of the inputs in the user's units, each a number or one for
             each input. None is the range of the data that ``scale`` was made from, else ±1 in the network's units
+        columns : ``Columns`` that its inputs and outputs are; ``for_table`` chooses them
 
         Examples
         --------
