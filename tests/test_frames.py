@@ -88,7 +88,7 @@ def test_inputs_are_those_that_one_would_make_by_hand(melons):
 
 @pytest.mark.parametrize(
     "targets",
-    [GOOD, GOOD.tolist(), GOOD[:, None], pd.Series(GOOD), pl.Series(GOOD)],
+    [GOOD, GOOD.tolist(), GOOD[:, None], pd.Series(GOOD), pl.Series(GOOD), pa.chunked_array([MELONS["好瓜"]])],
     ids=lambda targets: type(targets).__module__,
 )
 def test_targets_may_come_beside_the_inputs(targets, melons):
@@ -230,6 +230,9 @@ def test_targets_that_are_missing_can_be_ignored(frame_of, melons):
         bpjit.error(melons, some)
     known = pd.DataFrame(MELONS).iloc[kept]
     assert bpjit.error(melons, some, missing="ignore") == bpjit.error(melons, known)
+    for none in (None, np.nan):
+        labels = [none if k == 4 else label for k, label in enumerate(MELONS["好瓜"])]
+        assert bpjit.error(melons, some, labels, missing="ignore") == bpjit.error(melons, known)
     numbers = frame_of(changed("y", 1, None, NUMBERS))
     net = bpjit.Network.for_table(numbers, outputs="y")
     with pytest.raises(ValueError, match=r"^Y: expected finite numbers in column 'y', got a missing value in row 1"):

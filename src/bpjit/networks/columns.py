@@ -115,6 +115,7 @@ def _as_tuple(name: str, value: Any, expected: str) -> tuple[Any, ...]:
 
 
 def named_columns(name: str, value: Any) -> tuple[Column, ...]:
+    """Columns from columns and names, which are those of numbers; no name occurs twice."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise TypeError(f"{name}: expected names of columns, got {describe(value)}")
     columns = tuple(item if isinstance(item, Column) else Column(item) for item in value)
@@ -195,9 +196,8 @@ class Columns:
     # --- From a table to inputs and targets.
 
     def encoded(self, table: Table, dtype: Any, rows: np.ndarray | None = None) -> np.ndarray:
-        """The inputs of a table, [shape: (m, d)]. Other columns do not matter, nor
-        does their order. ``ValueError`` names a column that is missing, and column and row of what cannot be taken
-        among ``rows``, None for all."""
+        """The inputs of a table, [shape: (m, d)]. Other columns do not matter, nor does their order. ``ValueError``
+        names a column that is missing, and column and row of what cannot be taken among ``rows``, None for all."""
         table.need(column.name for column in self.inputs)
         numbers = [column.name for column in self.inputs if column.values is None]
         block = table.block(numbers, dtype) if len(numbers) > 1 else None
@@ -223,8 +223,8 @@ class Columns:
     ) -> Any:
         """Targets as ``as_targets`` takes them: those of a frame by their names, labels by their values.
 
-        A network of one output for two values has the ``ends`` of what it can reach for them. Of other targets than
-        those of a frame, a column or labels nothing becomes.
+        A network of one output for two values has the ``ends`` of what it can reach for them. Other targets than those
+        of a frame, a column or labels stay as they are.
         """
         if not self.outputs:
             return Y
@@ -237,7 +237,9 @@ class Columns:
         elif column.values is None or not self._are_labels(Y):
             return Y
         else:
-            return self._of_labels(name, np.asarray(Y, object).ravel().tolist(), l, ends, rows, missing)
+            flat = np.asarray(Y, object).ravel().tolist()
+            labels = [None if isinstance(value, float) and math.isnan(value) else value for value in flat]
+            return self._of_labels(name, labels, l, ends, rows, missing)
         if column.values is not None:
             return self._of_labels(name, table.labels(column.name), l, ends, rows, missing)
         found = np.empty((len(table), len(self.outputs)))
