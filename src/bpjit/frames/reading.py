@@ -130,7 +130,7 @@ class Table:
         self.need([column])
         series = self._frame[column]
         dtype = series.dtype
-        if dtype.is_numeric() or dtype.is_boolean():
+        if dtype.is_numeric() or _is_of_truth(dtype):
             return NUMBER
         if _is_category(dtype):
             return CATEGORY
@@ -145,7 +145,7 @@ class Table:
         series = self._frame[column]
         if _is_of_objects(series.dtype):
             return {type(value) for value in series.drop_nulls().to_list()} in ({bool}, {np.bool_})
-        return bool(series.dtype.is_boolean())
+        return _is_of_truth(series.dtype)
 
     def numbers(self, column: str, dtype: Any = np.float64) -> np.ndarray:
         """Its numbers, NaN where one is missing, [shape: (m,)]; the frame's own where they are of this dtype.
@@ -254,6 +254,10 @@ class Table:
 
 def _is_category(dtype: Any) -> bool:
     return type(dtype).__name__ in ("String", "Categorical", "Enum")
+
+
+def _is_of_truth(dtype: Any) -> bool:
+    return type(dtype).__name__ == "Boolean"
 
 
 def _is_of_objects(dtype: Any) -> bool:
