@@ -18,6 +18,7 @@ PACKAGE = Path(bpjit.__file__).parent
 ROOMS = [
     "maths",
     "common",
+    "frames",
     "settings",
     "kernels",
     "networks",
@@ -63,7 +64,12 @@ DOORS = {
     ("unit.separation", "plot.units"),
 }
 
-ALONE = {"matplotlib": "plot", "numba.cuda": "kernels.cuda.door", "optuna": "many.asking"}  # who alone imports it
+ALONE = {  # who alone imports it
+    "matplotlib": "plot",
+    "narwhals": "frames.reading",
+    "numba.cuda": "kernels.cuda.door",
+    "optuna": "many.asking",
+}
 
 
 def modules():
@@ -160,6 +166,7 @@ MANY_ARGUMENTS = {
     ("many.searches", "multi_start"),
     ("many.search", "search"),
     ("networks.network", "random"),
+    ("networks.network", "for_table"),
     ("networks.networks", "random"),
     ("learners.learner_bank", "__init__"),
     ("tracing.opening", "trace"),

@@ -15,6 +15,7 @@ from .learners.online_learner import OnlineLearner
 from .many.fits import Fits
 from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .many.train_many import train_many
+from .networks.columns import Column, Columns
 from .networks.evaluation import error, gradient, jacobian
 from .networks.machines import CudaInfo, cuda_info
 from .networks.network import Network
@@ -60,6 +61,8 @@ __all__ = [
     "AdaptiveRate",
     "BayesianRegularization",
     "ChainRule",
+    "Column",
+    "Columns",
     "Constant",
     "Cosine",
     "CudaInfo",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
+from ..frames.reading import of_row
 from ..kernels.one.learner import learn_kernel, predict_kernel
 from ..kernels.one.learner_state import State, places_of, seen_by_prediction
 from ..networks.evaluation import as_network, as_samples
@@ -118,7 +119,8 @@ class OnlineLearner:
         Parameters
         ----------
         x : (d,) inputs
-        y : (l,) targets, a number if l = 1, or a class number with softmax outputs
+        y : (l,) targets, a number if l = 1, or a class number with softmax outputs; or the value of a category, where
+            the network knows its values
 
         Returns
         -------
@@ -177,14 +179,16 @@ class OnlineLearner:
         predict(data, inputs[0], y_hat)
         return self._start._architecture.unscaled_outputs(y_hat)
 
-    def classify(self, x: Any) -> int:
-        """The class number of one sample, as ``Network.classify`` gives it."""
-        return int(self._start._architecture.classes_of_outputs(self.predict(x)))
+    def classify(self, x: Any) -> Any:
+        """The class number of one sample, or its label, as ``Network.classify`` gives it."""
+        return self._start._architecture.labels_of_outputs(self.predict(x)).item()
 
     def _learn_carefully(self, x: Any, y: Any) -> float:
         """Learn from what must be converted first, or say what is wrong with it."""
         if isinstance(x, np.memmap) or isinstance(y, np.memmap):
             return self.learn(*(np.asarray(value) if isinstance(value, np.memmap) else value for value in (x, y)))
+        if self._start.columns is not None:
+            x, y = _by_names(self._start, x, y)
         x = as_numbers("x", x, f"{self._start.sizes[0]} finite numbers, one sample")
         y = as_numbers("y", y, "the targets of one sample")
         for name, value in (("x", x), ("y", y)):
@@ -218,3 +222,13 @@ class OnlineLearner:
 
     def __repr__(self) -> str:
         return f"OnlineLearner({self._start!r}, rule {self._setting.rule.name}, eta {self._setting.eta:g})"
+
+
+def _by_names(net: Network, x: Any, y: Any) -> tuple[Any, Any]:
+    """A row of a frame as inputs, and a value of the category that the outputs are of as targets."""
+    if of_row(x) is not None:
+        x = net._architecture.input_numbers(x)[0][0]
+    classes = None if net.columns is None else net.columns.classes
+    if classes is not None and (isinstance(y, str) or (np.ndim(y) == 0 and not isinstance(classes[0], str))):
+        y = net._architecture.targets("y", [y], 1)[0]
+    return x, y

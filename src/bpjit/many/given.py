@@ -13,7 +13,6 @@ import numpy as np
 from ..common.arguments import (
     MOST,
     as_array,
-    as_input_numbers,
     as_integer,
     as_real,
     as_seed,
@@ -34,6 +33,7 @@ from ..networks.evaluation import (
     rows_of_mean_one,
     weigh_classes,
 )
+from ..networks.for_table import with_names
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.rates import schedule_for
@@ -49,7 +49,7 @@ from ..settings.stopping import (
     TimeLimit,
     as_conditions,
 )
-from ..training.held_out import as_share
+from ..training.held_out import as_pair, as_share
 from ..training.setting import as_batch_size, as_trainable, check_numbers
 from .data import all_rows, concerning, own_data, split_for_each
 from .groups import OF_EACH, Data, Group, by_loss, one_of, those_of
@@ -114,7 +114,7 @@ class Given:
     ) -> None:
         for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
             refuse_masked(name, value, "numbers")
-        self.kinds = as_kinds(nets)
+        self.kinds = [(members, with_names(net, X, Y), vectors) for members, net, vectors in as_kinds(nets)]
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
         self.earlier = None if resume is None else Earlier(resume, nets, count, history)
         self.resumable = resumable
@@ -213,6 +213,7 @@ class Given:
             if any(isinstance(item, EarlyStopping) for item in self.conditions):
                 raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
             return None
+        validation = as_pair(validation)
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
             expected = "(X, Y), (X, Y, mask) or a share such as 0.2"
             raise TypeError(f"validation: expected {expected}, got {describe(validation)}")
@@ -325,9 +326,10 @@ class Given:
             D = as_samples(net, X, Y, loss, weights, class_weight, names=names)
             c = None if weights is None and class_weight is None else np.broadcast_to(D.c, (len(members), len(D.c)))
             return Data(D.X, D.Y, c, None, D.numbers)
-        if not lies_on_gpu(X):
-            X = as_input_numbers(names[0], X, net.sizes[0])
-        m = int(X.shape[0])
+        frame = net._architecture.table(names[0], X)
+        if frame is None and not lies_on_gpu(X):
+            X = net._architecture.as_samples(names[0], X)
+        m = int(X.shape[0]) if frame is None else len(frame)
         expected = f"finite numbers of shape ({self.count}, {m})"
         table = as_array(names[2], weights, np.dtype(np.float64), expected)
         if table.shape != (self.count, m):
@@ -345,10 +347,11 @@ class Given:
                 with concerning(int(members[wrong[0]])):
                     raise ValueError(f"{names[1]}: expected a target that is known, got NaN alone")
         if class_weight is not None:
+            by_number = class_weight if net.columns is None else net.columns.class_weight(class_weight)
             labels = net._architecture.classes_of_targets(names[1], net._architecture.unscaled_outputs(D.Y))
             for member, row in zip(members, table, strict=True):
                 with concerning(int(member)):
-                    weigh_classes(row, class_weight, labels, max(2, D.Y.shape[1]))
+                    weigh_classes(row, by_number, labels, max(2, D.Y.shape[1]))
         c = rows_of_mean_one(table, net.dtype)[0].astype(net.dtype)
         return Data(D.X, D.Y, c, None, D.numbers)
 

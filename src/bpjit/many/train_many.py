@@ -35,7 +35,7 @@ from .portions import compile_for, portions_of, run, train_alone
 def train_many(
     nets: Networks | Sequence[Network],
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     eta: Any = None,
     updates: Any = None,

@@ -1,4 +1,4 @@
-"""Architecture: what networks of one kind share, sizes, activations, dtype and scale; and what needs no more than that.
+"""Architecture: what networks of one kind share, sizes, activations, dtype, scale, columns; and what needs no more.
 
 ``HasArchitecture`` is what one network and many have in common. ``views`` says where each layer's parameters stand.
 """
@@ -25,8 +25,10 @@ from ..common.arguments import (
     describe,
     expected_inputs,
 )
+from ..frames.reading import Table, is_frame, of_row
 from ..kernels.layout import ACTIVATION_CODES, Units, lay_out, number_of_parameters, places_of_layers, reach_of
 from ..maths.own import SHIPPED, Own, UnknownFormula, find
+from .columns import Columns, as_columns, in_short
 from .scale import Scale, as_fitting, as_scale
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
@@ -110,18 +112,19 @@ class Architecture:
     activations: tuple[str, ...]  # of each layer, the outputs' last
     dtype: np.dtype
     scale: Scale | None
+    columns: Columns | None = None
 
     @classmethod
-    def of(cls, sizes: Any, hidden: Any, output: Any, dtype: Any, scale: Any) -> Architecture:
+    def of(cls, sizes: Any, hidden: Any, output: Any, dtype: Any, scale: Any, columns: Any = None) -> Architecture:
         """The architecture that these arguments of ``Network`` stand for."""
         sizes = as_sizes(sizes)
-        activations = as_activations(hidden, output, sizes)
-        return cls(sizes, activations, as_dtype("dtype", dtype), as_scale(scale, sizes))
+        activations, scale = as_activations(hidden, output, sizes), as_scale(scale, sizes)
+        return cls(sizes, activations, as_dtype("dtype", dtype), scale, as_columns(columns, sizes, scale))
 
     @property
     def unscaled(self) -> Architecture:
-        """The same without a scale: that of networks that take and give their own units."""
-        return replace(self, scale=None)
+        """The same without a scale and columns: that of networks that take and give their own units."""
+        return replace(self, scale=None, columns=None)
 
     @property
     def parameters(self) -> int:
@@ -147,8 +150,43 @@ class Architecture:
     def input_numbers(self, X: Any) -> tuple[np.ndarray, bool]:
         """Samples as they came, [shape: (m, d)], not yet checked for NaN, and whether X was a single one."""
         d = self.sizes[0]
-        X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
-        return check_inputs("X", X[None] if X.ndim == 1 else X, d), X.ndim == 1
+        if type(X) is not np.ndarray and self.columns is not None:
+            row = of_row(X)
+            table = self.table("X", X if row is None else row)
+            if table is not None:
+                return self.encoded(table), row is not None
+        try:
+            X = as_numbers("X", X, f"finite numbers of shape (m, {d}), or ({d},) for one sample")
+            return check_inputs("X", X[None] if X.ndim == 1 else X, d), X.ndim == 1
+        except (TypeError, ValueError) as error:
+            raise self._or_frame(error) from error
+
+    def table(self, name: str, X: Any) -> Table | None:
+        """X as a table, if it is one and the columns are known that are to be found in it."""
+        return Table(name, X) if self.columns is not None and is_frame(X) else None
+
+    def encoded(self, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
+        """Samples as a table has them, [shape: (m, d)], those of ``rows`` checked, None for all."""
+        assert self.columns is not None
+        return self.columns.encoded(table, self.dtype if self.scale is None else np.float64, rows)
+
+    def as_samples(self, name: str, X: Any) -> np.ndarray:
+        """Samples as they came, [shape: (m, d)]; an array not yet checked for NaN."""
+        table = None if type(X) is np.ndarray else self.table(name, X)
+        if table is not None:
+            return self.encoded(table)
+        try:
+            return as_input_numbers(name, X, self.sizes[0])
+        except (TypeError, ValueError) as error:
+            raise self._or_frame(error) from error
+
+    def _or_frame(self, error: Exception) -> Exception:
+        """An error about an array; it tells of the frame that could come as well."""
+        if self.columns is None:
+            return error
+        return type(error)(
+            f"{error}; a frame has the columns {in_short(column.name for column in self.columns.inputs)}"
+        )
 
     def blocks(self, X: np.ndarray) -> list[slice]:
         """Rows of samples as they came that are to be brought into the network's units at a time: all, where they are
@@ -163,7 +201,7 @@ class Architecture:
 
     def scaled_inputs(self, name: str, X: Any) -> np.ndarray:
         """Samples in the network's units, [shape: (m, d)]."""
-        return self.in_units(name, as_input_numbers(name, X, self.sizes[0]))
+        return self.in_units(name, self.as_samples(name, X))
 
     def in_units(self, name: str, X: np.ndarray, rows: Any = None, finite: bool = True) -> np.ndarray:
         """Samples as they came in the network's units, of these ``rows`` alone: a slice, or numbers. Without ``finite``
@@ -189,6 +227,8 @@ class Architecture:
         """Targets of m samples in the user's units, [shape: (m, l)]; of these ``rows``, and NaN where they may be
         ``missing``."""
         dtype = self.dtype if self.scale is None else np.dtype(np.float64)  # scaling wants float64
+        if self.columns is not None:
+            Y = self.columns.targets(name, Y, self.sizes[-1], self.ends, rows, missing)
         return as_targets(name, Y, m, self.sizes[-1], dtype, self.activations[-1] == "softmax", rows, missing)
 
     def scaled_targets(self, name: str, Y: np.ndarray, missing: bool = False) -> np.ndarray:
@@ -206,6 +246,11 @@ class Architecture:
         """What an output lies within, in the network's units."""
         return reach_of(self.activations[-1])
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The targets of classes: the ends of what an output can reach, or 0 and 1."""
+        return self.reach if all(map(math.isfinite, self.reach)) else (0.0, 1.0)
+
     @cached_property
     def cut(self) -> float:
         """From where on a single output stands for class 1, in the user's units: the middle of what it can reach, or
@@ -216,6 +261,11 @@ class Architecture:
     def classes_of_outputs(self, y_hat: np.ndarray) -> Any:
         """The classes that outputs in the user's units stand for, [shape: (..., l)] to (...)."""
         return class_numbers(y_hat, self.cut)
+
+    def labels_of_outputs(self, y_hat: np.ndarray) -> Any:
+        """The same by the values of the category that the outputs are of, where it is known."""
+        numbers = self.classes_of_outputs(y_hat)
+        return numbers if self.columns is None else self.columns.labels(numbers)
 
     def classes_of_targets(self, name: str, targets: np.ndarray) -> np.ndarray:
         """The class of each sample, [shape: (m,)], from targets in the user's units, which must be those of classes:
@@ -245,6 +295,8 @@ class Architecture:
         names += [f"output {output}", self.dtype.name, f"{self.parameters} parameters{each}"]
         if self.scale is not None:
             names.append("scaled")
+        if self.columns is not None:
+            names.append(f"{len(self.columns.inputs)} columns")
         return f"{'-'.join(map(str, self.sizes))}, {', '.join(names)}"
 
 
@@ -285,6 +337,11 @@ class HasArchitecture:
     def scale(self) -> Scale | None:
         """The scaling of inputs and targets that a network carries."""
         return self._architecture.scale
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns of a table that a network takes and gives, where it knows them."""
+        return self._architecture.columns
 
     @property
     def parameters(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_choice, as_input_numbers, as_real, as_weights, class_weights, describe, quiet
+from ..common.arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
 from ..kernels.layout import LOSSES, code_of_loss, is_where_known, loss_as_given, where_known
@@ -71,10 +71,30 @@ def as_samples(
     a loss "where known" those without a known target; the others keep their numbers. What lies on a GPU stays there."""
     if lies_on_gpu(X):
         return _samples_on_gpu(net, X, Y, loss, sample_weight is not None or class_weight is not None, names)
-    X = as_input_numbers(names[0], X, net.sizes[0])
-    rows, Y, c = present_targets(net, len(X), Y, loss, sample_weight, class_weight, names)
+    X, rows, Y, c = present(net, X, Y, loss, sample_weight, class_weight, names)
     numbers = np.arange(len(X), dtype=np.uint64) if rows is None else rows.astype(np.uint64)
     return Samples(net._architecture.in_units(names[0], X, rows), Y, c.astype(net.dtype), numbers)
+
+
+def present(
+    net: Network, X: Any, Y: Any, loss: str, sample_weight: Any, class_weight: Any, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Inputs as they came, [shape: (m, d)], and what ``present_targets`` gives. Without Y the targets stand in the same
+    frame."""
+    architecture = net._architecture
+    table = None if type(X) is np.ndarray else architecture.table(names[0], X)
+    if table is None:
+        X = architecture.as_samples(names[0], X)
+    elif Y is None and architecture.columns.outputs:  # type: ignore[union-attr]
+        Y = X
+    if Y is None:
+        raise TypeError(
+            f"{names[1]}: expected targets, got None; a network that bpjit.Network.for_table makes finds them in the "
+            f"frame that is {names[0]}"
+        )
+    m = len(X) if table is None else len(table)
+    rows, Y, c = present_targets(net, m, Y, loss, sample_weight, class_weight, names)
+    return X if table is None else architecture.encoded(table, rows), rows, Y, c
 
 
 def present_targets(
@@ -83,6 +103,8 @@ def present_targets(
     """The rows, among m, of the samples that are present, None for all; their targets in the network's units, and their
     weights of mean 1."""
     architecture, missing, numbers, c = net._architecture, is_where_known(loss), np.arange(m), np.ones(m)
+    if architecture.columns is not None:
+        class_weight = architecture.columns.class_weight(class_weight)
     if sample_weight is not None:
         c = as_weights(names[2], sample_weight, m)
         numbers = np.flatnonzero(c)
@@ -243,7 +265,7 @@ def mean_gradient(descent: np.ndarray, vector: np.ndarray, D: Samples, lam: tupl
 def error(
     net: Network,
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     loss: str | None = None,
     lam: float | None = None,
@@ -257,7 +279,7 @@ def error(
     ----------
     net : the network
     X : (m, d) inputs
-    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs; frames as for ``train``
     loss : "squared" ½Σ(ŷ−y)², "absolute" Σ|ŷ−y|, "huber" (δ = 1) or "cross_entropy", each summed over the outputs;
         None is cross_entropy for softmax outputs and squared otherwise
     lam : the book's λ, in (0, 1), or None
@@ -292,8 +314,7 @@ def error(
 def _measure_in_blocks(net: Network, X: Any, Y: Any, loss: str, sample_weight: Any, class_weight: Any) -> float:
     """As ``measure``, of data as they came; inputs are brought into the network's units some at a time."""
     architecture = net._architecture
-    X = as_input_numbers("X", X, net.sizes[0])
-    rows, Y, c = present_targets(net, len(X), Y, loss, sample_weight, class_weight, ("X", "Y", "sample_weight"))
+    X, rows, Y, c = present(net, X, Y, loss, sample_weight, class_weight, ("X", "Y", "sample_weight"))
     c, total = c.astype(net.dtype), np.zeros(2, net.dtype)
     for part in architecture.blocks(X) if rows is None else architecture.parts(len(rows)):
         inputs = architecture.in_units("X", X, part if rows is None else rows[part])
@@ -306,7 +327,7 @@ def _measure_in_blocks(net: Network, X: Any, Y: Any, loss: str, sample_weight: A
 def gradient(
     net: Network,
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     loss: str | None = None,
     lam: float | None = None,

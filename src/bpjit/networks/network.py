@@ -18,6 +18,7 @@ from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture, HasArchitecture
+from .columns import Columns
 from .initial import initial_parameters
 from .machines import as_machine, need_cuda
 from .scale import Scale
@@ -39,6 +40,7 @@ class Network(HasArchitecture):
     output : activation of the outputs, "softmax" among them
     dtype : "float64" or "float32"
     scale : ``Scale`` from the user's units to the network's and back, or None
+    columns : ``Columns`` of a table that its inputs and outputs are, or None
 
     Examples
     --------
@@ -59,8 +61,9 @@ class Network(HasArchitecture):
         output: str = "sigmoid",
         dtype: Any = "float64",
         scale: Scale | None = None,
+        columns: Columns | None = None,
     ) -> None:
-        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale, columns)
         self._parameters = self._vector_of(parameters)
 
     def _vector_of(self, parameters: Any) -> np.ndarray:
@@ -83,6 +86,7 @@ class Network(HasArchitecture):
         dtype: Any = "float64",
         scale: Scale | None = None,
         inputs: Any = None,
+        columns: Columns | None = None,
     ) -> Network:
         """A network with random parameters; the same seed gives the same ones.
 
@@ -97,6 +101,7 @@ class Network(HasArchitecture):
         seed : whole number from 0 to 2**64 - 1
         inputs : for "nguyen_widrow", (low, high): the range of the inputs in the user's units, each a number or one for
             each input. None is the range of the data that ``scale`` was made from, else ±1 in the network's units
+        columns : ``Columns`` that its inputs and outputs are; ``for_table`` chooses them
 
         Examples
         --------
@@ -110,9 +115,9 @@ class Network(HasArchitecture):
         >>> sorted((net.gamma / net.v[0]).round(9).tolist())
         [0.0, 2.0, 4.0, 6.0]
         """
-        architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        architecture = Architecture.of(sizes, hidden, output, dtype, scale, columns)
         vector = initial_parameters(architecture, init, as_seed("seed", seed), inputs)
-        return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale)
+        return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale, columns=columns)
 
     @classmethod
     def from_arrays(
@@ -123,6 +128,7 @@ class Network(HasArchitecture):
         output: str = "sigmoid",
         dtype: Any = None,
         scale: Scale | None = None,
+        columns: Columns | None = None,
     ) -> Network:
         """A network from its weights, one (fan_in, fan_out) array per layer, and thresholds, one (fan_out,) array each.
 
@@ -158,7 +164,68 @@ class Network(HasArchitecture):
             sizes = sizes or [W.shape[0]]
             sizes.append(W.shape[1])
             parts += [W.ravel(), theta]
-        return cls(sizes, np.concatenate(parts), hidden=hidden, output=output, dtype=dtype, scale=scale)
+        vector = np.concatenate(parts)
+        return cls(sizes, vector, hidden=hidden, output=output, dtype=dtype, scale=scale, columns=columns)
+
+    @classmethod
+    def for_table(
+        cls,
+        frame: Any,
+        inputs: Any = None,
+        outputs: Any = None,
+        hidden: Any = None,
+        *,
+        activation: str | Sequence[str] = "tanh",
+        output: str | None = None,
+        categories: Any = (),
+        missing: str = "error",
+        unseen: str = "error",
+        init: str | tuple[float, float] = "glorot",
+        seed: int = 0,
+        dtype: Any = "float64",
+    ) -> Network:
+        """A network with random parameters that suits a table, and knows its columns: it is trained on such tables, and
+        predicts and classifies them, as they are. A column of words is one-hot, an input for each value that occurs;
+        numbers are brought to mean 0 and standard deviation 1, inside.
+
+        Parameters
+        ----------
+        frame : a table of pandas, polars, pyarrow or whatever else narwhals reads
+        inputs : names of columns; None is all but ``outputs``
+        outputs : name of the column to be predicted, or of several columns of numbers. Words are a category, whose
+            values ``classify`` gives back, and so are truth values
+        hidden : units of the hidden layer, or of each of several; None is twice the inputs, 8 at least and 64 at most
+        activation : of the hidden layers, a name or one for each
+        output : activation of the outputs; None is "identity" for numbers, "sigmoid" with one output for a category of
+            two values, "softmax" with an output for each for more
+        categories : names of columns whose numbers are those of classes, or of kinds
+        missing : of inputs without a value: "error", or "mean" for the mean of its column, of a category the share of
+            each value
+        unseen : of values of a category that do not occur in ``frame``: "error", or "zeros" for none of them
+        init, seed, dtype : as for ``random``
+
+        Raises
+        ------
+        ValueError, TypeError : naming the argument, or ``frame`` with column and row
+        ImportError : narwhals is not installed
+
+        Examples
+        --------
+        >>> import bpjit, pandas
+        >>> melons = pandas.DataFrame([["青绿", 0.697, "是"], ["乌黑", 0.774, "是"], ["浅白", 0.245, "否"]],
+        ...                           columns=["色泽", "密度", "好瓜"])
+        >>> net = bpjit.Network.for_table(melons, outputs="好瓜")
+        >>> net
+        Network(4-8-1, hidden tanh, output sigmoid, float64, 49 parameters, scaled, 2 columns)
+        >>> bpjit.train(net, melons, stop=100).network.classify(melons)
+        array(['是', '是', '否'], dtype='<U1')
+        """
+        from .for_table import suited
+
+        chosen = suited(frame, inputs, outputs, hidden, output, categories, missing, unseen)
+        return cls.random(
+            chosen.sizes, activation, chosen.output, init, seed, dtype, chosen.scale, columns=chosen.columns
+        )
 
     # --- What it is.
 
@@ -202,7 +269,8 @@ class Network(HasArchitecture):
 
         Parameters
         ----------
-        X : (m, d) samples, one a row, or a single one of shape (d,)
+        X : (m, d) samples, one a row, or a single one of shape (d,); for a network with ``columns`` also a frame that
+            has them, in whatever order and among whatever others
         target : "cpu", "cuda", or "auto", which is the CPU unless there is much to do
 
         Returns
@@ -264,9 +332,9 @@ class Network(HasArchitecture):
     def classify(self, X: Any) -> np.ndarray:
         """Class numbers: that of the largest output; with one output, 1 where ŷ lies at or above the middle of what it
         can reach, ½ with sigmoid and 0 with tanh, softsign and sin, and 0 elsewhere. The middle of an output without
-        bounds is ½.
+        bounds is ½. A network that knows the values of a category gives these in place of their numbers.
 
-        Takes what ``predict`` takes; returns integers, [shape: (m,)], or one integer for a single sample.
+        Takes what ``predict`` takes; returns integers, or values, [shape: (m,)], or one for a single sample.
 
         Examples
         --------
@@ -274,7 +342,7 @@ class Network(HasArchitecture):
         >>> Network.from_arrays([[[1.0], [1.0]]], [[1.5]]).classify([[1, 1], [0, 1]])
         array([1, 0])
         """
-        return self._architecture.classes_of_outputs(on_host(self.predict(X)))
+        return self._architecture.labels_of_outputs(on_host(self.predict(X)))
 
     def with_parameters(self, parameters: Any) -> Network:
         """The same network with other parameters, such as an optimiser found."""

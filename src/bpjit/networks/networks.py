@@ -15,6 +15,7 @@ from ..kernels.lanes.epochs import predict_packs
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture, HasArchitecture, same_kind
+from .columns import Columns
 from .initial import initial_parameters
 from .machines import as_machine
 from .network import Network
@@ -33,7 +34,7 @@ class Networks(HasArchitecture):
 
     Parameters
     ----------
-    sizes, hidden, output, dtype, scale : as for ``Network``
+    sizes, hidden, output, dtype, scale, columns : as for ``Network``
     parameters : (networks, n) numbers, a row for each network as in ``Network.parameters``
 
     Examples
@@ -57,8 +58,9 @@ class Networks(HasArchitecture):
         output: str = "sigmoid",
         dtype: Any = "float64",
         scale: Scale | None = None,
+        columns: Columns | None = None,
     ) -> None:
-        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        self._architecture = Architecture.of(sizes, hidden, output, dtype, scale, columns)
         n = self._architecture.parameters
         expected = f"finite numbers of shape (networks, {n}), as sizes {self.sizes} need"
         array = as_array("parameters", parameters, self.dtype, expected)
@@ -78,6 +80,7 @@ class Networks(HasArchitecture):
         dtype: Any = "float64",
         scale: Scale | None = None,
         inputs: Any = None,
+        columns: Columns | None = None,
     ) -> Networks:
         """``count`` networks with random parameters.
 
@@ -90,7 +93,7 @@ class Networks(HasArchitecture):
         >>> nets[1] == bpjit.Network.random((4, 8, 3), seed=17)
         True
         """
-        architecture = Architecture.of(sizes, hidden, output, dtype, scale)
+        architecture = Architecture.of(sizes, hidden, output, dtype, scale, columns)
         if isinstance(seed, (int, np.integer)):
             first = as_seed("seed", seed)
             size = as_integer("count", 1 if count is None else count, low=1)
@@ -103,7 +106,7 @@ class Networks(HasArchitecture):
                     f"count: expected as many as there are seeds, {len(seeds)}, and at least 1; got {count}"
                 )
         array = initial_parameters(architecture, init, seeds, inputs)
-        return cls(sizes, array, hidden=hidden, output=output, dtype=dtype, scale=scale)
+        return cls(sizes, array, hidden=hidden, output=output, dtype=dtype, scale=scale, columns=columns)
 
     @classmethod
     def of(cls, networks: Sequence[Network]) -> Networks:
@@ -176,7 +179,8 @@ class Networks(HasArchitecture):
         """
         d, l, count = self.sizes[0], self.sizes[-1], len(self)
         expected = f"finite numbers of shape (m, {d}), ({d},), or ({count}, m, {d})"
-        X = as_numbers("X", X, expected)
+        table = self._architecture.table("X", X)
+        X = as_numbers("X", X, expected) if table is None else self._architecture.encoded(table)
         if X.ndim == 3 and X.shape[0] != count:
             raise ValueError(f"X: expected {expected}, got shape {X.shape}")
         own = X.ndim == 3
@@ -214,8 +218,8 @@ class Networks(HasArchitecture):
             )
 
     def classify(self, X: Any) -> np.ndarray:
-        """Class numbers by each network, as ``Network.classify``, [shape: (networks, m)]."""
-        return self._architecture.classes_of_outputs(self.predict(X))
+        """Class numbers by each network, or labels, as ``Network.classify``, [shape: (networks, m)]."""
+        return self._architecture.labels_of_outputs(self.predict(X))
 
     def mean(self, X: Any, weights: Any = None) -> np.ndarray:
         """The mean of the networks' outputs: an averaged ensemble.
@@ -237,12 +241,13 @@ class Networks(HasArchitecture):
 
         Arguments as for ``mean``.
         """
-        labels = self.classify(X)
+        numbers = self._architecture.classes_of_outputs(self.predict(X))
         weights = self._weights(weights)
         counts = np.array(
-            [np.average(labels == label, axis=0, weights=weights) for label in range(max(2, self.sizes[-1]))]
+            [np.average(numbers == number, axis=0, weights=weights) for number in range(max(2, self.sizes[-1]))]
         )
-        return counts.argmax(0)
+        voted = counts.argmax(0)
+        return voted if self.columns is None else self.columns.labels(voted)
 
     def _weights(self, weights: Any) -> np.ndarray | None:
         if weights is None:

@@ -90,6 +90,15 @@ class Scale:
         return cls._fit(X, Y, columns)
 
     @classmethod
+    def _standard_of_some(cls, X: np.ndarray, Y: np.ndarray | None, scaled: np.ndarray) -> Scale:
+        """As ``standard``, but inputs that are not ``scaled`` stay as they are."""
+        made = cls.standard(X, Y)
+        offset, factor = made._arrays["input_offset"], made._arrays["input_factor"]
+        some = cls(np.where(scaled, offset, 0.0), np.where(scaled, factor, 1.0), *list(made._arrays.values())[2:])
+        some._range = made._range
+        return some
+
+    @classmethod
     def min_max(cls, X: Any, Y: Any = None) -> Scale:
         """Every column of X, and of Y if given, into 0 to 1; a constant column becomes 0."""
         return cls._fit(X, Y, lambda A, low, high: (low, high - low))

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..common.files import damaged, read, write
 from .architecture import Architecture
+from .columns import Columns
 from .scale import ARRAYS, Scale
 
 
@@ -19,7 +20,7 @@ class File(NamedTuple):
     """What a file says."""
 
     sizes: Any  # a list, if nobody wrote something else
-    settings: dict[str, Any]  # hidden, output and scale, as ``Network`` takes them
+    settings: dict[str, Any]  # hidden, output, scale and columns, as ``Network`` takes them
     words: dict[str, str]
     tensors: dict[str, np.ndarray]
 
@@ -35,6 +36,8 @@ def save(
     """Write an architecture, with more arrays and words, whole or not at all."""
     *hidden, output = architecture.activations
     said = {"sizes": json.dumps(architecture.sizes), "hidden": json.dumps(hidden), "output": output}
+    if architecture.columns is not None:
+        said["columns"] = architecture.columns.to_words()
     scale = architecture.scale.arrays if architecture.scale else {}
     arrays = {**tensors, **{f"scale.{name}": array for name, array in scale.items()}}
     write(path, form, version, {**said, **(words or {})}, arrays)
@@ -52,5 +55,6 @@ def opened(path: str | PathLike[str], form: str, version: str) -> Iterator[File]
             "hidden": json.loads(words["hidden"]),
             "output": words["output"],
             "scale": Scale(**arrays) if arrays else None,
+            "columns": Columns.from_words(words["columns"]) if "columns" in words else None,
         }
         yield File(json.loads(words["sizes"]), settings, words, tensors)

@@ -24,8 +24,9 @@ def confusion_matrix(
     ----------
     net : a Network; or the class numbers that something else predicted, and then X is None
     X : (m, d) samples, or None
-    Y : (m,) class numbers, or (m, l) targets with the largest at the class
-    names : of the classes; None gives their numbers
+    Y : (m,) class numbers, or (m, l) targets with the largest at the class; of a network that knows the values of a
+        category also these, or a frame
+    names : of the classes; None gives their values, where the network knows them, or numbers
     language : "en" or "zh"
     ax : matplotlib axes to draw into; None makes a figure
 
@@ -40,13 +41,17 @@ def confusion_matrix(
     >>> [text.get_text() for text in ax.texts]
     ['1', '1', '0', '2']
     """
-    actual = _numbers("Y", Y)
     if isinstance(net, Network):
-        predicted = np.atleast_1d(net.classify(X))
+        architecture = net._architecture
+        predicted = np.atleast_1d(architecture.classes_of_outputs(net.predict(X)))
+        if net.columns is not None and net.columns.classes is not None:
+            Y = architecture.classes_of_outputs(architecture.targets("Y", X if Y is None else Y, len(predicted)))
+            names = net.columns.classes if names is None else names
     elif X is None:
         predicted = _numbers("net", net)
     else:
         raise TypeError(f"net: expected a bpjit.Network, or class numbers with X=None, got {describe(net)}")
+    actual = _numbers("Y", Y)
     if len(actual) != len(predicted):
         raise ValueError(f"Y: expected {len(predicted)} class numbers, one for each prediction, got {len(actual)}")
     classes = int(max(actual.max(), predicted.max())) + 1

@@ -68,7 +68,10 @@ def write(
             f"X: expected the data again, got none: the fit does not remember them, for they have more than "
             f"{MOST_BYTES // 10**6} MB, or it was pickled or copied; fit.replay(path, X=X, Y=Y) takes them"
         )
-    net = Network._of(origin.net._architecture.unscaled, origin.net._parameters)
+    net, columns = Network._of(origin.net._architecture.unscaled, origin.net._parameters), origin.net.columns
+    if columns is not None:
+        known = columns.names(net.sizes[-1])
+        names = names[0] or known[0], names[1] or known[1]
     if len(net.parameters) > MOST_PARAMETERS or sum(net.sizes) > MOST_UNITS:
         raise ValueError(
             f"fit: a page can show networks of up to {MOST_PARAMETERS} parameters and {MOST_UNITS} units, this one has "

@@ -10,10 +10,10 @@ from ..many.fits import Fits
 from ..many.given import Given
 from ..many.train_many import train_given, train_one_by_one
 from ..maths import random_streams
+from ..networks.for_table import usual_hidden
 from ..networks.networks import Networks
 
 SMALL = 1000  # rows, below which no share is held out, and updates are accumulated: a row twice is a weight of 2
-MOST_HIDDEN = 64
 BATCH = 32
 SHARE = 0.1  # held out to validate on, in larger tables
 FOLDS = 4
@@ -47,7 +47,7 @@ def chosen(estimator: Any, rows: float, d: int) -> Chosen:
     small = rows < SMALL
     hidden = estimator.hidden
     if hidden is None:
-        hidden = (max(8, min(MOST_HIDDEN, 2 * d)),)
+        hidden = usual_hidden(d)
     sizes = (int(hidden),) if not hasattr(hidden, "__len__") else tuple(hidden)
     open_rule = estimator.rule is None
     rule = "adam" if open_rule else estimator.rule

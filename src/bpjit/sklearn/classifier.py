@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from .callbacks import with_callbacks
 from .estimator import Estimator, checked_weights
+from .tables import validated
 
 TINY = np.finfo(np.float64).tiny
 
@@ -57,6 +58,7 @@ class BPClassifier(ClassifierMixin, Estimator):
     n_iter_ : epochs of the network that took most
     classes_ : the labels
     n_features_in_, feature_names_in_ : as scikit-learn has them
+    columns_ : the ``bpjit.Columns`` of X, if it was a frame: words in it are categories, an input for each value
 
     Notes
     -----
@@ -134,7 +136,7 @@ class BPClassifier(ClassifierMixin, Estimator):
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X, [shape: (m, d)], and labels y, [shape: (m,)], or (m, labels) of 0 and 1."""
-        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64)
+        X, y = validated(self, X, y, reset=True, multi_output=True)
         c = checked_weights(sample_weight, X)
         y = self._know_classes(y)
         if self.class_weight is not None:
@@ -149,7 +151,7 @@ class BPClassifier(ClassifierMixin, Estimator):
             if number is not None and len(y) == 1:
                 return self._learn_row(X[0], number)
         first = not hasattr(self, "classes_")
-        X, y = validate_data(self, X, y, multi_output=True, dtype=np.float64, reset=first)
+        X, y = validated(self, X, y, reset=first, multi_output=True)
         if first:
             if classes is None:
                 raise ValueError("classes: the first call of partial_fit needs all of them, got None")

@@ -7,15 +7,17 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..learners.online_learner import OnlineLearner
 from ..many.given import Given
+from ..networks.columns import Columns
 from ..networks.networks import Networks
 from ..networks.scale import Scale
 from ..settings.stopping import EarlyStopping, MaxEpochs
 from .callbacks import CallbackSupportMixin, Tasks
 from .chosen import chosen, chosen_lambda, rows_of, trained
+from .tables import validated
 
 MOST_SEED = np.iinfo(np.int32).max
 
@@ -23,6 +25,7 @@ MOST_SEED = np.iinfo(np.int32).max
 class Estimator(CallbackSupportMixin, BaseEstimator):
     """Networks averaged over several random starts."""
 
+    columns_: Columns | None
     _networks: Networks
     _learners: list[OnlineLearner] | None  # of each network, that go on with it, or predict rows
     _learnt: bool  # whether they have gone on since the networks were taken from them
@@ -139,7 +142,9 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         if self.scale:
             scale = Scale.standard(X, targets, sample_weight=c)
         count = self.ensemble * self.n_starts
-        return Networks.random(sizes, count, self.activation, output, self.init, seed, self.dtype, scale)
+        return Networks.random(
+            sizes, count, self.activation, output, self.init, seed, self.dtype, scale, columns=self.columns_
+        )
 
     def _take(self, networks: Networks) -> None:
         """From here on these are the networks."""
@@ -202,14 +207,14 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self, "_networks")
         plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X) > 0
         if not (plain and self._row == (1, X.shape[1])):
-            X = validate_data(self, X, reset=False, dtype=np.float64)
+            X = validated(self, X)
         checked: np.ndarray = X
         return checked
 
 
 def validation_data(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """A set to validate on, as the networks take it."""
-    X, y = validate_data(estimator, X, y, reset=False, multi_output=True, dtype=np.float64)
+    X, y = validated(estimator, X, y, multi_output=True)
     return X, estimator._targets(y)
 
 

@@ -6,12 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
 from ..common.arguments import as_choice, as_real
 from .callbacks import with_callbacks
 from .estimator import Estimator, checked_weights
 from .intervals import KINDS, Intervals, intervals_of, parts_of, start_for
+from .tables import validated
 
 
 class BPRegressor(RegressorMixin, Estimator):
@@ -56,6 +57,7 @@ class BPRegressor(RegressorMixin, Estimator):
     residuals_ : |y_i − ŷ_i| by the network that has not seen row i; with "quantile", by how much y_i is beyond the
         quantiles; [shape: (m,)], or (m, l). None without ``interval``
     n_features_in_, feature_names_in_ : as scikit-learn has them
+    columns_ : the ``bpjit.Columns`` of X, if it was a frame: words in it are categories, an input for each value
 
     Notes
     -----
@@ -139,7 +141,7 @@ class BPRegressor(RegressorMixin, Estimator):
     @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on X, [shape: (m, d)], and targets y, [shape: (m,)] or (m, l)."""
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64)
+        X, y = validated(self, X, y, reset=True, multi_output=True, y_numeric=True)
         c = checked_weights(sample_weight, X)
         if self.interval is not None:
             as_choice("interval", self.interval, KINDS)
@@ -170,7 +172,7 @@ class BPRegressor(RegressorMixin, Estimator):
             if target.ndim == 1 and len(target) == 1 and self._flat:
                 return self._learn_row(X[0], target)
         first = not hasattr(self, "_networks")
-        X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, reset=first)
+        X, y = validated(self, X, y, reset=first, multi_output=True, y_numeric=True)
         return self._learn(X, self._targets(y))
 
     def _targets(self, y: Any) -> np.ndarray:

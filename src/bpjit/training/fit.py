@@ -99,7 +99,7 @@ class Fit:
             the network's dtype, unless it was pickled or copied; only where it does not are they needed. It always
             remembers the weights of the samples
         title : of the page
-        inputs, outputs : names of the inputs and of the outputs
+        inputs, outputs : names of the inputs and of the outputs; None are those of the network's columns, if it has any
         language : "en" or "zh"; the page has a switch for it
         frames : at most so many moments of the training, the more where the error changes fast; large networks get
             fewer, and show fewer samples than the usual 16

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_real
+from ..frames.reading import is_frame
 from ..kernels.state import Samples
 from ..maths import random_streams
 from ..networks.network import Network
@@ -19,6 +20,13 @@ def as_share(validation: Any) -> float | None:
     if whole or not isinstance(validation, (numbers.Real, np.number)):
         return None
     return as_real("validation", validation, above=0, below=1)
+
+
+def as_pair(validation: Any) -> Any:
+    """A frame that holds inputs and targets, alone or in a tuple, as (X, None); else what came."""
+    alone = isinstance(validation, (tuple, list)) and len(validation) == 1
+    X = validation[0] if alone else validation
+    return (X, None) if is_frame(X) else validation
 
 
 def classes_in(net: Network, D: Samples) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..common.arguments import as_flag, as_integer, describe, quiet
 from ..kernels import drivers
 from ..kernels.state import Samples
 from ..networks.evaluation import as_network, as_samples, no_samples
+from ..networks.for_table import with_names
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
@@ -19,7 +20,7 @@ from ..settings.schedules import Schedule
 from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
-from .held_out import as_share, split
+from .held_out import as_pair, as_share, split
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
@@ -31,7 +32,7 @@ WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
 def train(
     net: Network,
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     eta: float | Schedule | None = None,
     updates: str | int | None = None,
@@ -59,8 +60,10 @@ def train(
     Parameters
     ----------
     net : the network to start from
-    X : (m, d) inputs, one sample a row
-    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs
+    X : (m, d) inputs, one sample a row; or a frame with the columns of the network, whose names ``fit.network`` keeps
+        where it knew none and they hold numbers
+    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs; or a frame, or values of the category
+        that the outputs are. None are the columns of the outputs in X: see ``Network.for_table``
     eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for one that suits rule, activations,
         loss and number of inputs: ``bpjit.settings.rates.default_eta``
     updates : "stochastic" (standard BP: after each sample), "accumulated" (once an epoch) or a mini-batch size; a
@@ -75,7 +78,8 @@ def train(
     stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
         ``threading.Event`` ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit,
         MaxEpochs(1000) is added
-    validation : (X, Y) whose error is recorded after each epoch, and which EarlyStopping needs; or a share of the
+    validation : (X, Y), or a frame with both, whose error is recorded after each epoch, and which EarlyStopping needs;
+        or a share of the
         samples between 0 and 1, such as 0.2, drawn by ``seed``, of each class alike where targets are those of classes:
         the network does not learn from them. They keep their weights
     sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent, and its row may hold NaN
@@ -132,7 +136,7 @@ def train(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    net = as_network(net)
+    net = with_names(as_network(net), X, Y)
     as_machine(target)
     setting = as_setting(
         net,
@@ -238,6 +242,7 @@ def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Sam
         if needed:
             raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
         return None
+    validation = as_pair(validation)
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation: expected a pair (X, Y) or a share such as 0.2, got {describe(validation)}")
     X, Y = validation

@@ -1,0 +1,1 @@
+"""Frames of pandas, polars, pyarrow and whatever else narwhals reads, as numbers and labels."""
