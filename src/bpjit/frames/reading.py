@@ -5,7 +5,6 @@ narwhals reads them; it is imported when a frame comes in, not before. Rows are 
 
 from __future__ import annotations
 
-import decimal
 import functools
 import numbers
 from collections.abc import Iterable, Sequence
@@ -264,11 +263,15 @@ def _is_of_objects(dtype: Any) -> bool:
     return type(dtype).__name__ == "Object"
 
 
+def _is_decimal(value: Any) -> bool:
+    return type(value).__module__ in ("decimal", "_decimal")  # whose import would take a millisecond
+
+
 def _kind_of_value(value: Any) -> str | None:
     """What a single value, that is not missing, is."""
     if isinstance(value, str):
         return CATEGORY
-    if isinstance(value, (numbers.Real, np.number, np.bool_, decimal.Decimal)):
+    if isinstance(value, (numbers.Real, np.number, np.bool_)) or _is_decimal(value):
         return NUMBER
     return None
 
@@ -286,7 +289,7 @@ def _plain(value: Any) -> Any:
     """A value as Python's own, if it is a word or a number of another class."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, decimal.Decimal):
+    if _is_decimal(value):
         return float(value)
     return str(value) if isinstance(value, str) else value
 
