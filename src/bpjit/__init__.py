@@ -15,7 +15,6 @@ from .learners.online_learner import OnlineLearner
 from .many.fits import Fits
 from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .many.train_many import train_many
-from .networks.columns import Column, Columns
 from .networks.evaluation import error, gradient, jacobian
 from .networks.machines import CudaInfo, cuda_info
 from .networks.network import Network
@@ -46,6 +45,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .networks.columns import Column, Columns
     from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
@@ -129,6 +129,7 @@ __all__ = [
 _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
+_ROOM_OF |= dict.fromkeys(("Column", "Columns"), "networks.columns")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
