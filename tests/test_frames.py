@@ -18,7 +18,8 @@ import pytest
 import bpjit
 import watermelon
 from bpjit.common.files import read, write
-from bpjit.frames.reading import Table, is_frame, numbers_of
+from bpjit.frames import is_frame
+from bpjit.frames.reading import Table, numbers_of
 
 NAMES = ("色泽", "根蒂", "敲声", "纹理", "脐部", "触感", "密度", "含糖率", "好瓜")
 MELONS = {name: list(values) for name, values in zip(NAMES, zip(*watermelon.MELONS, strict=True), strict=True)}

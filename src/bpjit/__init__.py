@@ -15,7 +15,6 @@ from .learners.online_learner import OnlineLearner
 from .many.fits import Fits
 from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .many.train_many import train_many
-from .networks.columns import Column, Columns
 from .networks.evaluation import error, gradient, jacobian
 from .networks.machines import CudaInfo, cuda_info
 from .networks.network import Network
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
     from .many.search import Search, search
+    from .networks.columns import Column, Columns
     from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
@@ -132,6 +132,7 @@ __all__ = [
 _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
+_ROOM_OF |= dict.fromkeys(("Column", "Columns"), "networks.columns")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 _ROOM_OF |= dict.fromkeys(("Search", "search"), "many.search")
 

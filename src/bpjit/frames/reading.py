@@ -5,75 +5,20 @@ narwhals reads them; it is imported when a frame comes in, not before. Rows are 
 
 from __future__ import annotations
 
-import decimal
-import functools
 import numbers
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from ..common.arguments import describe
 from ..common.elsewhere import hint
+from . import LAZY, kind_of
+from . import is_frame as is_frame
 
 INSTALL = "python -m pip install 'bpjit[frames]'"
-LIBRARIES = ("pandas", "polars", "pyarrow", "modin", "cudf", "narwhals")
-EAGER, LAZY, SERIES = "eager", "lazy", "series"
-FRAMES: tuple[str | None, ...] = (EAGER, LAZY)
-CLASSES = {
-    "DataFrame": EAGER,
-    "Table": EAGER,
-    "RecordBatch": EAGER,
-    "LazyFrame": LAZY,
-    "Series": SERIES,
-    "ChunkedArray": SERIES,
-}
-PROTOCOLS = {"__narwhals_dataframe__": EAGER, "__narwhals_lazyframe__": LAZY, "__narwhals_series__": SERIES}
 NUMBER, CATEGORY = "number", "category"
 PLAIN = {str, bool, int, float, type(None)}  # what files can hold
-
-
-@functools.lru_cache(maxsize=256)
-def _kind_of(given: Any) -> str | None:
-    """What a class is, from its name and those of its bases: no library is imported for it."""
-    for protocol, kind in PROTOCOLS.items():
-        if hasattr(given, protocol):
-            return kind
-    for base in given.__mro__:
-        if base.__name__ in CLASSES and base.__module__.partition(".")[0] in LIBRARIES:
-            return CLASSES[base.__name__]
-    return None
-
-
-def is_frame(value: Any) -> bool:
-    """Whether it is a table with names for its columns, a lazy one too."""
-    given: Any = type(value)
-    return given is not np.ndarray and _kind_of(given) in FRAMES
-
-
-def is_series(value: Any) -> bool:
-    """Whether it is a column of a frame."""
-    given: Any = type(value)
-    return given is not np.ndarray and _kind_of(given) == SERIES
-
-
-def name_of(value: Any) -> str | None:
-    """The name of a column of a frame, or None."""
-    name = getattr(value, "name", None) if is_series(value) else None
-    return name if isinstance(name, str) and name else None
-
-
-def is_available() -> bool:
-    """Whether narwhals is installed."""
-    return find_spec("narwhals") is not None
-
-
-def of_row(value: Any) -> Any:
-    """A row of a frame, whose numbers and words have names, as a frame of one row; None if it is none."""
-    if not is_series(value) or not hasattr(value, "index") or not hasattr(value, "to_frame"):
-        return None
-    return value.to_frame().T if all(isinstance(name, str) for name in value.index) else None
 
 
 def narwhals(name: str) -> Any:
@@ -95,7 +40,7 @@ class Table:
     def __init__(self, name: str, frame: Any) -> None:
         library = narwhals(name)
         given: Any = type(frame)
-        if _kind_of(given) == LAZY:
+        if kind_of(given) == LAZY:
             raise TypeError(f"{name}: expected a table in memory, got a lazy one; give its .collect()")
         self.name = name
         try:
@@ -264,11 +209,15 @@ def _is_of_objects(dtype: Any) -> bool:
     return type(dtype).__name__ == "Object"
 
 
+def _is_decimal(value: Any) -> bool:
+    return type(value).__module__ in ("decimal", "_decimal")  # whose import would take a millisecond
+
+
 def _kind_of_value(value: Any) -> str | None:
     """What a single value, that is not missing, is."""
     if isinstance(value, str):
         return CATEGORY
-    if isinstance(value, (numbers.Real, np.number, np.bool_, decimal.Decimal)):
+    if isinstance(value, (numbers.Real, np.number, np.bool_)) or _is_decimal(value):
         return NUMBER
     return None
 
@@ -286,7 +235,7 @@ def _plain(value: Any) -> Any:
     """A value as Python's own, if it is a word or a number of another class."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, decimal.Decimal):
+    if _is_decimal(value):
         return float(value)
     return str(value) if isinstance(value, str) else value
 

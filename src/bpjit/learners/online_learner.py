@@ -8,7 +8,7 @@ import numpy as np
 from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
-from ..frames.reading import of_row
+from ..frames import of_row
 from ..kernels.one.learner import learn_kernel, predict_kernel
 from ..kernels.one.learner_state import State, places_of, seen_by_prediction
 from ..networks.evaluation import as_network, as_samples

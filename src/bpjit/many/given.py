@@ -30,10 +30,10 @@ from ..networks.evaluation import (
     as_loss,
     as_network,
     as_samples,
+    named,
     rows_of_mean_one,
     weigh_classes,
 )
-from ..networks.for_table import with_names
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..settings.rates import schedule_for
@@ -114,7 +114,7 @@ class Given:
     ) -> None:
         for name, value in (("X", X), ("Y", Y), ("validation", validation), ("sample_weight", sample_weight)):
             refuse_masked(name, value, "numbers")
-        self.kinds = [(members, with_names(net, X, Y), vectors) for members, net, vectors in as_kinds(nets)]
+        self.kinds = [(members, named(net, X, Y), vectors) for members, net, vectors in as_kinds(nets)]
         self.count = count = sum(len(members) for members, _, _ in self.kinds)
         self.earlier = None if resume is None else Earlier(resume, nets, count, history)
         self.resumable = resumable

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -25,11 +25,14 @@ from ..common.arguments import (
     describe,
     expected_inputs,
 )
-from ..frames.reading import Table, is_frame, of_row
+from ..frames import is_frame, of_row
 from ..kernels.layout import ACTIVATION_CODES, Units, lay_out, number_of_parameters, places_of_layers, reach_of
 from ..maths.own import SHIPPED, Own, UnknownFormula, find
-from .columns import Columns, as_columns, in_short
 from .scale import Scale, as_fitting, as_scale
+
+if TYPE_CHECKING:  # what no network needs that knows no table is imported where it is used
+    from ..frames.reading import Table
+    from .columns import Columns
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATION_CODES if name != "softmax")
 OUTPUT_ACTIVATIONS = tuple(ACTIVATION_CODES)
@@ -119,7 +122,11 @@ class Architecture:
         """The architecture that these arguments of ``Network`` stand for."""
         sizes = as_sizes(sizes)
         activations, scale = as_activations(hidden, output, sizes), as_scale(scale, sizes)
-        return cls(sizes, activations, as_dtype("dtype", dtype), scale, as_columns(columns, sizes, scale))
+        if columns is not None:
+            from .columns import as_columns
+
+            columns = as_columns(columns, sizes, scale)
+        return cls(sizes, activations, as_dtype("dtype", dtype), scale, columns)
 
     @property
     def unscaled(self) -> Architecture:
@@ -163,7 +170,11 @@ class Architecture:
 
     def table(self, name: str, X: Any) -> Table | None:
         """X as a table, if it is one and the columns are known that are to be found in it."""
-        return Table(name, X) if self.columns is not None and is_frame(X) else None
+        if self.columns is None or not is_frame(X):
+            return None
+        from ..frames.reading import Table
+
+        return Table(name, X)
 
     def encoded(self, table: Table, rows: np.ndarray | None = None) -> np.ndarray:
         """Samples as a table has them, [shape: (m, d)], those of ``rows`` checked, None for all."""
@@ -184,9 +195,7 @@ class Architecture:
         """An error about an array; it tells of the frame that could come as well."""
         if self.columns is None:
             return error
-        return type(error)(
-            f"{error}; a frame has the columns {in_short(column.name for column in self.columns.inputs)}"
-        )
+        return type(error)(f"{error}; a frame has the columns {self.columns.in_short()}")
 
     def blocks(self, X: np.ndarray) -> list[slice]:
         """Rows of samples as they came that are to be brought into the network's units at a time: all, where they are

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..common.arguments import as_flag, describe, keep
 from ..common.elsewhere import hint
-from ..frames.reading import Table, among, is_frame, is_series
+from ..frames import is_frame, is_series
+from ..frames.reading import Table, among
 from .scale import Scale
 
 MISSING, UNSEEN = -1, -2  # in the place of the number of a value
@@ -192,6 +193,10 @@ class Columns:
         if not fits:
             came = f"{len(self.outputs)} columns" if classes is None else f"a category of {len(classes)} values"
             raise ValueError(f"columns: expected columns for {l} outputs, as sizes say, got {came}")
+
+    def in_short(self) -> str:
+        """The names of the first columns, as a message lists them."""
+        return in_short(column.name for column in self.inputs)
 
     # --- From a table to inputs and targets.
 

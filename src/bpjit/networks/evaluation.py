@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_choice, as_real, as_weights, class_weights, describe, quiet
+from ..frames import is_frame
 from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
 from ..kernels.layout import LOSSES, code_of_loss, is_where_known, loss_as_given, where_known
@@ -31,6 +32,15 @@ def as_network(net: Any, slopes: bool = True) -> Network:
     if slopes and "step" in (*net.hidden, net.output):
         raise ValueError('net: the activation "step" has no slope, so it can predict but not be trained')
     return net
+
+
+def named(net: Network, X: Any, Y: Any) -> Network:
+    """The network with the names of its columns, where it first sees them: see ``with_names``."""
+    if not is_frame(X):
+        return net
+    from .for_table import with_names
+
+    return with_names(net, X, Y)
 
 
 def as_loss(loss: Any, net: Network, missing: Any = None) -> str:
@@ -88,10 +98,8 @@ def present(
     elif Y is None and architecture.columns.outputs:  # type: ignore[union-attr]
         Y = X
     if Y is None:
-        raise TypeError(
-            f"{names[1]}: expected targets, got None; a network that bpjit.Network.for_table makes finds them in the "
-            f"frame that is {names[0]}"
-        )
+        do = "bpjit.Network.for_table makes networks that find them in a frame"
+        raise TypeError(f"{names[1]}: expected targets, got None; {do}")
     m = len(X) if table is None else len(table)
     rows, Y, c = present_targets(net, m, Y, loss, sample_weight, class_weight, names)
     return X if table is None else architecture.encoded(table, rows), rows, Y, c

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..common.arguments import as_choice, describe
-from ..frames.reading import CATEGORY, Table, is_available, is_frame, name_of
+from ..frames import is_available, is_frame, name_of
+from ..frames.reading import CATEGORY, Table
 from ..kernels.layout import reach_of
 from .architecture import OUTPUT_ACTIVATIONS, HasArchitecture, as_formula
 from .columns import Column, Columns, named_columns
@@ -147,7 +148,7 @@ def with_names(net: N, X: Any, Y: Any) -> N:
 
     Without narwhals frames are arrays without names.
     """
-    if type(X) is np.ndarray or net.columns is not None or not is_frame(X) or not is_available():
+    if net.columns is not None or not is_available():
         return net
     known = {"X": Table("X", X), **({"Y": Table("Y", Y)} if is_frame(Y) else {})}
     for argument, table in known.items():

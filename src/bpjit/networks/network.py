@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture, HasArchitecture
-from .columns import Columns
 from .initial import initial_parameters
 from .machines import as_machine, need_cuda
 from .scale import Scale
+
+if TYPE_CHECKING:
+    from .columns import Columns
 
 FORMAT, VERSION = "bpjit network", "1"  # of files
 

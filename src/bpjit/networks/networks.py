@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from ..kernels.lanes.epochs import predict_packs
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture, HasArchitecture, same_kind
-from .columns import Columns
 from .initial import initial_parameters
 from .machines import as_machine
 from .network import Network
 from .scale import Scale
+
+if TYPE_CHECKING:
+    from .columns import Columns
 
 FORMAT, VERSION = "bpjit networks", "1"  # of files
 CALL = 1 << 25  # multiply-adds of one kernel call, some ms

@@ -70,7 +70,7 @@ class Objective:
         self,
         net: Network,
         X: Any,
-        Y: Any,
+        Y: Any = None,
         *,
         loss: str | None = None,
         lam: float | None = None,

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..common.files import damaged, read, write
 from .architecture import Architecture
-from .columns import Columns
 from .scale import ARRAYS, Scale
 
 
@@ -50,11 +49,16 @@ def opened(path: str | PathLike[str], form: str, version: str) -> Iterator[File]
     words, tensors = read(path, form, version)
     name = form.removeprefix("bpjit ")
     with damaged(f"the {name} in {str(path)!r} {'are' if name == 'networks' else 'is'} damaged"):
+        columns = None
+        if "columns" in words:
+            from .columns import Columns
+
+            columns = Columns.from_words(words["columns"])
         arrays = {name: tensors[f"scale.{name}"] for name in ARRAYS if f"scale.{name}" in tensors}
         settings = {
             "hidden": json.loads(words["hidden"]),
             "output": words["output"],
             "scale": Scale(**arrays) if arrays else None,
-            "columns": Columns.from_words(words["columns"]) if "columns" in words else None,
+            "columns": columns,
         }
         yield File(json.loads(words["sizes"]), settings, words, tensors)

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils import check_array, check_X_y
 from sklearn.utils.validation import validate_data
 
-from ..frames.reading import Table, is_available, is_frame
+from ..frames import is_available, is_frame
+from ..frames.reading import Table
 from ..networks.columns import Columns
 from ..networks.for_table import described
 

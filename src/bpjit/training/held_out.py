@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import as_real
-from ..frames.reading import is_frame
+from ..frames import is_frame
 from ..kernels.state import Samples
 from ..maths import random_streams
 from ..networks.network import Network

@@ -11,8 +11,7 @@ import numpy as np
 from ..common.arguments import as_flag, as_integer, describe, quiet
 from ..kernels import drivers
 from ..kernels.state import Samples
-from ..networks.evaluation import as_network, as_samples, no_samples
-from ..networks.for_table import with_names
+from ..networks.evaluation import as_network, as_samples, named, no_samples
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
@@ -136,7 +135,7 @@ def train(
     array([0, 1, 1, 0])
     """
     started = time.perf_counter()
-    net = with_names(as_network(net), X, Y)
+    net = named(as_network(net), X, Y)
     as_machine(target)
     setting = as_setting(
         net,
