@@ -29,7 +29,7 @@ def test_rules_of_first_order_need_nothing_of_the_second():
     assert not set(second) & set(loaded)
     wanted = "import numpy, bpjit; from bpjit.kernels import drivers; from bpjit.many import damped_lanes; "
     wanted += "from bpjit.training.kinds import session_of_second_order; session_of_second_order(bpjit.LBFGS()); "
-    wanted += "drivers.damped_work((2, 1), ('tanh',), 1, numpy.ones(3, bool), False)"
+    wanted += "drivers.damped_work((2, 1), ('tanh',), 1, numpy.ones(3, bool), False, 1)"
     assert set(second) <= set(loaded_after(wanted))
 
 

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from bpjit import plot
+from bpjit.many.halving import Rung
+from bpjit.many.search import Search
 from bpjit.plot import canvas
 
 XOR_LABELS = [0, 1, 1, 0]
@@ -72,6 +74,15 @@ def calls(fit, new=lambda: None, **more):
     yield plot.residuals(fit.network, X, XOR_LABELS, ax=new(), **more)
     yield plot.calibration(fit.network, X, XOR_LABELS, ax=new(), **more)
     yield plot.coverage(Wide(), X, XOR_LABELS, ax=new(), **more)
+    yield plot.search(a_search(fit), ax=new(), **more)
+
+
+def a_search(fit):
+    """Two configurations, one of which went on."""
+    rungs = [Rung(2, 4, 0, 10, 40, 8, 2, 0.1, 0.5), Rung(1, 2, 10, 30, 40, 8, 2, 0.05, 0.5)]
+    row = {"eta": 0.1, "epochs": 60, "diverged": False, "dropped": ""}
+    table = [{**row, "rung": 2, "errors": [0.1, 0.05]}, {**row, "rung": 1, "errors": [0.3]}]
+    return Search({"eta": 0.1}, 0.05, 0.01, None, fit.network, {}, table, rungs, 80, "MaxEpochs", 1.0, 0.0)
 
 
 def test_every_picture_is_tested_here(fit):

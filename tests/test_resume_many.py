@@ -1,5 +1,10 @@
 """train_many(resume=): going on is as if there had been no break, for all networks or some, by every rule."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -211,3 +216,38 @@ def test_what_cannot_be_resumed_says_why():
         bpjit.train_many(fits.networks[:2], X, Y, resume=fits)
     with pytest.raises(ValueError, match="nets: expected those of the fits to resume, resume.networks, got others"):
         bpjit.train_many(start, X, Y, resume=fits)
+
+
+ON_CUDA = """
+import numpy as np, bpjit
+import test_resume_many as cases
+start = cases.nets(5, "float32")
+for settings, stop in (
+    ({"rule": "adam", "updates": 4, "eta": [0.01, 0.02, 0.03, 0.04, 0.05]}, ()),
+    ({"rule": "momentum", "validation": cases.VALIDATION, "history": True}, [bpjit.EarlyStopping(9, every=2)]),
+    ({"eta": bpjit.AdaptiveRate(0.5), "seed": [1, 2, 3, 4, 5]}, [bpjit.NoImprovement(20, 1e-6)]),
+):
+    cases.check(start, 5, 4, [4, 0, 2], stop=stop, target="cuda", **settings)
+half = bpjit.train_many(
+    start, cases.X, cases.Y, max_epochs=[3, 5, 9, 4, 7], eta=0.5, target="cuda", resumable=True
+)
+done = bpjit.train_many(half.networks, cases.X, cases.Y, stop=3, eta=0.5, resume=half)
+assert done.target == "cuda"
+whole = bpjit.train_many(start, cases.X, cases.Y, max_epochs=(half.epochs + 3).tolist(), eta=0.5, target="cuda")
+cases.assert_same(done, whole)
+try:
+    bpjit.train_many(half.networks, cases.X, cases.Y, eta=0.5, resume=half, target="cpu")
+except ValueError as error:
+    assert str(error).startswith("target: the fits to resume ran on 'cuda', got 'cpu'")
+print("done")
+"""
+
+
+@pytest.mark.slow
+def test_on_the_gpu_too_by_its_simulator():
+    pytest.importorskip("numba_cuda")
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in (str(Path(__file__).parent), *sys.path) if p)
+    command = [sys.executable, "-W", "ignore", "-c", ON_CUDA]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n", done.stderr[-3000:]

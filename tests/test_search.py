@@ -396,3 +396,14 @@ def test_the_picture_shows_every_rung(found):
     assert plot.search(found, log=False).get_yscale() == "linear"
     with pytest.raises(TypeError, match="found: expected a Search that search returned, got 3"):
         plot.search(3)
+
+
+@pytest.mark.slow
+def test_the_measurement_says_what_was_found(capsys):
+    pytest.importorskip("sklearn")
+    import benchmark_search
+
+    assert benchmark_search.main(["--configurations", "40", "--alone"]) == 0
+    out = capsys.readouterr().out
+    assert "epochs spent / sum of the increments: 1.0000" in out
+    assert "the winner's bits are those of train_many alone: True" in out

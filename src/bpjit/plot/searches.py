@@ -39,7 +39,7 @@ def search(found: Search, *, log: bool = True, language: str = "en", ax: Any = N
     >>> found = bpjit.search({"eta": [0.01, 0.1, 1.0]}, X, Y, rule="adam", updates=4, folds=2, max_epochs=30)
     >>> ax = bpjit.plot.search(found)
     >>> ax.get_xlabel(), len(ax.lines)
-    ('epochs of each network', 4)
+    ('epochs of each network', 5)
     """
     if not isinstance(found, Search):
         raise TypeError(f"found: expected a Search that search returned, got {describe(found)}")
