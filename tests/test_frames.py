@@ -10,9 +10,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 
 import bpjit
@@ -20,6 +17,9 @@ import watermelon
 from bpjit.common.files import read, write
 from bpjit.frames import is_frame
 from bpjit.frames.reading import Table, numbers_of
+
+pytest.importorskip("narwhals")
+pd, pl, pa = (pytest.importorskip(name) for name in ("pandas", "polars", "pyarrow"))
 
 NAMES = ("色泽", "根蒂", "敲声", "纹理", "脐部", "触感", "密度", "含糖率", "好瓜")
 MELONS = {name: list(values) for name, values in zip(NAMES, zip(*watermelon.MELONS, strict=True), strict=True)}
