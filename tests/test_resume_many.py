@@ -54,12 +54,17 @@ def check(start, first, more, numbers=None, stop=(), **settings):
 QUICK = {
     "sgd": {},
     "adam": {"rule": "adam", "updates": 7, "lam": 0.9999},
-    "early": {"rule": "momentum", "eta": 0.05, "stop": [bpjit.EarlyStopping(30, every=2)], "validation": VALIDATION,
-              "history": True},
     "own orders": {"seed": list(range(41)), "eta": bpjit.Cosine(0.5, 60)},
-    "lm": {"rule": "lm"},
-}  # fmt: skip
+}
 SLOW = {
+    "lm": {"rule": "lm"},
+    "early": {
+        "rule": "momentum",
+        "eta": 0.05,
+        "stop": [bpjit.EarlyStopping(30, every=2)],
+        "validation": VALIDATION,
+        "history": True,
+    },
     "batches": {"updates": 5},
     "accumulated": {"rule": "adam", "updates": "accumulated"},
     "nesterov": {"rule": "nesterov", "updates": 4},
@@ -78,15 +83,13 @@ SLOW = {
 
 @pytest.mark.parametrize("name", QUICK)
 def test_going_on_is_as_if_there_had_been_no_break(name):
-    first = 3 if name == "lm" else 31
-    check(nets(), first, 23, **QUICK[name])
+    check(nets(), 31, 23, **QUICK[name])
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_some_go_on_alone(name):
     """In narrower lanes, in another order."""
-    first = 3 if name == "lm" else 31
-    check(nets(), first, 9, [40, 3, 9, 22], **QUICK[name])
+    check(nets(), 31, 9, [40, 3, 9, 22], **QUICK[name])
 
 
 @pytest.mark.slow
@@ -99,6 +102,7 @@ def test_every_rule_goes_on_exactly(name, dtype, numbers):
     check(nets(dtype=dtype), first, 25, numbers, **settings)
 
 
+@pytest.mark.slow
 def test_several_shapes_rules_batches_and_losses(monkeypatch):
     monkeypatch.setattr(packs, "TYPED", 0)  # one kernel for all shapes
     start = [bpjit.Network.random((2, 3 + i % 2, 1), seed=i) for i in range(24)]
@@ -106,6 +110,7 @@ def test_several_shapes_rules_batches_and_losses(monkeypatch):
     check(start, 7, 9, range(5, 19), loss=["squared"] * 12 + ["cross_entropy"] * 12, **settings)
 
 
+@pytest.mark.slow
 def test_lists_of_batches_and_losses_are_those_of_each(monkeypatch):
     monkeypatch.setattr(packs, "TYPED", 0)
     updates, losses = ["stochastic", 4, "accumulated"] * 4, ["squared", "cross_entropy"] * 6
@@ -115,6 +120,7 @@ def test_lists_of_batches_and_losses_are_those_of_each(monkeypatch):
         assert_same(fits[[i]], alone)
 
 
+@pytest.mark.slow
 def test_networks_too_large_for_lanes():
     check(nets(3, sizes=(2, 300, 1)), 5, 6, [2, 0], rule="adam", validation=VALIDATION, history=True)
 

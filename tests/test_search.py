@@ -109,6 +109,7 @@ def test_the_same_seed_gives_the_same_search(found):
     assert again.fits.networks == found.fits.networks
 
 
+@pytest.mark.slow
 def test_refit_learns_from_all_samples(found):
     fit = found.refit(X, Y)
     assert fit.network == bpjit.train(found.start, X, Y, stop=90, **found.settings).network
