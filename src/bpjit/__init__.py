@@ -46,6 +46,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .groups import GroupBank, GroupFit, GroupTable, GroupWorker, fit_groups
     from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
@@ -71,6 +72,10 @@ __all__ = [
     "Fit",
     "Fits",
     "GradientNorm",
+    "GroupBank",
+    "GroupFit",
+    "GroupTable",
+    "GroupWorker",
     "InverseTime",
     "LearnerBank",
     "LevenbergMarquardt",
@@ -109,6 +114,7 @@ __all__ = [
     "descent",
     "diagnose",
     "error",
+    "fit_groups",
     "formulas",
     "gradient",
     "graph",
@@ -129,6 +135,7 @@ __all__ = [
 _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
+_ROOM_OF |= dict.fromkeys(("GroupBank", "GroupFit", "GroupTable", "GroupWorker", "fit_groups"), "groups")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
