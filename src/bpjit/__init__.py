@@ -46,7 +46,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
-    from .groups import GroupBank, GroupFit, GroupTable, GroupWorker, fit_groups
+    from .groups import GroupBank, GroupFit, GroupWorker, fit_groups
     from .networks.objective import Objective
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
@@ -74,7 +74,6 @@ __all__ = [
     "GradientNorm",
     "GroupBank",
     "GroupFit",
-    "GroupTable",
     "GroupWorker",
     "InverseTime",
     "LearnerBank",
@@ -135,7 +134,7 @@ __all__ = [
 _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
-_ROOM_OF |= dict.fromkeys(("GroupBank", "GroupFit", "GroupTable", "GroupWorker", "fit_groups"), "groups")
+_ROOM_OF |= dict.fromkeys(("GroupBank", "GroupFit", "GroupWorker", "fit_groups"), "groups")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
