@@ -46,6 +46,9 @@ class GroupBank(LearnerBank):
             net.sizes, net.parameters, hidden=net.hidden, output=net.output, dtype=net.dtype, scale=self._scales[row]
         )
 
+    def __repr__(self) -> str:
+        return f"GroupBank({self._start!r}, rule {self._setting.rule.name})"
+
     def learn(self, ids: Any, X: Any, Y: Any) -> np.ndarray:
         """As ``LearnerBank.learn``, in the user's units; E_k is in those of the networks."""
         X, Y = self._in_units(ids, X, Y)

@@ -29,6 +29,7 @@ class GroupFit:
 
     ``fit[key]`` is the network that predicts for a key: its own, or that of its nearest parent that has one. A key is a
     value where one column is the key, else a tuple of values; a shorter tuple is a parent, and ``()`` that of all rows.
+    Networks know the columns of the table: they ``predict`` from a frame too.
     ``key in fit`` says whether the table has the key. Fits pickle, and ``save`` writes one file.
 
     Attributes
@@ -78,14 +79,14 @@ class GroupFit:
         by = self._by[self._find(key)]
         if by < 0:
             raise KeyError(f"key: {key!r} has no network, nor has a parent: {self._trained.note[self._find(key)]}")
-        return self._network(int(by))
+        return self._network(int(by), self._trained.parameters[by])
 
     def start(self, key: Any) -> Network:
         """The network that the training of a key's own began from: random numbers that follow from the key and from
         ``seed`` alone. ``train_many([start], X, Y, ...)`` on the rows of the key gives the same bits as ``fit_groups``,
         with its settings and ``seed``."""
         number = self._find(key)
-        return self._with_scale(number).with_parameters(self._setting.starts([self._nodes.keys[number]])[0])
+        return self._network(number, self._setting.starts([self._nodes.keys[number]])[0])
 
     @cached_property
     def table(self) -> GroupTable:
@@ -213,12 +214,10 @@ class GroupFit:
             depth -= 1
         return number if self._by[number] >= 0 else -1
 
-    def _with_scale(self, number: int) -> Network:
-        scales, setting = self._trained.scales, self._setting
-        return setting.like if scales is None else setting.scaled(scales[number])
-
-    def _network(self, number: int) -> Network:
-        return self._with_scale(number).with_parameters(self._trained.parameters[number])
+    def _network(self, number: int, parameters: np.ndarray) -> Network:
+        """A network with the scale of this one."""
+        scales = self._trained.scales
+        return self._setting.network(None if scales is None else scales[number], parameters)
 
     def _bank(self, threads: int) -> LearnerBank:
         """What predicts by many networks at once."""

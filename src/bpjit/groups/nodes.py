@@ -39,8 +39,8 @@ class Nodes:
         for place in np.flatnonzero(long).tolist():
             node, first = nodes[place], starts[place]
             drawn = random_streams.uniforms(seed, random_streams.PARENTS, 0, most)
-            stretch = (np.arange(most) + drawn) * (float(self.counts[node]) / most)
-            chosen = np.minimum(stretch.astype(np.int64), self.counts[node] - 1)
+            ends = np.arange(most + 1) * int(self.counts[node]) // most
+            chosen = ends[:-1] + (drawn * np.diff(ends)).astype(np.int64)
             places[first : first + most] = self.starts[node] + chosen
         return places, counts
 

@@ -13,6 +13,7 @@ from ..common.arguments import as_choice, as_flag, as_integer, as_real, as_seed,
 from ..many.given import Given
 from ..many.groups import Group
 from ..networks.architecture import Architecture
+from ..networks.columns import Columns as NamedColumns
 from ..networks.initial import initial_parameters
 from ..networks.network import Network
 from ..networks.scale import Scale
@@ -65,6 +66,12 @@ class GroupSetting:
     def scaled(self, scale: Scale) -> Network:
         """A network like them with this scale."""
         return Network._of(replace(self.like._architecture, scale=scale), self.like._parameters)
+
+    def network(self, scale: Scale | None, parameters: np.ndarray) -> Network:
+        """One of them, as users have it: it knows the columns by their names."""
+        columns = NamedColumns(self.inputs, self.outputs)
+        architecture = replace(self.like._architecture, scale=scale, columns=columns)
+        return Network._of(architecture, parameters.copy())
 
     def starts(self, keys: Sequence[Key]) -> np.ndarray:
         """The parameters that the networks of these keys start from, [shape: (keys, n)]."""

@@ -18,7 +18,7 @@ _27, _30, _31, _ONE = U64(27), U64(30), U64(31), U64(1)
 
 # Purposes: the start of a network, the order of an epoch, Rprop's first steps, how folds are dealt, bags drawn, random
 # nudges of a descent, which samples are held out to validate on, which rows a parent of many learns from.
-PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, PARENTS = 1, 2, 3, 4, 5, 6, 7, 8
+PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, PARENTS = 1, 2, 3, 4, 5, 6, 7, 9
 
 
 def mix(z: Any) -> Any:
