@@ -82,7 +82,7 @@ def fit_groups(
     >>> rng = np.random.default_rng(0)
     >>> x = rng.uniform(-1, 1, 200)
     >>> sales = {"store": ["north", "south"] * 100, "x": x, "y": np.where(np.arange(200) % 2, np.sin(3 * x), x * x)}
-    >>> fit = bpjit.fit_groups(sales, key="store", inputs="x", outputs="y", stop=200)
+    >>> fit = bpjit.fit_groups(sales, key="store", inputs="x", outputs="y", stop=500)
     >>> new = {"store": ["south", "north", "south"], "x": np.array([0.5, 0.5, -0.5])}
     >>> fit.predict(new).round(1).tolist()
     [[1.0], [0.2], [-1.0]]
