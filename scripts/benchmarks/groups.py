@@ -162,9 +162,8 @@ def script(options: argparse.Namespace) -> int:
     visits = options.keys * options.rows * options.epochs
     lines = [("fit_groups", took)]
     print(f"{options.keys:,} keys of {options.rows} rows, 8-10-1, {options.epochs} epochs, float32, {options.frame}")
-    print(
-        f"table {size / 1e9:.2f} GB, peak {most / 1e9:.2f} GB, {most / size:.2f} times; before it {before / 1e9:.2f} GB"
-    )
+    words = f"table {size / 1e9:.2f} GB, peak {most / 1e9:.2f} GB, {most / size:.2f} times; before it"
+    print(f"{words} {before / 1e9:.2f} GB; fit_groups took {took[0]:.1f} s", flush=True)
     began = clocks()
     fit.predict(frame, threads=options.threads)
     lines.append(("predict", clocks() - began))
