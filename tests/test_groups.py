@@ -217,6 +217,30 @@ def test_chunks_hold_all_and_nodes_of_a_length():
         assert len(chunk) == 64 or counts[chunk].min() >= 0.75 * counts[chunk].max()
 
 
+def test_arrays_need_no_narwhals_and_importing_bpjit_needs_no_groups(fit, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    program = "import sys, bpjit; assert not {'bpjit.groups', 'narwhals'} & set(sys.modules); bpjit.fit_groups"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    monkeypatch.setitem(sys.modules, "narwhals", None)
+    with pytest.raises(ImportError, match=r"frame: frames need narwhals: python -m pip install 'bpjit\[frames\]'"):
+        fit.predict(pandas.DataFrame(TABLE))
+    assert same(fit, bpjit.fit_groups(TABLE, **NAMES, **COMMON))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_missing_numbers_and_truth_values_of_every_kind_of_frame(library):
+    module = pytest.importorskip(library)
+    pytest.importorskip("narwhals")
+    x = [float(i % 7) for i in range(30)]
+    columns = {"k": [True, False] * 15, "x1": [None, *x[1:]], "x2": [i % 3 for i in range(29)] + [None], "y": x[::-1]}
+    frame = module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+    found = bpjit.fit_groups(frame, "k", INPUTS, "y", **COMMON)
+    assert found.keys == [False, True]
+    assert found.table["left_out"].tolist() == [1, 1]
+    assert list(found.table["note"]) == ["1 row left out: NaN in 'x2', row 29", "1 row left out: NaN in 'x1', row 0"]
+    assert np.isnan(found.predict(frame)).ravel().tolist() == [i in (0, 29) for i in range(30)]
+
+
 # --- What cannot be learnt from.
 
 

@@ -65,10 +65,10 @@ class Columns:
         if self._table is None:
             return np.asarray(self._arrays[column])
         series = self._table.series(column)
-        dtype = series.dtype
-        if not (dtype.is_numeric() or dtype.is_boolean() or type(dtype).__name__ == "Object"):
+        dtype, name = series.dtype, type(series.dtype).__name__
+        if not (dtype.is_numeric() or name in ("Boolean", "Object")):
             raise TypeError(f"{self.name}: expected numbers in column {column!r}, got {dtype}")
-        if type(dtype).__name__ == "Decimal" or (dtype.is_integer() and series.null_count()):
+        if name == "Decimal" or (dtype.is_integer() and series.null_count()):
             series = series.cast(narwhals(self.name).Float64)
         return np.asarray(series.to_numpy())
 
@@ -80,7 +80,8 @@ class Columns:
                 values = values.astype("datetime64[us]")
             return values if values.dtype.kind in "biu" else _blocks(values)
         series = self._table.series(column)
-        if (series.dtype.is_integer() or series.dtype.is_boolean()) and not series.null_count():
+        whole = series.dtype.is_integer() or type(series.dtype).__name__ == "Boolean"
+        if whole and not series.null_count():
             return np.asarray(series.to_numpy())
         return _blocks(series)
 
