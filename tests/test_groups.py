@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bpjit
+import bpjit.many.damped_lanes
 from bpjit.groups.columns import Columns
 from bpjit.groups.keys import coded, from_words, in_words, ordered, seeds_of
 from bpjit.groups.nodes import as_nodes, chunks_of
@@ -100,6 +101,18 @@ def test_other_keys_do_not_matter(settings):
         assert many.epochs[0] == fit.table["epochs"][line]
         assert np.isclose(many.error[0], fit.table["error"][line], rtol=1e-14)  # sums may round in another way
         assert np.isclose(many.validation_error[0], fit.table["validation_error"][line], rtol=1e-14, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_longer_keys_do_not_decide_how_a_rule_of_second_order_trains_others(monkeypatch):
+    """In lanes or one by one is a matter of the length of a pass, and so of the last bits."""
+    lanes = bpjit.many.damped_lanes.DampedLanes
+    monkeypatch.setattr(lanes, "seconds_of_pass", staticmethod(lambda group: float(group.D.m)))
+    monkeypatch.setattr(lanes, "longest", 26.0)
+    settings = {**COMMON, "rule": "lm", "fallback": "none"}
+    fit = bpjit.fit_groups(TABLE, **NAMES, **settings)
+    assert same(fit, bpjit.fit_groups(rows_of(TABLE, ("bb", 1)), **NAMES, **settings), [("bb", 1)])
+    assert same(fit, bpjit.fit_groups(rows_of(TABLE, ("a", 1)), **NAMES, **settings), [("a", 1)])
 
 
 def test_classes_are_held_out_in_their_shares():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -194,6 +195,16 @@ def _joined(parts: list[Prepared]) -> Prepared | None:
             held[row : row + len(part.nodes), : part.held.shape[1]] = part.held
             row += len(part.nodes)
     return Prepared(nodes, X, Y, first, stride, counts, held)
+
+
+def alike(prepared: Prepared) -> list[Prepared]:
+    """The nodes in parts, each of those that learn from samples of the same numbers."""
+    held = [b""] * len(prepared.nodes) if prepared.held is None else [row.tobytes() for row in prepared.held]
+    kinds: dict[Any, list[int]] = {}
+    for place, kind in enumerate(zip(prepared.counts.tolist(), held, strict=True)):
+        kinds.setdefault(kind, []).append(place)
+    names = "nodes", "first", "stride", "counts", *(("held",) if prepared.held is not None else ())
+    return [replace(prepared, **{name: getattr(prepared, name)[places] for name in names}) for places in kinds.values()]
 
 
 def data_of(prepared: Prepared, net: Network) -> tuple[Data, Data]:

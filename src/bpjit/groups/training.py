@@ -19,7 +19,7 @@ from ..many.portions import compile_for, portions_of, run
 from ..many.train_many import Work
 from ..networks.scales import Scales
 from ..training.crew import Share
-from .chunks import DIGEST, Chunk, Preparing, Source, data_of, digests_of
+from .chunks import DIGEST, Chunk, Prepared, Preparing, Source, alike, data_of, digests_of
 from .nodes import Nodes, chunks_of
 from .setting import GroupSetting
 
@@ -111,17 +111,21 @@ class GroupWork(Work):
             if None in self.nodes.keys[member]
         }
         self._note(members, chunk := way.run(barred))
-        ready, prepared = members[:0], chunk.prepared
         del way
-        if prepared is not None:
-            ready = members[prepared.nodes]
-            D, V = data_of(prepared, setting.like)
-            starts = setting.starts([self.nodes.keys[member] for member in ready.tolist()])
-            group = replace(setting.group, start=starts, members=ready, D=D, V=V)
-            for portion in portions_of(group, "cpu", 1):
-                self._compile(portion)
-                self._take(portion, run(portion, "cpu", self.limits, self.report))
-        self.report(len(members) - len(ready))
+        parts = [] if chunk.prepared is None else [chunk.prepared]
+        if setting.group.second_order:  # which train in lanes or one by one as the length of their passes asks
+            parts = [each for part in parts for each in alike(part)]
+        for part in parts:
+            self._train(part, members[part.nodes])
+        self.report(len(members) - sum(len(part.nodes) for part in parts))
+
+    def _train(self, prepared: Prepared, members: np.ndarray) -> None:
+        setting, keys = self.setting, [self.nodes.keys[member] for member in members.tolist()]
+        D, V = data_of(prepared, setting.like)
+        group = replace(setting.group, start=setting.starts(keys), members=members, D=D, V=V)
+        for portion in portions_of(group, "cpu", 1):
+            self._compile(portion)
+            self._take(portion, run(portion, "cpu", self.limits, self.report))
 
     def _compile(self, portion: Group) -> None:
         with self.compiling:
