@@ -1,0 +1,174 @@
+"""Networks as C99 and JavaScript: they compile without a warning, under sanitizers, and compute what bpjit computes."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import bpjit
+from bpjit.export import noting, running
+from bpjit.formulas import exp, select
+
+X = np.random.default_rng(0).normal(size=(1000, 3)) * 2
+SIZES = (3, 5, 4, 2)
+STRICT = "-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror -ffp-contract=off -fsanitize=address,undefined"
+BUILT_IN = ["sigmoid", "tanh", "relu", "leaky_relu", "softplus", "softsign", "identity", "sin", "step"]
+BOUNDED = ("sigmoid", "tanh", "softsign", "sin", "step", "soft")
+
+
+@bpjit.activation(name="int-*/")
+def own(z, a=1.5):
+    return select(abs(z) < a, z * exp(-abs(z)), a / (1 + z * z))
+
+
+def all_networks(dtype="float64"):
+    """By the name of a file, networks of one shape, of every activation."""
+    kinds = {name: (name, name) for name in BUILT_IN}
+    kinds |= {"soft": ("tanh", "softmax")}
+    if dtype == "float64":
+        kinds |= {"of-own": ([own, own(a=0.5)], "elu"), "2 gelu": (["silu", "gelu"], "exp")}
+    scale = bpjit.Scale.standard(X * 5 + 3, X[:, :2] * 7 - 2)
+    nets = {name: bpjit.Network.random(SIZES, *each, seed=1, dtype=dtype) for name, each in kinds.items()}
+    return nets | {"scaled": bpjit.Network.random(SIZES, "tanh", "identity", seed=1, dtype=dtype, scale=scale)}
+
+
+def compiled(folder, nets, body, *compilers, options=STRICT, **settings):
+    """What programs print that include the headers of these networks, each as compiled by one of ``compilers``; in
+    ``body`` NAME is what names of a header begin with."""
+    headers, parts = "", ""
+    for name, net in nets.items():
+        net.to_c(folder / f"{name}.h", **settings)
+        begin = name.replace(" ", "_").replace("-", "_").lstrip("2_")
+        headers += f"#define {begin.upper()}_TOLERANCE 0\n" if options == STRICT else ""
+        headers += f'#include "{name}.h"\n'
+        parts += body.replace("NAME", begin)
+    text = f"#include <stdio.h>\n{headers}int main(void) {{\n{parts}return 0;\n}}\n"
+    (folder / "main.c").write_text(text, encoding="utf-8")
+    printed = []
+    for compiler in compilers:
+        command = [compiler, *options.split(), "main.c", "-o", compiler, "-lm"]
+        subprocess.run(command, cwd=folder, check=True)
+        printed.append(subprocess.run([f"./{compiler}"], cwd=folder, check=True, capture_output=True).stdout)
+    return printed
+
+
+COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no compiler of C here")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
+
+OUTPUTS = """{
+    FILE *file = fopen("X", "rb");
+    REAL x[3], y_hat[2];
+    while (fread(x, sizeof x, 1, file) == 1) { NAME_predict(x, y_hat); fwrite(y_hat, sizeof y_hat, 1, stdout); }
+    fclose(file);
+    if (NAME_test()) return 1;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_c_computes_the_recorded_formulas_bit_for_bit(dtype, tmp_path):
+    nets, given = all_networks(dtype), X.astype(dtype)
+    given.tofile(tmp_path / "X")
+    body = OUTPUTS.replace("REAL", "double" if dtype == "float64" else "float")
+    for printed in compiled(tmp_path, nets, body, *COMPILERS):
+        found = np.frombuffer(printed, dtype).reshape(len(nets), len(X), 2)
+        for (name, net), y_hat in zip(nets.items(), found, strict=True):
+            scale = {} if net.scale is None else {key: a.astype(dtype) for key, a in net.scale.arrays.items()}
+            assert np.array_equal(y_hat, running.outputs(net, scale, given)), name
+            tolerance = 1e-14 if dtype == "float64" else 1e-5
+            if name != "step":  # which jumps
+                assert np.all(abs(y_hat - net.predict(given)) <= tolerance * (1 + abs(y_hat))), name
+
+
+@needs_compiler
+def test_c_with_the_functions_of_its_library(tmp_path):
+    X.tofile(tmp_path / "X")
+    nets = {name: net for name, net in all_networks().items() if name in ("2 gelu", "softplus", "soft", "sin")}
+    body, loose = OUTPUTS.replace("REAL", "double"), STRICT.partition(" -ffp")[0]
+    (printed,) = compiled(tmp_path, nets, body, COMPILERS[0], options=loose, libm=True)
+    found = np.frombuffer(printed).reshape(len(nets), len(X), 2)
+    for net, y_hat in zip(nets.values(), found, strict=True):
+        assert np.all(abs(y_hat - net.predict(X)) <= 1e-14 * (1 + abs(y_hat)))
+
+
+@needs_compiler
+def test_classes_in_c_and_a_test_that_finds_what_differs(tmp_path):
+    nets = {name: net for name, net in all_networks().items() if name in ("sigmoid", "soft")}
+    one = bpjit.Network.random((3, 4, 1), "relu", "tanh", seed=2)
+    classes = {**nets, "one": one}
+    X.tofile(tmp_path / "X")
+    body = OUTPUTS.replace("REAL", "double").replace(
+        "NAME_predict(x, y_hat); fwrite(y_hat, sizeof y_hat, 1, stdout);", "(void) y_hat; putchar(NAME_classify(x));"
+    )
+    (printed,) = compiled(tmp_path, classes, body, COMPILERS[0])
+    found = np.frombuffer(printed, np.uint8).reshape(3, len(X))
+    assert np.array_equal(found, [net.classify(X) for net in classes.values()])
+    header = (tmp_path / "one.h").read_text("utf-8")
+    changed = re.sub(r"(one_parameters\[21\] = {)[^,]*", r"\g<1>2.0", header)
+    (tmp_path / "one.h").write_text(changed, encoding="utf-8")
+    subprocess.run([COMPILERS[0], "main.c", "-o", "other", "-lm"], cwd=tmp_path, check=True)
+    assert subprocess.run(["./other"], cwd=tmp_path, capture_output=True, check=False).returncode == 1
+
+
+def test_functions_by_arithmetic_alone_are_as_exact_as_those_of_vectors():
+    x = np.concatenate([np.linspace(-800, 800, 20001), [0.0, 1e-310, 5e-324, np.inf, -np.inf, np.nan]])
+    for single, dtype in enumerate((np.float64, np.float32)):
+        x = x.astype(dtype)
+        for name in noting.FUNCTIONS:
+            with np.errstate(all="ignore"):
+                y = running.run(noting.function(name, bool(single)), x)[0]
+                right = getattr(np, name)(x.astype(np.longdouble)).astype(dtype)
+                ulps = abs(y - right) / np.maximum(np.spacing(abs(right)), 1.5e-16 if dtype == np.float64 else 3e-8)
+            assert y.dtype == dtype
+            assert np.array_equal(np.isnan(y), np.isnan(right)), name
+            assert np.nanmax(np.where(np.isfinite(right), ulps, 0)) <= 3, name
+            assert np.array_equal(y[~np.isfinite(right)], right[~np.isfinite(right)], equal_nan=True), name
+
+
+@needs_node
+def test_javascript_computes_what_predict_computes(tmp_path):
+    nets = all_networks()
+    program = f"const X = {json.dumps(X.tolist())};\nconst show = (y) => console.log(JSON.stringify(y));\n"
+    for k, (name, net) in enumerate(nets.items()):
+        net.to_javascript(tmp_path / f"{name}.mjs")
+        program += f'import * as n{k} from "./{name}.mjs";\nshow(X.map((x) => n{k}.predict(x)));\n'
+        assert ("export const classify" in (tmp_path / f"{name}.mjs").read_text("utf-8")) == (name in BOUNDED)
+    program += 'import * as soft from "./soft.mjs";\nshow(X.map((x) => soft.classify(x)));\n'
+    (tmp_path / "all.mjs").write_text(program, encoding="utf-8")
+    done = subprocess.run(["node", "all.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    *lines, classes = map(json.loads, done.stdout.splitlines())
+    for (name, net), line in zip(nets.items(), lines, strict=True):
+        y_hat = net.predict(X)
+        assert np.all(abs(np.array(line) - y_hat) <= 1e-15 * (1 + abs(y_hat).max())), name
+    assert np.array_equal(classes, nets["soft"].classify(X))
+    bpjit.Network.random((2, 4, 1)).to_javascript(tmp_path / "xor.mjs")
+    assert (tmp_path / "xor.mjs").stat().st_size <= 5000
+
+
+@pytest.mark.parametrize(("path", "begin"), [("int.h", "int_"), ("2 fast-net.v2.h", "fast_net_"), ("__N.h", "N_")])
+def test_names_begin_with_that_of_the_file(path, begin, tmp_path):
+    bpjit.Network.random((2, 1)).to_c(tmp_path / path)
+    assert f"void {begin}predict(" in (tmp_path / path).read_text("utf-8")
+
+
+def test_what_cannot_be_exported_is_said(tmp_path):
+    net = bpjit.Network.random((2, 1))
+    for path in ("网络.h", "12.h", ".h"):
+        with pytest.raises(ValueError, match="path: expected a file whose name has a letter from a to z"):
+            net.to_c(tmp_path / path)
+    with pytest.raises(ValueError, match="dtype"):
+        net.to_c(tmp_path / "net.h", dtype="int8")
+    with pytest.raises(TypeError, match="libm: expected True or False"):
+        net.to_c(tmp_path / "net.h", libm="yes")
+    rooted = bpjit.activation(lambda z: bpjit.formulas.sqrt(1 + z * z), name="rooted")
+    with pytest.raises(ValueError, match="libm: expected True"):
+        bpjit.Network.random((2, 1), output=rooted).to_c(tmp_path / "net.h")
+    far = bpjit.Network.random((1, 1), output="identity", scale=bpjit.Scale([0], [1e300]))
+    with pytest.raises(ValueError, match="dtype: expected one that holds the network's scale"):
+        far.to_c(tmp_path / "net.h", dtype="float32")
+    assert list(tmp_path.iterdir()) == []
