@@ -47,12 +47,14 @@ def compiled(folder, nets, body, *compilers, options=STRICT, **settings):
         parts += body.replace("NAME", begin)
     text = f"#include <stdio.h>\n{headers}int main(void) {{\n{parts}return 0;\n}}\n"
     (folder / "main.c").write_text(text, encoding="utf-8")
-    printed = []
-    for compiler in compilers:
-        command = [compiler, *options.split(), "main.c", "-o", compiler, "-lm"]
-        subprocess.run(command, cwd=folder, check=True)
-        printed.append(subprocess.run([f"./{compiler}"], cwd=folder, check=True, capture_output=True).stdout)
-    return printed
+    return [run_c(folder, compiler, options) for compiler in compilers]
+
+
+def run_c(folder, compiler, options):
+    """What main.c prints."""
+    command = [compiler, *options.split(), "main.c", "-o", compiler, "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    return subprocess.run([f"./{compiler}"], cwd=folder, check=True, capture_output=True).stdout
 
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -130,6 +132,107 @@ def test_functions_by_arithmetic_alone_are_as_exact_as_those_of_vectors():
             assert np.array_equal(y[~np.isfinite(right)], right[~np.isfinite(right)], equal_nan=True), name
 
 
+LEARN = """{
+    FILE *file = fopen("XY", "rb");
+    double x[5], error, J[6];
+    while (fread(x, sizeof x, 1, file) == 1) {
+        NAME_jacobian(x, J);
+        fwrite(J, sizeof J, 1, stdout);
+        error = NAME_learn(x, x + 3, 0.1);
+        fwrite(&error, sizeof error, 1, stdout);
+    }
+    fclose(file);
+    fwrite(NAME_parameters, sizeof NAME_parameters, 1, stdout);
+}
+"""
+
+
+def with_losses(of_own):
+    """By the name of a file, (a network, its loss): with each loss, each way from it to g_j."""
+    scale = bpjit.Scale.standard(X * 5 + 3, X[:, :2] * 7 - 2)
+    if of_own:
+        fourth = bpjit.loss(lambda y_hat, y: (y_hat - y) ** 4, name="*//*")
+        kinds = {
+            "poisson": ("tanh", "exp", "poisson"),
+            "log_cosh": ("tanh", "tanh", "log_cosh"),
+            "quantile": ("elu", "softmax", bpjit.formulas.quantile(quantile=0.25)),
+            "fourth": ("relu", "sin", fourth),
+        }
+    else:
+        kinds = {
+            "squared": ("sigmoid", "sigmoid", None),
+            "binary": (["sin", "softsign"], "sigmoid", "cross_entropy"),
+            "absolute": ("softplus", "identity", "absolute"),
+            "huber": ("leaky_relu", "softplus", "huber"),
+            "categorical": ("tanh", "softmax", None),
+            "softmax": ("tanh", "softmax", "squared"),
+        }
+    nets = {name: (bpjit.Network.random(SIZES, *kind[:2], seed=1), kind[2]) for name, kind in kinds.items()}
+    return nets | {"scaled": (bpjit.Network.random(SIZES, "tanh", "identity", seed=1, scale=scale), None)}
+
+
+@needs_compiler
+@pytest.mark.parametrize("of_own", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_c_learns_bit_for_bit_as_the_book_line_by_line(of_own, tmp_path, monkeypatch):
+    """And as OnlineLearner but for rounding; its Jacobian is that of bpjit."""
+    nets = with_losses(of_own)
+    Y = np.random.default_rng(1).dirichlet(np.ones(2), len(X))
+    np.hstack([X, Y]).tofile(tmp_path / "XY")
+    headers, parts = "", ""
+    for name, (net, loss) in nets.items():
+        net.to_c(tmp_path / f"{name}.h", learn=True, jacobian=True, loss=loss)
+        headers, parts = f'{headers}#include "{name}.h"\n', parts + LEARN.replace("NAME", name)
+    (tmp_path / "main.c").write_text(f"#include <stdio.h>\n{headers}int main(void) {{\n{parts}return 0;\n}}\n", "utf-8")
+    printed = [run_c(tmp_path, compiler, STRICT) for compiler in COMPILERS]
+    few = 50
+    read = {name: line_by_line(net, loss, few, Y, monkeypatch) for name, (net, loss) in nets.items()}
+    monkeypatch.undo()
+    for text in printed:
+        found = np.frombuffer(text).reshape(len(nets), -1)
+        for (name, (net, loss)), numbers in zip(nets.items(), found, strict=True):
+            each, learnt = numbers[:-54].reshape(-1, 7), numbers[-54:]
+            assert np.array_equal(each[:few, 6], read[name]), name
+            learner = bpjit.OnlineLearner(net, eta=0.1, loss=loss)
+            assert close(bpjit.jacobian(net, X[0], by="inputs").ravel(), each[0, :6]), name
+            errors = np.array([learner.learn(x, y) for x, y in zip(X, Y, strict=True)])
+            assert close(errors, each[:, 6]), name
+            assert close(learner.network.parameters, learnt), name
+
+
+def close(a, b):
+    return np.all(abs(a - b) <= 1e-14 * (1 + abs(a).max()))
+
+
+def line_by_line(net, loss, few, Y, monkeypatch):
+    """The errors of the first samples, from the kernels' readable lines run in Python with the recorded functions."""
+    from bpjit.kernels.layout import code_of_loss, lay_out
+    from bpjit.kernels.readable import online
+    from bpjit.maths import formulas
+    from bpjit.maths.own import Own
+    from bpjit.maths.tape import function_of
+    from bpjit.networks.evaluation import as_loss, as_samples
+
+    loss = as_loss(loss, net)
+    of_own = [function_of(name.tape).__globals__ for name in (*net._activations, loss) if isinstance(name, Own)]
+    for helper in formulas.MACHINE:
+        name = helper.__name__.removesuffix("_of")
+        if name in noting.FUNCTIONS:
+            tape = noting.function(name, single=False)
+            recorded = lambda z, tape=tape: np.float64(running.run(tape, np.full(1, z))[0][0])  # noqa: E731
+            for scope in (vars(formulas), vars(online), *of_own):
+                if helper.__name__ in scope:
+                    monkeypatch.setitem(scope, helper.__name__, recorded)
+    layers = lay_out(net.sizes, net._activations).view(np.recarray)
+    D = as_samples(net, X[:few], Y[:few], loss)
+    p, u, errors = net.parameters.copy(), net._architecture.units(), []
+    for x, y in zip(D.X, D.Y, strict=True):
+        online.outputs(layers, p, x, u)
+        errors.append(online.output_terms(layers, code_of_loss(loss), y, u))
+        online.hidden_terms(layers, p, u)
+        online.update(layers, p, np.float64(0.1), u)
+    return errors
+
+
 @needs_node
 def test_javascript_computes_what_predict_computes(tmp_path):
     nets = all_networks()
@@ -165,6 +268,13 @@ def test_what_cannot_be_exported_is_said(tmp_path):
         net.to_c(tmp_path / "net.h", dtype="int8")
     with pytest.raises(TypeError, match="libm: expected True or False"):
         net.to_c(tmp_path / "net.h", libm="yes")
+    for settings in ({"learn": 1}, {"jacobian": "inputs"}):
+        with pytest.raises(TypeError, match=f"{next(iter(settings))}: expected True or False"):
+            net.to_c(tmp_path / "net.h", **settings)
+    with pytest.raises(ValueError, match="loss: expected None without learn=True"):
+        net.to_c(tmp_path / "net.h", loss="huber")
+    with pytest.raises(ValueError, match='"step" has no slope'):
+        bpjit.Network.random((2, 1), output="step").to_c(tmp_path / "net.h", learn=True)
     rooted = bpjit.activation(lambda z: bpjit.formulas.sqrt(1 + z * z), name="rooted")
     with pytest.raises(ValueError, match="libm: expected True"):
         bpjit.Network.random((2, 1), output=rooted).to_c(tmp_path / "net.h")

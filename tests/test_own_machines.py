@@ -42,9 +42,9 @@ SILU, GELU = bpjit.formulas.silu, bpjit.formulas.gelu
 SAME = bpjit.activation(ACTIVATION, name="same", reach=(-1e300, 1e300))  # one formula under two names
 
 
-@pytest.mark.parametrize("names", [[SILU, GELU], [SAME, SILU, ACTIVATION, GELU]])
-def test_layers_have_each_their_own(names):
+def test_layers_have_each_their_own():
     """In whatever order they are said."""
+    names = [SAME, SILU, ACTIVATION, GELU]
     net = bpjit.Network.random((3, *(4,) * len(names), 2), names, bpjit.formulas.elu, seed=1)
     b = np.random.default_rng(0).normal(size=(5, 3))
     learner, wanted = bpjit.OnlineLearner(net), b

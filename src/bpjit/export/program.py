@@ -33,8 +33,6 @@ class Program:
     @classmethod
     def of(cls, net: Network, dtype: Any, libm: bool = False) -> Program:
         dtype = net.dtype if dtype is None else as_dtype("dtype", dtype)
-        if not isinstance(libm, bool):
-            raise TypeError(f"libm: expected True or False, got {libm!r}")
         arrays = {} if net.scale is None else net.scale.arrays
         with np.errstate(all="ignore"):
             scale = {name: array.astype(dtype) for name, array in arrays.items()}
