@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import bpjit
 from bpjit.export import noting, running
 from bpjit.formulas import exp, select
 
+README = Path(__file__).parents[1] / "scripts" / "README.md"
 X = np.random.default_rng(0).normal(size=(1000, 3)) * 2
 SIZES = (3, 5, 4, 2)
 STRICT = "-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror"
@@ -243,6 +245,16 @@ def line_by_line(net, loss, few, Y, monkeypatch):
         online.hidden_terms(layers, p, u)
         online.update(layers, p, np.float64(0.1), u)
     return errors
+
+
+@needs_compiler
+def test_the_program_of_the_readme_compiles(tmp_path):
+    program = re.search(r"```c\n(.*?)```", README.read_text("utf-8"), re.DOTALL)[1]
+    scale = bpjit.Scale.standard(X[:, :2], X[:, 2:])
+    net = bpjit.Network.random((2, 8, 1), "tanh", "identity", scale=scale)
+    net.to_c(tmp_path / "plant.h", dtype="float32", learn=True)
+    (tmp_path / "main.c").write_text(f"{program}\nint main(void) {{ return control(20, 0.5f, 3) > 1e30f; }}\n", "utf-8")
+    run_c(tmp_path, COMPILERS[0], STRICT)
 
 
 @needs_node

@@ -40,6 +40,9 @@ class Leaving(HasArchitecture):
         too large may leave parameters that are no numbers. The parameters then are a variable, which each source file
         that includes the header has for itself, and ``net_test`` is to be called before they change.
 
+        A network with ``columns`` takes the numbers that these make of a row, in the order of
+        ``net.columns.input_names``; ``net_classify`` gives the number of a class, not its value.
+
         Parameters
         ----------
         learn, jacobian : whether these functions are there
@@ -58,12 +61,12 @@ class Leaving(HasArchitecture):
 
         Examples
         --------
-        >>> import tempfile, os
+        >>> import pathlib, tempfile
         >>> from bpjit import Network
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = os.path.join(folder, "xor.h")
+        ...     path = pathlib.Path(folder, "xor.h")
         ...     Network.random((2, 4, 1)).to_c(path)
-        ...     "void xor_predict(const double *x, double *y_hat)" in open(path).read()
+        ...     "void xor_predict(const double *x, double *y_hat)" in path.read_text()
         True
         """
         from ..export.c import write
