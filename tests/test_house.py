@@ -32,6 +32,7 @@ ROOMS = [
     "replay",
     "graph",
     "own",
+    "export",
     "descent",
     "unit",
     "plot",
@@ -51,6 +52,8 @@ WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # 
 DOORS = {
     ("training.fit", "replay"),
     ("networks.architecture", "own.shipped"),
+    ("networks.leaving", "export.c"),
+    ("networks.leaving", "export.javascript"),
     ("training.fit", "advice"),
     ("training.warning", "advice.checks"),
     ("training.warning", "advice.evidence"),

@@ -38,6 +38,24 @@ def test_one_network_and_lanes(size, setting, dtype):
     assert np.isclose(error, np.mean([LOSS(a, b).sum() for a, b in zip(network(size).predict(X), Y, strict=True)]))
 
 
+SILU, GELU = bpjit.formulas.silu, bpjit.formulas.gelu
+SAME = bpjit.activation(ACTIVATION, name="same", reach=(-1e300, 1e300))  # one formula under two names
+
+
+def test_layers_have_each_their_own():
+    """In whatever order they are said."""
+    names = [SAME, SILU, ACTIVATION, GELU]
+    net = bpjit.Network.random((3, *(4,) * len(names), 2), names, bpjit.formulas.elu, seed=1)
+    b = np.random.default_rng(0).normal(size=(5, 3))
+    learner, wanted = bpjit.OnlineLearner(net), b
+    for W, theta, name in zip(net.weights, net.thresholds, (*net.hidden, net.output), strict=True):
+        wanted = name(wanted @ W - theta)
+    assert_close(net.predict(b), wanted)
+    assert_close(learner.predict(b[0]), wanted[0])
+    many = bpjit.train_many([net] * 2, b, wanted, stop=1, loss="squared")
+    assert np.all(many.error < 1e-20)
+
+
 def run_elsewhere(tmp_path, **environment):
     path = tmp_path / "results.npz"
     environment = os.environ | environment
