@@ -17,7 +17,8 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
-from .architecture import Architecture, HasArchitecture
+from .architecture import Architecture
+from .exchanging import Exchanging
 from .initial import initial_parameters
 from .machines import as_machine, need_cuda
 from .scale import Scale
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "bpjit network", "1"  # of files
 
 
-class Network(HasArchitecture):
+class Network(Exchanging):
     """A feed-forward network of ``sizes`` units: inputs, hidden layers, outputs.
 
     Layer l computes ``f(x @ weights[l] - thresholds[l])``. Make one with ``Network.random`` or
