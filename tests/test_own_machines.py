@@ -38,6 +38,45 @@ def test_one_network_and_lanes(size, setting, dtype):
     assert np.isclose(error, np.mean([LOSS(a, b).sum() for a, b in zip(network(size).predict(X), Y, strict=True)]))
 
 
+def in_numpy(net, formulas):
+    """The outputs of a network, layer by layer by what formulas give for arrays."""
+    y_hat = X
+    for W, thresholds, formula in zip(net.weights, net.thresholds, formulas, strict=True):
+        y_hat = formula(y_hat @ W - thresholds)
+    return y_hat
+
+
+BENT = bpjit.activation(lambda z: 0.5 * z + 0.25 * abs(z), name="bent")
+SAME = bpjit.activation(lambda z: 0.5 * z + 0.25 * abs(z), name="bent_by_another_name")
+SILU, GELU = bpjit.formulas.silu, bpjit.formulas.gelu
+
+
+@pytest.mark.parametrize("formulas", [(SILU, GELU, BENT), (BENT, SILU, GELU), (GELU, BENT, SAME)])
+def test_several_in_one_network_in_any_order(formulas):
+    """Records name them in an order of their own; each layer has the one that it says."""
+    net = bpjit.Network.random((X.shape[1], 4, 3, Y.shape[1]), list(formulas[:-1]), formulas[-1], seed=1)
+    assert_close(net.predict(X), in_numpy(net, formulas))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formulas", [(SILU, GELU, BENT), (BENT, SILU, GELU)])
+def test_several_in_one_network_are_trained(formulas):
+    """One network, many and a learner go down as the objective does by differences of what NumPy gives."""
+    net = bpjit.Network.random((X.shape[1], 4, 3, Y.shape[1]), list(formulas[:-1]), formulas[-1], seed=1)
+
+    def error(p):
+        y_hat = in_numpy(net.with_parameters(p), formulas)
+        return 0.5 * ((y_hat - Y) ** 2).sum(1).mean()
+
+    p, h = net.parameters, 1e-6
+    slopes = np.array([(error(p + h * e) - error(p - h * e)) / (2 * h) for e in np.eye(len(p))])
+    settings = {"updates": "accumulated", "eta": 0.1, "stop": 1}
+    fit = bpjit.train(net, X, Y, **settings)
+    assert np.allclose(fit.network.parameters, p - 0.1 * slopes, rtol=0, atol=1e-8)
+    for each in bpjit.train_many([net] * 3, X, Y, **settings).networks:
+        assert np.allclose(each.parameters, fit.network.parameters, rtol=0, atol=1e-12)
+
+
 def run_elsewhere(tmp_path, **environment):
     path = tmp_path / "results.npz"
     environment = os.environ | environment

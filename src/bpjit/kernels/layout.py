@@ -51,8 +51,11 @@ LOSS_CODES |= WHERE_KNOWN
 
 def codes_of(activations: Sequence[str]) -> list[int]:
     """What kernels hold for these activations: those of the user's own count on from ``SOFTMAX``."""
-    own = own_among(activations)
-    return [SOFTMAX + 1 + own.index(name) if isinstance(name, Own) else ACTIVATION_CODES[name] for name in activations]
+    own = list(map(marker, own_among(activations)))
+    return [
+        SOFTMAX + 1 + own.index(marker(name)) if isinstance(name, Own) else ACTIVATION_CODES[name]
+        for name in activations
+    ]
 
 
 def reach_of(activation: str) -> tuple[float, float]:

@@ -102,8 +102,10 @@ def derivative_of(cls: Any) -> Callable[..., Any]:
 
 
 def own_among(activations: Sequence[str]) -> list[Own]:
-    """Those of the user's own, each once."""
-    return list(dict.fromkeys(name for name in activations if isinstance(name, Own)))
+    """Those of the user's own, each formula once, in the order in which Numba has the fields that name them: it sorts
+    the fields of a record that lie in one place."""
+    found = {type(marker(name)).__name__: name for name in activations if isinstance(name, Own)}
+    return [found[name] for name in sorted(found)]
 
 
 def markers_of(activations: Sequence[str]) -> tuple[Any, ...] | None:
