@@ -25,6 +25,7 @@ ROOMS = [
     "training",
     "many",
     "learners",
+    "groups",
     "sklearn",
     "advice",
     "tracing",
@@ -184,6 +185,7 @@ MANY_ARGUMENTS = {
     # What takes these arguments on to be checked.
     ("training.setting", "as_setting"),
     ("many.given", "__init__"),
+    ("groups.fitting", "fit_groups"),
     ("replay.writing", "write"),
     # As BLAS takes them: three matrices, their strides and sizes.
     ("kernels.simd.tiles", "tile"),

@@ -32,7 +32,12 @@ def bounds_of(fitted, rows, i):
 
 @pytest.mark.parametrize(
     ("kind", "level", "rank"),
-    [("jackknife+", 0.9, 36), ("jackknife+", 0.55, 22), ("cv+", 0.55, 22), ("quantile", 0.9, 36)],
+    [
+        ("jackknife+", 0.9, 36),
+        ("jackknife+", 0.55, 22),
+        pytest.param("cv+", 0.55, 22, marks=pytest.mark.slow),
+        ("quantile", 0.9, 36),
+    ],
 )
 def test_the_order_statistics_of_the_papers(kind, level, rank, monkeypatch):
     """⌊α(n + 1)⌋-th and ⌈(1 − α)(n + 1)⌉-th smallest, n + 1 = 40, by sorting, to the rounding of float32; also where
@@ -72,7 +77,9 @@ def test_a_network_has_not_seen_what_it_leaves_out(kind, validation):
     assert not same.all()
 
 
-@pytest.mark.parametrize(("kind", "validation"), [("jackknife+", None), ("cv+", 0.2)])
+@pytest.mark.parametrize(
+    ("kind", "validation"), [pytest.param("jackknife+", None, marks=pytest.mark.slow), ("cv+", 0.2)]
+)
 def test_a_network_is_that_of_the_other_rows_alone(kind, validation, monkeypatch):
     found = regressor(kind, validation=validation).fit(X[FEW], Y[FEW])._intervals
     learns, judges, stop = found.part != 3, None, [bpjit.MaxEpochs(60)]

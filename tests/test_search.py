@@ -320,7 +320,7 @@ def study(optuna, sampler="TPESampler"):
     return optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=0))
 
 
-@pytest.mark.parametrize("sampler", ["TPESampler", "RandomSampler"])
+@pytest.mark.parametrize("sampler", [pytest.param("TPESampler", marks=pytest.mark.slow), "RandomSampler"])
 def test_a_study_is_asked_for_many_at_once(sampler):
     optuna = pytest.importorskip("optuna")
     asked = study(optuna, sampler)

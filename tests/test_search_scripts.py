@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import benchmark_groups
 import bpjit
 import choose_lambda
 import local_minima
@@ -114,3 +115,11 @@ def test_figures(script, options, tmp_path, monkeypatch, capsys):
     assert script.main([*options, "--figure", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
     assert script.main([*options, "--figure", str(tmp_path / "none" / "figure.png")]) == 2
+
+
+@pytest.mark.slow
+def test_benchmark_of_groups_measures_all(capsys):
+    arguments = "--keys 80 --rows 20 --epochs 2 --sklearn 1 --sklearn-epochs 2 --frame dict --mixed"
+    assert benchmark_groups.main(arguments.split()) == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("fit_groups", "train_many", "predict", "times; before it"))

@@ -114,6 +114,7 @@ def test_weights_are_routed_to_where_they_are_asked_for():
             make_pipeline(scaler, classifier).fit(X, y, sample_weight=weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BPClassifier, BPRegressor])
 def test_loky_reads_memory_maps_that_nobody_may_write(kind):
     """Data of more than 1 MB come to other processes so: inputs, several targets, weights."""
@@ -198,6 +199,7 @@ def test_the_best_of_several_starts():
     assert best.fits_.error.tolist() == sorted(every.fits_.error)[:2]
 
 
+@pytest.mark.slow
 def test_outputs_of_a_bounded_reach_get_targets_as_they_are():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 2))
@@ -209,6 +211,7 @@ def test_outputs_of_a_bounded_reach_get_targets_as_they_are():
     assert 0 < share.min() < 0.1 < 0.9 < share.max() < 1
 
 
+@pytest.mark.slow
 def test_the_pinball_loss_finds_a_quantile():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(700, 1))

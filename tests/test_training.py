@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -876,7 +877,10 @@ def test_pandas_frames():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "good": Y[:, 0].astype(bool)})
     fit = bp_train(start(), frame[["a", "b", "c"]], frame["good"], eta=0.5, stop=5)
-    assert same(fit, bp_train(start(), X, Y, eta=0.5, stop=5))
+    plain = bp_train(start(), X, Y, eta=0.5, stop=5)
+    assert fit.network.columns.input_names == ["a", "b", "c"]
+    assert same(replace(fit, network=plain.network), plain)
+    np.testing.assert_array_equal(fit.network.parameters, plain.network.parameters)
     mixed = pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5], "c": [True, False]})
     np.testing.assert_array_equal(start().predict(mixed), start().predict([[1, 0.5, 1], [2, 1.5, 0]]))
 

@@ -45,6 +45,7 @@ from .warm_up import compile
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
     from .advice import Diagnosis, diagnose
+    from .groups import GroupBank, GroupFit, GroupWorker, fit_groups
     from .many.search import Search, search
     from .networks.columns import Column, Columns
     from .networks.objective import Objective
@@ -72,6 +73,9 @@ __all__ = [
     "Fit",
     "Fits",
     "GradientNorm",
+    "GroupBank",
+    "GroupFit",
+    "GroupWorker",
     "InverseTime",
     "LearnerBank",
     "LevenbergMarquardt",
@@ -111,6 +115,7 @@ __all__ = [
     "descent",
     "diagnose",
     "error",
+    "fit_groups",
     "formulas",
     "gradient",
     "graph",
@@ -133,6 +138,7 @@ _ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
 _ROOM_OF |= dict.fromkeys(("Column", "Columns"), "networks.columns")
+_ROOM_OF |= dict.fromkeys(("GroupBank", "GroupFit", "GroupWorker", "fit_groups"), "groups")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
 _ROOM_OF |= dict.fromkeys(("Search", "search"), "many.search")
 

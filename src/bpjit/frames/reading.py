@@ -70,6 +70,11 @@ class Table:
                 there = [each for each in self.names if isinstance(each, str)]
                 raise ValueError(f"{name or self.name}: expected a column {column!r}, got none{hint(column, there)}")
 
+    def series(self, column: str) -> Any:
+        """A column, as narwhals has it."""
+        self.need([column])
+        return self._frame[column]
+
     def kind(self, column: str) -> str:
         """Whether it holds a "number", or a truth value, in each row, or is a "category"."""
         self.need([column])

@@ -21,6 +21,7 @@ from .starts import watch_of
 
 AT_ONCE = 64  # packs that a thread takes at a time, at most
 EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
+IN_LANES = 1 << 18  # numbers in the samples of a network that are copied into lanes
 
 
 class LaneSeats:
@@ -47,6 +48,7 @@ class LaneSeats:
         """What decides which machine code trains a group."""
         net, sets = group.net, (group.D, group.V)
         tables = [table is None for data in sets for table in (data.c, data.row)]
+        tables += [goes_into_lanes(data) for data in sets]
         settings = group.loss, kind_of(type(group.rules[0])), group.size == 1, group.penalised, group.masked
         return (
             net.sizes,
@@ -84,7 +86,7 @@ class LaneSeats:
         gaps = np.arange(count * self.width).reshape(count, self.width) >= len(members)
         for plane in (PRESENT, VALIDATING):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
-        self.D = self._rows(group.D)
+        self.D = self._rows(group.D, in_order=not (group.shuffled and group.own_orders))
         self.V = self._rows(group.V if group.validates else group.V.nothing())
         self.orders = self._lay_out_orders()
 
@@ -128,10 +130,20 @@ class LaneSeats:
 
     # --- Data, orders, rates.
 
-    def _rows(self, data: Data) -> packs.Rows:
-        """Samples as the kernel sees them."""
+    def _rows(self, data: Data, in_order: bool = True) -> packs.Rows:
+        """Samples as the kernel sees them. Where all networks take theirs in one order, samples of their own stand in
+        lanes: to gather them anew in each epoch would take as long as to learn from them."""
         shape = self.lots, data.m, self.width
         c = None if data.c is None else into_lanes(data.c[self.members], self.width).reshape(shape)
+        if in_order and data.row is not None and goes_into_lanes(data):
+            rows = data.row[self.members]
+            X, Y = (
+                into_lanes(array[rows].reshape(len(rows), -1), self.width).reshape(
+                    *shape[:2], array.shape[1] * self.width
+                )
+                for array in (data.X, data.Y)
+            )
+            return packs.Rows(X, Y, c, None, data.m)
         row = None if data.row is None else into_lanes(data.row[self.members], self.width).reshape(shape)
         return packs.Rows(data.X, data.Y, c, row, data.m)
 
@@ -186,3 +198,8 @@ class LaneSeats:
         task = self._task()._replace(D=rows, V=rows, kind=None, penalty=None, mask=None)  # one kernel for all rules
         evaluate_packs(task, rows, state.P, self.state.planes, count, self.room, errors)
         return errors.reshape(-1)[: len(self.members)]
+
+
+def goes_into_lanes(data: Data) -> bool:
+    """Whether samples of each network's own can be copied into lanes: few enough even where most lanes are empty."""
+    return data.row is not None and data.m * (data.X.shape[1] + data.Y.shape[1]) <= IN_LANES

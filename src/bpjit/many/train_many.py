@@ -226,13 +226,13 @@ def _train(given: Given, target: str, threads: int, must: bool, progress: Any, s
     bar = contextlib.nullcontext(progress) if callable(progress) else progress_bar(progress, given.count, "network")
     with ctrl_c() as interrupted, bar as show:
         compile_seconds = sum(compile_for(portion, target) for portion in portions)
-        work = _Work(portions, target, given.conditions, show, interrupted)
+        work = Work(portions, target, given.conditions, show, interrupted)
         work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
     seconds = time.perf_counter() - started - compile_seconds
     return gather(portions, work.results, given.count, seconds, compile_seconds, target, groups)
 
 
-class _Work:
+class Work:
     """Portions on their way through several threads; what each becomes."""
 
     def __init__(

@@ -17,8 +17,9 @@ _FIRST, _SECOND = U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)
 _27, _30, _31, _ONE = U64(27), U64(30), U64(31), U64(1)
 
 # Purposes: the start of a network, the order of an epoch, Rprop's first steps, how folds are dealt, bags drawn, random
-# nudges of a descent, which samples are held out to validate on, what a search tries.
-PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, CHOICES = 1, 2, 3, 4, 5, 6, 7, 8
+# nudges of a descent, which samples are held out to validate on, what a search tries, from which rows a parent of many
+# learns.
+PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, CHOICES, PARENTS = 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 
 def mix(z: Any) -> Any:

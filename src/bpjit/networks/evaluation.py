@@ -130,7 +130,7 @@ def present_targets(
             numbers, targets, c = numbers[present], targets[present], c[present]
     Y = architecture.scaled_targets(names[1], targets, missing)
     if loss_as_given(loss) == "cross_entropy":
-        _check_probabilities(names[1], Y, net.output)
+        check_probabilities(names[1], Y, net.output)
     return numbers if len(numbers) < m else None, Y, c
 
 
@@ -162,7 +162,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
         else:
             array = net._architecture.scaled_targets(name, net._architecture.targets(name, array, m or 0))
             if probabilities:
-                _check_probabilities(name, array, net.output)
+                check_probabilities(name, array, net.output)
             array = door.to_device(array)
         arrays.append(array)
     there, targets = arrays
@@ -204,7 +204,7 @@ def no_samples(D: Samples) -> Samples:
     return Samples(*(array[:0] for array in D))
 
 
-def _check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
+def check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
     wrong = (Y < 0) | (Y > 1)
     if wrong.any():
         raise ValueError(f"{name}: cross_entropy expects targets from 0 to 1, got {Y[wrong][0]:g}")

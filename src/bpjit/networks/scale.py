@@ -6,7 +6,8 @@ training work in the network's own units.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,19 +76,12 @@ class Scale:
         >>> Scale.standard([[1.0], [4.0]], sample_weight=[2, 1]) == Scale.standard([[1.0], [1.0], [4.0]])
         True
         """
-        c = None
-        if sample_weight is not None:
-            c = as_weights("sample_weight", sample_weight, len(X))
-            there = c > 0
-            X, Y, c = np.asarray(X)[there], None if Y is None else np.asarray(Y)[there], c[there]
-
-        def columns(A: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            mean = np.average(A, axis=0, weights=c)
-            D = A - mean
-            np.square(D, out=D)
-            return mean, np.sqrt(np.average(D, axis=0, weights=c))
-
-        return cls._fit(X, Y, columns)
+        if sample_weight is None:
+            return cls._fit(X, Y, mean_and_std)
+        c = as_weights("sample_weight", sample_weight, len(X))
+        there = c > 0
+        X, Y, c = np.asarray(X)[there], None if Y is None else np.asarray(Y)[there], c[there]
+        return cls._fit(X, Y, partial(mean_and_std, weights=c))
 
     @classmethod
     def _standard_of_some(cls, X: np.ndarray, Y: np.ndarray | None, scaled: np.ndarray) -> Scale:
@@ -113,17 +107,20 @@ class Scale:
             A = A.reshape(-1, 1) if A.ndim == 1 and name == "Y" else A
             if A.ndim != 2:
                 raise ValueError(f"{name}: expected finite numbers, one sample a row, got shape {A.shape}")
-            with np.errstate(all="ignore"):
-                low, high = A.min(0), A.max(0)
-                offset, factor = columns(A, low, high)
-                constant = high - low <= TINY + ROUNDING * np.maximum(abs(low), abs(high))  # its mean is its value
-                constant |= factor == 0.0  # so do numbers whose squares are beyond the smallest
-            if not (np.isfinite(offset).all() and np.isfinite(factor).all()):
+            spread = spread_of(A, columns)
+            if not spread.fits.all():
                 raise ValueError(f"{name}: expected numbers whose spread fits float64, got up to {np.abs(A).max():g}")
-            arrays += [np.where(constant, low, offset), np.where(constant, 1.0, factor)]
-            ranges.append(np.stack([low, high]))
+            arrays += [spread.offset, spread.factor]
+            ranges.append(np.stack([spread.low, spread.high]))
         made = cls(*arrays)
         made._range = ranges[0]
+        return made
+
+    @classmethod
+    def _of(cls, arrays: dict[str, np.ndarray]) -> Scale:
+        """With arrays that are known to be good."""
+        made = cls.__new__(cls)
+        made._arrays = arrays
         return made
 
     def scale_inputs(self, X: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -169,6 +166,39 @@ class Scale:
 
     def __repr__(self) -> str:
         return f"Scale({', '.join(f'{name}={array.tolist()}' for name, array in self._arrays.items())})"
+
+
+class Spread(NamedTuple):
+    """Of each column what ``Scale`` makes of it: offset and factor, and whether float64 holds them; whether all its
+    numbers are the same, which then becomes 0; its least and its largest."""
+
+    offset: np.ndarray
+    factor: np.ndarray
+    fits: np.ndarray
+    constant: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def spread_of(A: np.ndarray, columns: Any) -> Spread:
+    """That of columns of numbers, [shape: (m, n)], or of those of several tables at once, (m, tables, n)."""
+    with np.errstate(all="ignore"):
+        low, high = A.min(0), A.max(0)
+        offset, factor = columns(A, low, high)
+        constant = high - low <= TINY + ROUNDING * np.maximum(abs(low), abs(high))  # its mean is its value
+        constant |= factor == 0.0  # so do numbers whose squares are beyond the smallest
+    fits = np.isfinite(offset) & np.isfinite(factor)
+    return Spread(np.where(constant, low, offset), np.where(constant, 1.0, factor), fits, constant, low, high)
+
+
+def mean_and_std(
+    A: np.ndarray, low: np.ndarray, high: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column, rows counting by their weights."""
+    if weights is None:
+        return A.mean(0), A.std(0)
+    mean = np.average(A, axis=0, weights=weights)
+    return mean, np.sqrt(np.average((A - mean) ** 2, axis=0, weights=weights))
 
 
 def as_fitting(name: str, scaled: np.ndarray, missing: bool = False) -> np.ndarray:

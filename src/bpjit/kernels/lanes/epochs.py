@@ -51,7 +51,7 @@ from ..simd.memory import item, pointer
 from ..state import Update
 from ..sums import kahan as add_error
 from .adapting import adapt, is_adaptive, rate_of, remember
-from .lines import Net, back_and_change, output_terms, outputs, present
+from .lines import Net, back_and_change, output_terms, outputs, present, where
 from .packs import (
     Call,
     Pack,
@@ -97,9 +97,17 @@ def mean_error(task: Task, rows: Rows, pack: int, P: Any, planes: Any, count: in
     for k in range(rows.m):
         x, y = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
         outputs(net, shape, layers, P, x)
-        E_k = output_terms(net, top, loss, y, weight_at(rows.c, pack, None, k, k, P))
-        total, carry = add_error(total, carry, E_k)
+        c = weight_at(rows.c, pack, None, k, k, P)
+        total, carry = add_present(present(c), total, carry, output_terms(net, top, loss, y, c))
     return total / at(planes, count)
+
+
+@inline
+def add_present(mask: Any, total: Any, carry: Any, E_k: Any) -> Any:
+    """``add_error`` for the networks that see a sample. To add 0 for the others could round, and so what they collect
+    would depend on who is beside them."""
+    new, rounded = add_error(total, carry, E_k)
+    return where(mask, new, total), where(mask, rounded, carry)
 
 
 @inline
@@ -309,7 +317,7 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
             net = Net(P, A, S, mask, n, planes, present(c), z, b, slope, g)
             outputs(net, shape, layers, A, x)
             E_k = output_terms(net, top, loss, y, c)
-            total, carry = add_error(total, carry, E_k)
+            total, carry = add_present(net.active, total, carry, E_k)
             update = Update(steps, eta, shared_by(G, kind, net, total, n))
             back_and_change(net, shape, layers, update, G, x)
             end_of_batch(steps, G, net, c, t, batch, eta, total)

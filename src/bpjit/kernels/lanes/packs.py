@@ -105,10 +105,10 @@ def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tup
 class Rows(NamedTuple):
     """Samples as packs see them: those of a training set, or of a validation set."""
 
-    X: np.ndarray  # inputs of all samples of all networks, [shape: (rows, d)]
-    Y: np.ndarray  # targets, [shape: (rows, l)]
+    X: np.ndarray  # inputs of all samples of all networks, [shape: (rows, d)], or in lanes, (packs, m, d · lanes)
+    Y: np.ndarray  # targets, [shape: (rows, l)], or (packs, m, l · lanes)
     c: np.ndarray | None  # weight of each sample for each network, 0 where it is absent, [shape: (packs, m, lanes)]
-    row: np.ndarray | None  # where it stands in X and Y, [shape: (packs, m, lanes)]; None: all see X from 0 to m
+    row: np.ndarray | None  # where it stands in X and Y, [shape: (packs, m, lanes)]; None: all see X, or their lane
     m: int  # samples in an epoch, absent ones included
 
 

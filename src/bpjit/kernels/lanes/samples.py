@@ -57,7 +57,15 @@ def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: in
     return inputs, vectors_at(work.sample, d * lanes, work.registers_type)
 
 
+def _sample_in_lanes(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
+    place = pack * rows.m + k
+    inputs = vectors_at(rows.X, place * rows.X.shape[2], work.registers_type)
+    return inputs, vectors_at(rows.Y, place * rows.Y.shape[2], work.registers_type)
+
+
 def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, work: Any, d: Any, l: Any) -> Any:
+    if rows[0].ndim == 3:
+        return _sample_in_lanes
     shared = isinstance(rows[3], types.NoneType) and isinstance(own, types.NoneType)
     return _shared_sample if shared else _own_sample
 

@@ -1,0 +1,204 @@
+"""Training the nodes of a table, chunk by chunk, on several threads; and what became of each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..common.arguments import quiet
+from ..common.console import ctrl_c, progress_bar
+from ..kernels.lanes import packs
+from ..many.groups import Group, Results
+from ..many.portions import compile_for, portions_of, run
+from ..many.train_many import Work
+from ..networks.scales import Scales
+from ..training.crew import Share
+from .chunks import DIGEST, Chunk, Prepared, Preparing, Source, alike, data_of, digests_of
+from .nodes import Nodes, chunks_of
+from .setting import GroupSetting
+
+NUMBERS = 1 << 21  # in the rows of a chunk, about
+CUT_OFF = "interrupted", "TimeLimit", "StopEvent"  # what ends a training that would have gone on
+
+
+@dataclass(eq=False)
+class Trained:
+    """What became of each node, a row for each."""
+
+    parameters: np.ndarray  # of its own network, where it has one, [shape: (nodes, n)]
+    scales: Scales | None
+    own: np.ndarray  # bool: whether it has one that is used
+    rows: np.ndarray  # that it has
+    left_out: np.ndarray  # of those that it learns from, because they hold something else than finite numbers
+    error: np.ndarray
+    validation_error: np.ndarray
+    epochs: np.ndarray
+    stopped_by: np.ndarray  # of str objects, "" where nothing was trained
+    note: np.ndarray  # of str objects: why it has no network, or what is to be said of its rows
+    digests: np.ndarray  # of its rows, zeros where a training was cut off, uint8, [shape: (nodes, DIGEST)]
+
+    @classmethod
+    def room(cls, setting: GroupSetting, rows: np.ndarray) -> Trained:
+        """For so many nodes."""
+        net, n = setting.like, len(rows)
+        l = net.sizes[-1] if setting.scales_targets else None
+        return cls(
+            parameters=np.zeros((n, len(net.parameters)), net.dtype),
+            scales=Scales.room(n, net.sizes[0], l) if setting.scale else None,
+            own=np.zeros(n, bool),
+            rows=rows,
+            left_out=np.zeros(n, np.int64),
+            error=np.full(n, np.nan),
+            validation_error=np.full(n, np.nan),
+            epochs=np.zeros(n, np.int64),
+            stopped_by=np.full(n, "", object),
+            note=np.full(n, "", object),
+            digests=np.zeros((n, DIGEST), np.uint8),
+        )
+
+    def take(self, nodes: np.ndarray, other: Trained, others: np.ndarray) -> None:
+        """Take over what became of some nodes of another table."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(mine, Scales):
+                mine.put(nodes, theirs.of(others))
+            elif mine is not None:
+                mine[nodes] = theirs[others]
+
+
+class GroupWork(Work):
+    """Chunks of nodes on their way through several threads."""
+
+    def __init__(
+        self,
+        setting: GroupSetting,
+        source: Source,
+        nodes: Nodes,
+        trained: Trained,
+        show: Callable[..., None],
+        interrupted: threading.Event,
+    ) -> None:
+        super().__init__([], "cpu", setting.conditions, show, interrupted)
+        self.setting, self.source, self.nodes, self.trained = setting, source, nodes, trained
+        self.compile_seconds, self.compiling = 0.0, threading.Lock()
+
+    def fingerprint(self, members: np.ndarray) -> None:
+        """Note the fingerprints of the rows of these nodes."""
+        if not self.is_set():
+            places, counts = self.nodes.places(members, self.setting.parent_rows, self.setting.seed)
+            self.trained.digests[members] = digests_of(self.source.table(places), counts)
+
+    @quiet
+    def learn(self, members: np.ndarray) -> None:
+        """Train these nodes."""
+        trained, setting = self.trained, self.setting
+        if (reason := self.limits.reached()) is not None:
+            trained.stopped_by[members], trained.note[members] = reason, "not begun"
+            trained.digests[members] = 0
+            return
+        places, counts = self.nodes.places(members, setting.parent_rows, setting.seed)
+        way = Preparing(setting, self.source, places, counts)
+        trained.digests[members] = digests_of(way.table, counts)
+        barred = {
+            place: "the key has a missing value"
+            for place, member in enumerate(members.tolist())
+            if None in self.nodes.keys[member]
+        }
+        self._note(members, chunk := way.run(barred))
+        del way
+        parts = [] if chunk.prepared is None else [chunk.prepared]
+        if setting.group.second_order:  # which train in lanes or one by one as the length of their passes asks
+            parts = [each for part in parts for each in alike(part)]
+        for part in parts:
+            self._train(part, members[part.nodes])
+        self.report(len(members) - sum(len(part.nodes) for part in parts))
+
+    def _train(self, prepared: Prepared, members: np.ndarray) -> None:
+        setting, keys = self.setting, [self.nodes.keys[member] for member in members.tolist()]
+        D, V = data_of(prepared, setting.like)
+        group = replace(setting.group, start=setting.starts(keys), members=members, D=D, V=V)
+        for portion in portions_of(group, "cpu", 1):
+            self._compile(portion)
+            self._take(portion, run(portion, "cpu", self.limits, self.report))
+
+    def _compile(self, portion: Group) -> None:
+        with self.compiling:
+            self.compile_seconds += compile_for(portion, "cpu")
+
+    def _note(self, members: np.ndarray, chunk: Chunk) -> None:
+        trained = self.trained
+        trained.left_out[members] = chunk.left_out
+        if trained.scales is not None and chunk.scales is not None:
+            trained.scales.put(members, chunk.scales)
+        for place, member in enumerate(members.tolist()):
+            said = chunk.faults.get(place), chunk.remarks.get(place)
+            if said != (None, None):
+                trained.note[member] = "; ".join(each for each in said if each)
+
+    def _take(self, portion: Group, results: Results) -> None:
+        trained, members = self.trained, portion.members
+        trained.parameters[members], trained.epochs[members] = results.parameters, results.epochs
+        trained.error[members], trained.validation_error[members] = results.errors, results.validation_errors
+        trained.stopped_by[members] = results.stopped_by
+        diverged, cut_off = results.stopped_by == "diverged", np.isin(results.stopped_by.astype(str), CUT_OFF)
+        trained.own[members] = ~diverged & ((results.updates > 0) | ~cut_off)
+        trained.digests[members[cut_off]] = 0
+
+
+def train_nodes(
+    setting: GroupSetting,
+    source: Source,
+    nodes: Nodes,
+    old: tuple[Trained, dict[Any, int]] | None,
+    threads: tuple[int, bool],
+    progress: bool | None,
+) -> tuple[Trained, dict[str, Any]]:
+    """Train all nodes, but those whose rows are as they were in ``old``, by so many threads, which must be had or may;
+    and how many that were, in how many seconds."""
+    started, trained = time.perf_counter(), Trained.room(setting, nodes.counts)
+    with ctrl_c() as interrupted, progress_bar(progress, len(nodes), "network") as show:
+        work = GroupWork(setting, source, nodes, trained, show, interrupted)
+        left = np.arange(len(nodes))
+        if old is not None:
+            chunks = chunks_of(_lengths(setting, nodes, left), *_sizes(setting))
+            work.share.run([partial(work.fingerprint, chunk) for chunk in chunks], *threads, work.look)
+            left = _changed(nodes, trained, *old)
+            work.report(len(nodes) - len(left))
+            work.share = Share()
+        chunks = [left[chunk] for chunk in chunks_of(_lengths(setting, nodes, left), *_sizes(setting, threads, left))]
+        work.share.run([partial(work.learn, chunk) for chunk in chunks], *threads, work.look)
+    seconds = time.perf_counter() - started - work.compile_seconds
+    return trained, {"trained": len(left), "seconds": seconds, "compile_seconds": work.compile_seconds}
+
+
+def _lengths(setting: GroupSetting, nodes: Nodes, members: np.ndarray) -> np.ndarray:
+    """How many rows each of these nodes learns from."""
+    counts = nodes.counts[members]
+    return np.where(members < nodes.full, counts, np.minimum(counts, setting.parent_rows))
+
+
+def _sizes(
+    setting: GroupSetting, threads: tuple[int, bool] = (1, False), members: np.ndarray | None = None
+) -> tuple[int, int]:
+    """How many nodes a chunk has at least, if there are so many, and how many rows about."""
+    width, columns = packs.width(setting.like.dtype), len(setting.inputs) + len(setting.outputs)
+    if members is not None and len(members) < 2 * width * threads[0]:  # so that each thread has some
+        width = packs.width(setting.like.dtype, packs.NARROW)
+    return width, max(1, NUMBERS // columns)
+
+
+def _changed(nodes: Nodes, trained: Trained, old: Trained, numbers: dict[Any, int]) -> np.ndarray:
+    """Nodes that must be trained, the others being taken over. Writes trained."""
+    before = np.array([numbers.get(key, -1) for key in nodes.keys])
+    same = (before >= 0) & (trained.digests == old.digests[before]).all(axis=1) & trained.digests.any(axis=1)
+    kept = np.flatnonzero(same)
+    rows = trained.rows.copy()
+    trained.take(kept, old, before[kept])
+    trained.rows[:] = rows  # of a parent there may be others that it does not learn from
+    return np.flatnonzero(~same)
