@@ -33,6 +33,7 @@ ROOMS = [
     "graph",
     "own",
     "export",
+    "exchange",
     "descent",
     "unit",
     "plot",
@@ -66,13 +67,19 @@ DOORS = {
     ("descent.descending", "plot.descents"),
     ("descent.differences", "plot.descents"),
     ("unit.separation", "plot.units"),
+    ("networks.exchanging", "exchange.of_onnx"),
+    ("networks.exchanging", "exchange.to_onnx"),
+    ("networks.exchanging", "exchange.of_sklearn"),
+    ("networks.exchanging", "exchange.of_torch"),
 }
 
 ALONE = {  # who alone imports it
     "matplotlib": "plot",
     "narwhals": "frames.reading",
     "numba.cuda": "kernels.cuda.door",
+    "onnx": "exchange",
     "optuna": "many.asking",
+    "torch": "exchange.of_torch",
 }
 
 

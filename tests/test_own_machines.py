@@ -56,6 +56,36 @@ def test_layers_have_each_their_own():
     assert np.all(many.error < 1e-20)
 
 
+BENT = bpjit.activation(lambda z: 0.5 * z + 0.25 * abs(z), name="bent")
+
+
+def in_numpy(net, formulas):
+    """The outputs of a network, layer by layer by what formulas give for arrays."""
+    y_hat = X
+    for W, thresholds, formula in zip(net.weights, net.thresholds, formulas, strict=True):
+        y_hat = formula(y_hat @ W - thresholds)
+    return y_hat
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("formulas", [(SILU, GELU, BENT), (BENT, SILU, GELU)])
+def test_several_in_one_network_are_trained(formulas):
+    """One network, many and a learner go down as the objective does by differences of what NumPy gives."""
+    net = bpjit.Network.random((X.shape[1], 4, 3, Y.shape[1]), list(formulas[:-1]), formulas[-1], seed=1)
+
+    def error(p):
+        y_hat = in_numpy(net.with_parameters(p), formulas)
+        return 0.5 * ((y_hat - Y) ** 2).sum(1).mean()
+
+    p, h = net.parameters, 1e-6
+    slopes = np.array([(error(p + h * e) - error(p - h * e)) / (2 * h) for e in np.eye(len(p))])
+    settings = {"updates": "accumulated", "eta": 0.1, "stop": 1}
+    fit = bpjit.train(net, X, Y, **settings)
+    assert np.allclose(fit.network.parameters, p - 0.1 * slopes, rtol=0, atol=1e-8)
+    for each in bpjit.train_many([net] * 3, X, Y, **settings).networks:
+        assert np.allclose(each.parameters, fit.network.parameters, rtol=0, atol=1e-12)
+
+
 def run_elsewhere(tmp_path, **environment):
     path = tmp_path / "results.npz"
     environment = os.environ | environment

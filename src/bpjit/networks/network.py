@@ -18,6 +18,7 @@ from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture
+from .exchanging import Exchanging
 from .initial import initial_parameters
 from .leaving import Leaving
 from .machines import as_machine, need_cuda
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "bpjit network", "1"  # of files
 
 
-class Network(Leaving):
+class Network(Leaving, Exchanging):
     """A feed-forward network of ``sizes`` units: inputs, hidden layers, outputs.
 
     Layer l computes ``f(x @ weights[l] - thresholds[l])``. Make one with ``Network.random`` or
