@@ -86,7 +86,7 @@ OUTPUTS = """{
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_c_computes_the_recorded_formulas_bit_for_bit(dtype, tmp_path):
     nets, given = all_networks(dtype), X.astype(dtype)
     given.tofile(tmp_path / "X")

@@ -15,6 +15,7 @@ sklearn = pytest.importorskip("sklearn", reason="scikit-learn is not installed: 
 from joblib import Parallel, delayed  # noqa: E402
 from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import load_diabetes, load_iris, load_wine, make_multilabel_classification  # noqa: E402
+from sklearn.metrics import accuracy_score, make_scorer  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -103,11 +104,12 @@ def test_weights_are_routed_to_where_they_are_asked_for():
     weights = np.where(y == 2, 0.0, 1.0)
     classifier = BPClassifier(random_state=0, ensemble=1, max_epochs=30, lam=0.999)
     with sklearn.config_context(enable_metadata_routing=True):
-        asked = clone(classifier).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        asked = clone(classifier).set_fit_request(sample_weight=True)
+        accuracy = make_scorer(accuracy_score).set_score_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipe = make_pipeline(scaler, asked)
         settings = {"bpclassifier__hidden": [2, 4]}
-        routed = GridSearchCV(pipe, settings, cv=3).fit(X, y, sample_weight=weights)
+        routed = GridSearchCV(pipe, settings, cv=3, scoring=accuracy).fit(X, y, sample_weight=weights)
         assert routed.best_score_ == 1.0  # the third class is neither learnt nor judged
         assert (routed.predict(X) < 2).all()
         with pytest.raises(ValueError, match="sample_weight.* not explicitly set .*BPClassifier"):
