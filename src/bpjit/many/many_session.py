@@ -290,7 +290,9 @@ class ManySession:
         get, seats = self.seats.get, self.seats
         flags, done = (get(plane)[gone].astype(np.int64) for plane in (plane_numbers.REASON, plane_numbers.ENDED))
         vectors = seats.vectors(seats.state, "final", gone)
-        names = np.array([self._reason(flag) for flag in range(2 * plane_numbers.DIVERGED)], object)
+        names = np.empty(2 * plane_numbers.DIVERGED, object)
+        for flag in np.flatnonzero(np.bincount(flags)).tolist():
+            names[flag] = self._reason(flag)
         diverged = np.flatnonzero(flags == plane_numbers.DIVERGED)
         if len(diverged):
             vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)

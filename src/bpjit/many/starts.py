@@ -26,7 +26,7 @@ from ..kernels.plane_numbers import (
     VALIDATING,
 )
 from ..settings.rules import Rule
-from .groups import Group, one_of, those_of
+from .groups import Group, one_of
 
 
 def start_of(group: Group, members: np.ndarray) -> dict[str, np.ndarray]:
@@ -72,24 +72,24 @@ def slots_of(group: Group, members: np.ndarray) -> np.ndarray:
 
 def planes_of(group: Group, members: np.ndarray) -> np.ndarray:
     """Settings, and where each network stands: a row for each, with what all have in common written first."""
-    constants = np.array([rule.constants() for rule in group.rules]).T
-    lam = those_of(group.lam, members)
-    columns: dict[int, Any] = dict(enumerate(those_of(row, members) for row in constants))
-    columns |= {LAM: lam, REST: 1.0 - lam, TARGET: those_of(group.target_errors, members)}
-    columns |= {PRESENT: group.D.present(members), VALIDATING: np.maximum(1, group.V.present(members))}
-    columns |= dict.fromkeys((LAST_OBJECTIVE, BEST, STRIP_LEAST, LEAST), np.array([np.inf]))
-    columns[ALIVE] = np.ones(1)
+    constants, lam, targets = np.array([rule.constants() for rule in group.rules]), group.lam, group.target_errors
+    common, known = np.zeros(plane_numbers.PLANES), constants.shape[1]
+    common[:known], common[LAM], common[REST], common[TARGET] = constants[0], lam[0], 1.0 - lam[0], targets[0]
+    common[[LAST_OBJECTIVE, BEST, STRIP_LEAST, LEAST]] = np.inf
+    common[ALIVE] = 1.0
+    planes = np.empty((len(members), plane_numbers.PLANES), group.net.dtype)
+    planes[:] = common
+    if len(constants) > 1:
+        planes[:, :known] = constants[members]
+    if len(lam) > 1:
+        planes[:, LAM], planes[:, REST] = lam[members], 1.0 - lam[members]
+    if len(targets) > 1:
+        planes[:, TARGET] = targets[members]
+    planes[:, PRESENT], planes[:, VALIDATING] = group.D.present(members), np.maximum(1, group.V.present(members))
     if group.adaptive:
         settings: Any = [(s.eta, s.grow, s.shrink, s.tolerance) for s in group.schedules]  # type: ignore[attr-defined]
-        rows = (those_of(row, members) for row in np.array(settings).T)
-        columns |= dict(zip((RATE, GROW, SHRINK, TOLERANCE), rows, strict=True))
-    common = np.zeros(plane_numbers.PLANES, group.net.dtype)
-    own = {place: values for place, values in columns.items() if len(values) > 1}
-    for place in columns.keys() - own.keys():
-        common[place] = columns[place][0]
-    planes = np.tile(common, (len(members), 1))
-    for place, values in own.items():
-        planes[:, place] = values
+        rows = np.array(settings)[members if len(settings) > 1 else 0]
+        planes[:, [RATE, GROW, SHRINK, TOLERANCE]] = rows
     return planes
 
 
