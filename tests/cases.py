@@ -268,3 +268,14 @@ def check(problem: Problem, dtype: str) -> None:
     assert distance(fit.network.parameters, expected.vector) <= tolerance, problem.case
     np.testing.assert_allclose(fit.errors, expected.errors, rtol=tolerance, err_msg=str(problem.case))
     assert fit.epochs == EPOCHS
+
+
+class AfterAWhile:
+    """An event that is set once it has been asked so many times."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0

@@ -15,6 +15,7 @@ import pytest
 import bpjit
 from bpjit.learners import learner_bank
 from bpjit.training.crew import Access, Share, ask_for_help
+from cases import AfterAWhile
 
 posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="POSIX signals")
 
@@ -286,20 +287,9 @@ def test_predictions_side_by_side_are_right_and_learning_is_refused_or_exact():
 # --- Events.
 
 
-class Set:
-    """An event that is set once it has been asked so often."""
-
-    def __init__(self, after):
-        self.left = after
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
-
-
 def test_an_event_ends_a_training_which_goes_on_exactly():
     net = bpjit.Network.random((20, 8, 1))
-    fit = bpjit.train(net, X, Y, stop=[Set(3), 10**9])
+    fit = bpjit.train(net, X, Y, stop=[AfterAWhile(3), 10**9])
     assert fit.stopped_by == "StopEvent"
     assert fit.epochs > 0
     more = bpjit.train(fit.network, X, Y, stop=3, resume=fit)

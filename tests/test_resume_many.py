@@ -11,6 +11,7 @@ import pytest
 import bpjit
 from bpjit.kernels.lanes import packs
 from bpjit.many import many_session
+from cases import AfterAWhile
 
 RNG = np.random.default_rng(0)
 X, X_VALID = RNG.normal(size=(23, 2)), RNG.normal(size=(11, 2))
@@ -152,17 +153,6 @@ def test_diverged_ones_diverge_again(monkeypatch):
     assert diverged.sum() >= 10
     assert np.array_equal(done.stopped_by == "diverged", diverged)
     assert_same(done[diverged], half[diverged])
-
-
-class AfterAWhile:
-    """An event that is set when it has been asked so many times."""
-
-    def __init__(self, times):
-        self.left = times
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 @pytest.mark.parametrize("settings", [{}, {"updates": 7, "rule": "adam", "lam": 0.9999}, {"seed": list(range(10, 19))}])

@@ -13,6 +13,7 @@ import bpjit
 from bpjit.many import halving
 from bpjit.many.halving import cost, ends_of_rungs, left_after, most_within
 from bpjit.many.space import Space
+from cases import AfterAWhile
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))
@@ -238,15 +239,6 @@ def test_a_budget_of_seconds_decides_how_many():
         again = bpjit.search(space, X, Y, n=len(found.table), min_epochs=5, max_epochs=90, **FIXED)
         assert [row["errors"][0] for row in again.table if row["rung"] > 3][:1] == []
         assert {row["eta"] for row in again.table} == {row["eta"] for row in found.table}
-
-
-class AfterAWhile:
-    def __init__(self, times):
-        self.left = times
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 @pytest.mark.parametrize("times", [0, 2, 5, 8])

@@ -128,7 +128,7 @@ def joined(parts: Sequence[Fits]) -> Fits:
         for name in ("errors", "validation_errors")
     }
     evidence = None
-    if known := [part.evidence for part in parts if part.evidence is not None]:
+    if any(part.evidence is not None for part in parts):
         nothing = [np.full((4, len(part)), np.nan) for part in parts]
         pairs = zip(parts, nothing, strict=True)
         evidence = Evidence(*np.hstack([none if part.evidence is None else part.evidence for part, none in pairs]))
@@ -139,7 +139,7 @@ def joined(parts: Sequence[Fits]) -> Fits:
         **lists,
         seconds=sum(part.seconds for part in parts),
         compile_seconds=sum(part.compile_seconds for part in parts),
-        evidence=evidence if known else None,
+        evidence=evidence,
         _seen=(),
         _kept=tuple(kept),
     )
