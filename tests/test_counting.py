@@ -14,7 +14,7 @@ from bpjit.many.groups import Results
 from bpjit.many.lane_seats import LaneSeats
 from bpjit.many.many_session import ManySession
 from bpjit.settings.stopping import Limits
-from test_endings import Set
+from cases import AfterAWhile
 from test_many import XOR, check, data
 
 
@@ -223,7 +223,7 @@ def test_updates_are_counted_within_an_epoch(weighted, seed):
     weights = np.random.default_rng(1).integers(0, 2, (3, 40)).astype(float) if weighted else None
     session = session_of(nets, X, Y, sample_weight=weights, seed=seed, eta=0.5)
     session._seconds_of_epoch = 1e3  # so each sample is a call
-    results = session.run(Limits(interrupted=Set(12)))
+    results = session.run(Limits(interrupted=AfterAWhile(12)))
     for i in range(3):
         key = session.group.orders(0, 1, i)[0]
         visited = [k for k in key[:12] if not weighted or weights[i, k]]

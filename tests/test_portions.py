@@ -15,7 +15,7 @@ from bpjit.many.fits import gather
 from bpjit.many.given import Given
 from bpjit.many.portions import portions_of, run
 from bpjit.settings.stopping import Limits
-from test_endings import Set
+from cases import AfterAWhile
 from test_many import SIZES, XOR, data
 
 COUNT = 2 * packs.width("float64") + 3
@@ -82,7 +82,7 @@ pickle.dump([run(portion, "cpu", limits) for portion, limits in pickle.load(sys.
 
 
 def test_another_process_trains_a_portion_and_keeps_its_limits():
-    (group,) = Given(NETS, *XOR, stop=[MaxEpochs(20), bpjit.TimeLimit(1e9), Set(1)]).groups()
+    (group,) = Given(NETS, *XOR, stop=[MaxEpochs(20), bpjit.TimeLimit(1e9), AfterAWhile(1)]).groups()
     portions = portions_of(group, "cpu", threads=2)
     over = Limits(deadline=time.perf_counter() - 1.0)
     work = pickle.dumps([(portions[0], Limits()), (portions[0], over)])
@@ -101,8 +101,8 @@ def test_another_process_trains_a_portion_and_keeps_its_limits():
 def test_limits_end_a_portion_with_what_it_has_learnt(nets):
     (group,) = Given(nets, *XOR, stop=10**9).groups()
     ways = {
-        "StopEvent": lambda: Limits(events=[Set(9)]),
-        "interrupted": lambda: Limits(interrupted=Set(9)),
+        "StopEvent": lambda: Limits(events=[AfterAWhile(9)]),
+        "interrupted": lambda: Limits(interrupted=AfterAWhile(9)),
         "TimeLimit": lambda: Limits(time.perf_counter() + 0.1),
     }
     for why, limits in ways.items():
