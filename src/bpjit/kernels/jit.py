@@ -24,6 +24,7 @@ from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
+from .passes import lean_passes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +106,9 @@ class _Whole(JITCodeLibrary):
 
 
 class _KernelCompiler(Compiler):
+    def define_pipelines(self) -> Any:
+        return [lean_passes(self.state)]
+
     """Compiles a kernel and all its parts. Collecting garbage meanwhile would cost a tenth of the time."""
 
     def _compile_core(self) -> Any:
@@ -124,6 +128,9 @@ class _KernelCompiler(Compiler):
 
 
 class _PartCompiler(Compiler):
+    def define_pipelines(self) -> Any:
+        return [lean_passes(self.state)]
+
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
         super().__init__(typing, target, library or _Part(target.codegen(), "bpjit"), *rest)
 

@@ -1,0 +1,60 @@
+"""The passes of Numba's compiler that our code needs, from bytecode to machine code.
+
+Numba's own list also looks for what kernels never have: closures, ``with``, ``literally``, raised exceptions, functions
+to copy in, loops to run in parallel. Looking, and making the tables of variables anew after each look, takes a tenth of
+the time to compile. A Numba that has other passes compiles with its own list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import typed_passes, untyped_passes
+from numba.core.compiler import DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager
+
+NEEDED = (
+    "TranslateByteCode",
+    "FixupArgs",
+    "IRProcessing",
+    "RewriteSemanticConstants",
+    "DeadBranchPrune",
+    "GenericRewrites",
+    "ReconstructSSA",
+    "DeadBranchPrune",
+    "LiteralPropagationSubPipelinePass",
+    "NopythonTypeInference",
+    "PreLowerStripPhis",
+    "IRLegalization",
+    "NativeLowering",
+    "NoPythonBackend",
+)
+
+
+def passes_there() -> list[Any] | None:
+    """These passes, or None where this Numba lacks one."""
+    found = [getattr(untyped_passes, name, getattr(typed_passes, name, None)) for name in NEEDED]
+    return None if None in found else found
+
+
+_FOUND = passes_there()
+
+
+class _Lean(PassManager):
+    def _runPass(self, index: int, each: Any, state: Any) -> None:
+        """A pass, and nothing around it."""
+        each.analysis = self._analysis
+        each.run_initialization(state)
+        each.run_pass(state)
+        each.run_finalizer(state)
+
+
+def lean_passes(state: Any) -> PassManager:
+    """What a compiler is to do with a function."""
+    if _FOUND is None:
+        return DefaultPassBuilder.define_nopython_pipeline(state)
+    passes = _Lean("bpjit")
+    for each in _FOUND:
+        passes.add_pass(each, each.__name__)
+    passes.finalize()
+    return passes
