@@ -16,6 +16,7 @@ from ..maths.formulas import like
 from .jit import formula, inline, kernel
 from .orders import epoch_order
 from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
+from .team import LEADER
 
 
 @formula
@@ -86,9 +87,9 @@ def nothing(steps: Any, work: Any) -> None:
 
 
 @formula
-def help_nobody(task: Task, steps: Any, work: Any, order: Order) -> bool:
+def join_nobody(work: Any) -> int:
     """One thread trains alone."""
-    return True
+    return LEADER
 
 
 @formula
@@ -103,11 +104,12 @@ def make_train_block(
     border: Callable[..., Any],
     advance: Callable[..., Any],
     finish: Callable[..., Any] = nothing,
-    help_leader: Callable[..., Any] = help_nobody,
+    join: Callable[..., Any] = join_nobody,
 ) -> Callable[..., Any]:
     """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
-    may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it; ``help_leader`` helps another
-    thread that trains with the same work space.
+    may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it. ``join`` is for a thread that is to
+    help another with the same work space: it returns which part of ``advance`` is its own, or ``LEADER`` where there is
+    nothing to help with, or ``NOT_YET``.
 
     Its work space, a tuple, begins with ``place, P, S, G``: where each parameter stands there, the parameters, the
     state of the rule and the gradient. These are copied there at the start of a call, and back at its end.
@@ -134,24 +136,33 @@ def make_train_block(
         """
         counters, scalars = memory.counters, memory.scalars
         m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
-        finite, t = True, 0
-        if len(etas) == 0 and budget > 0:
-            return help_leader(task, steps, work, order)
-        exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
-        prepare(steps, work)
-        while finite and budget > 0 and t < len(etas):
-            eta, position = etas[t], counters[POSITION]
-            validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-            if task.shuffle and order.ordered[0] != counters[EPOCH] and position < m:
-                order.ordered[0] = counters[EPOCH]
-                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
-            while finite and position < (end if validated else m) and budget > 0:
-                learn = position < m  # then the validation set follows
+        finite, t, part, eta = True, 0, LEADER, like(scalars[0], 0)
+        helps = len(etas) == 0 and budget > 0
+        if helps:
+            part = join(work)
+            if part <= LEADER:
+                return part == LEADER
+        else:
+            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
+            prepare(steps, work)
+        while finite and budget > 0 and (helps or t < len(etas)):
+            position, validated = 0, False
+            if not helps:
+                eta, position = etas[t], counters[POSITION]
+                validated = end > m and (counters[EPOCH] + 1) % task.every == 0
+                if task.shuffle and order.ordered[0] != counters[EPOCH] and position < m:
+                    order.ordered[0] = counters[EPOCH]
+                    epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
+            while finite and (helps or position < (end if validated else m)) and budget > 0:
+                learn = helps or position < m  # then the validation set follows
                 first, last = (0, m) if learn else (m, end)
                 until = min(last, position + budget)
-                if learn:
+                if learn and not helps:
                     until = border(steps, position, until, m)
-                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn)
+                # One call for the leader and for those that help, so that its code is there once.
+                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn, part)
+                if helps:
+                    return True
                 budget -= until - position
                 counters[VISITED] += until - position
                 counters[POSITION] = position = until

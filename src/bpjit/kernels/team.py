@@ -10,7 +10,6 @@ to its end, and the helper with it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +18,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import formula, inline
+from .jit import inline
 
 # Places in the array, each in a cache line of its own.
 PRESENT, WORD, ARRIVED, PHASE, FIRST, NUMBER, LEARN = range(0, 56, 8)
 PLACES = 56
 # WORD is how often the leader has announced something, and in the lower bits in how many parts; or one of these.
-NOT_OPEN, CLOSED = 0, -1
 PARTS_BITS = 16
+NOT_OPEN, CLOSED, OPENED = 0, -1, 1 << PARTS_BITS
 PARTS_OF_WORD = (1 << PARTS_BITS) - 1
+NOT_YET, LEADER = -1, 0  # in place of the number of a helper's part
 MOST = 1024  # threads in a team
 SPINS = 2000  # before a waiting thread lets others run
 # Spins before a helper asks Python whether there is still a leader to come. On a machine with much to do each of the
@@ -90,7 +90,7 @@ def give_way(typing_context: Any) -> Any:
 @inline
 def open_team(team: np.ndarray) -> None:
     """The leader is there: helpers may join."""
-    write(team, WORD, 1 << PARTS_BITS)
+    write(team, WORD, OPENED)
 
 
 @inline
@@ -146,41 +146,13 @@ def wait_for_more(team: np.ndarray, seen: int, patience: int) -> int:
 
 @inline
 def join(team: np.ndarray) -> int:
-    """The number of the part that the caller will do of each phase announced from now on."""
+    """The number of the part that the caller will do of each phase announced from now on; ``NOT_YET`` where the leader
+    does not come soon."""
+    if wait_for_more(team, NOT_OPEN, PATIENCE) == NOT_OPEN:
+        return NOT_YET
     return add(team, PRESENT, 1) + 1
 
 
 @inline
 def turn_announced(team: np.ndarray) -> Turn:
     return Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
-
-
-def make_team_work(do_part: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two sides of a team whose threads share all that is in a tuple ``shared``: ``do_together(team, shared,
-    turn)`` of its leader, and ``help_leader(team, shared)`` of the others, where ``do_part(shared, turn, part, parts)``
-    does one part of a phase."""
-
-    @inline
-    def do_together(team: np.ndarray, shared: Any, turn: Turn) -> None:
-        """A phase, by all threads that have joined."""
-        parts = announce(team, turn)
-        do_part(shared, turn, 0, parts)
-        gather_all(team, parts)
-
-    @formula
-    def help_leader(team: np.ndarray, shared: Any) -> bool:
-        """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened
-        it yet."""
-        word = wait_for_more(team, NOT_OPEN, PATIENCE)
-        if word == NOT_OPEN:
-            return False
-        part = join(team)
-        while word != CLOSED:
-            word = wait_for_more(team, word, 0)
-            parts = word & PARTS_OF_WORD
-            if word != CLOSED and part < parts:
-                do_part(shared, turn_announced(team), part, parts)
-                add(team, ARRIVED, 1)
-        return True
-
-    return do_together, help_leader

@@ -24,7 +24,23 @@ from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, r
 from ..state import UPDATES, Memory, Order, Samples, Steps, Task, Update
 from ..sums import add_error
 from ..switches import prepare_rule
-from ..team import Turn, close_team, make_team, make_team_work, open_team
+from ..team import (
+    ARRIVED,
+    CLOSED,
+    LEADER,
+    OPENED,
+    PARTS_OF_WORD,
+    Turn,
+    add,
+    announce,
+    close_team,
+    gather_all,
+    join,
+    make_team,
+    open_team,
+    turn_announced,
+    wait_for_more,
+)
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, load_first, store
 from .padded import PANEL, Net, Work, look_ahead, make_work, net_of
@@ -148,35 +164,55 @@ def is_fused(steps: Any, work: Any) -> bool:
     return is_plain(steps) and steps.size <= work.room
 
 
-do_together, help_others = make_team_work(do_part)
-
-
 @formula
-def help_leader(task: Task, steps: Any, work: Any, order: Order) -> bool:
-    return help_others(work.team, (task, steps, work, order))
+def join_leader(work: Any) -> int:
+    return join(work.team)
 
 
 @inline
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Any, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
+    task: Task,
+    steps: Any,
+    memory: Memory,
+    work: Any,
+    order: Order,
+    stretch: tuple[int, int],
+    eta: Any,
+    learn: bool,
+    part: int,
 ) -> None:
-    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
+    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set. Or help the thread
+    that does, with part ``part`` of each phase, until it closes the team.
 
     Writes the packed network and memory.
     """
-    scalars, numbers, room, m, one = memory.scalars, work.numbers, work.room, len(task.D.X), like(eta, 1)
-    (first, last), fused = stretch, is_fused(steps, work)
-    t, then, phase, n, size = first, first, UP, 0, 1
-    while t < last:
-        # One call for all phases, so that their code is there once.
-        if phase == UP:
-            n = min(room, last - t)
-            if learn:
-                n = min(n, steps.size - t % steps.size)
-            then = t + n
-            size = (then - 1) % steps.size + 1
-            numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-        do_together(work.team, (task, steps, work, order), Turn(phase, t, n, learn))
+    scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
+    room, m, fused, helps = work.room, len(task.D.X), is_fused(steps, work), part > LEADER
+    t, last = stretch
+    then, phase, n, size, parts, word = t, UP, 0, 1, 0, OPENED
+    while word != CLOSED and (helps or t < last):
+        # One call for all phases and all threads, so that their code is there once.
+        if helps:
+            word = wait_for_more(team, word, 0)
+            parts = word & PARTS_OF_WORD if word != CLOSED else 0
+            turn = turn_announced(team)
+        else:
+            if phase == UP:
+                n = min(room, last - t)
+                if learn:
+                    n = min(n, steps.size - t % steps.size)
+                then = t + n
+                size = (then - 1) % steps.size + 1
+                numbers[SCALE] = eta / like(eta, n) if fused and learn else one
+            turn = Turn(phase, t, n, learn)
+            parts = announce(team, turn)
+        if part < parts:
+            do_part((task, steps, work, order), turn, part, parts)
+            if helps:
+                add(team, ARRIVED, 1)
+        if helps:
+            continue
+        gather_all(team, parts)
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
@@ -328,4 +364,4 @@ def make_block_work(
     )
 
 
-train_block = make_train_block("blocks", prepare, border, advance, finish, help_leader)
+train_block = make_train_block("blocks", prepare, border, advance, finish, join_leader)

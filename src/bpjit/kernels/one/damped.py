@@ -31,9 +31,10 @@ from ..switches import code_of
 from ..team import (
     ARRIVED,
     CLOSED,
-    NOT_OPEN,
+    LEADER,
+    NOT_YET,
+    OPENED,
     PARTS_OF_WORD,
-    PATIENCE,
     PRESENT,
     Turn,
     add,
@@ -335,12 +336,11 @@ def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, 
     that trains with the same work space, and returns NOBODY if that has not begun yet.
     """
     t, outcome, least = 0, GOING_ON, -budget
-    team, stage, part, word, helps = work.team, work.stage, 0, NOT_OPEN, errors.shape[1] == 0 and budget > 0
+    team, stage, part, word, helps = work.team, work.stage, LEADER, OPENED, errors.shape[1] == 0 and budget > 0
     if helps:
-        word = wait_for_more(team, NOT_OPEN, PATIENCE)
-        if word == NOT_OPEN:
-            return NOBODY
         part = join(team)
+        if part == NOT_YET:
+            return NOBODY
     else:
         open_team(team)
     while helps or (

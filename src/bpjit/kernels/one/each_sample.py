@@ -218,7 +218,15 @@ def shared_by(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
 
 @inline
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
+    task: Task,
+    steps: Any,
+    memory: Memory,
+    work: Work,
+    order: Order,
+    stretch: tuple[int, int],
+    eta: Any,
+    learn: bool,
+    part: int,
 ) -> None:
     """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
 

@@ -138,7 +138,15 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
 
     @inline
     def advance(
-        task: Task, steps: None, memory: Memory, work: TinyWork, order: Order, stretch: Any, eta: Any, learn: bool
+        task: Task,
+        steps: None,
+        memory: Memory,
+        work: TinyWork,
+        order: Order,
+        stretch: Any,
+        eta: Any,
+        learn: bool,
+        part: int,
     ) -> None:
         """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set."""
         if learn:

@@ -38,7 +38,15 @@ def make_work(sizes: Sequence[int], activations: Sequence[str], memory: Memory) 
 
 @formula
 def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
+    task: Task,
+    steps: Any,
+    memory: Memory,
+    work: Work,
+    order: Order,
+    stretch: tuple[int, int],
+    eta: Any,
+    learn: bool,
+    part: int,
 ) -> None:
     first, last = stretch
     if not learn:
