@@ -24,7 +24,7 @@ from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
-from .passes import lean_passes
+from .passes import lean_passes, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,7 +115,8 @@ class _KernelCompiler(Compiler):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return without_types(super()._compile_core())
+            with looked_up_once():
+                return without_types(super()._compile_core())
         finally:
             if collecting:
                 gc.enable()

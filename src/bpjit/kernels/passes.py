@@ -7,8 +7,11 @@ the time to compile. A Numba that has other passes compiles with its own list.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
+from numba import types
 from numba.core import typed_passes, untyped_passes
 from numba.core.compiler import DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager
@@ -58,3 +61,32 @@ def lean_passes(state: Any) -> PassManager:
         passes.add_pass(each, each.__name__)
     passes.finalize()
     return passes
+
+
+# --- What is looked up again and again.
+
+_SIGNATURES: dict[Any, Any] = {}  # by function and types of arguments
+_find = types.BaseFunction.get_call_type
+
+
+def _remembered(function: Any, context: Any, arguments: Any, keywords: Any) -> Any:
+    """The signature of a call, for which Numba tries one after the other all that a function may mean."""
+    if keywords:
+        return _find(function, context, arguments, keywords)
+    call = function, context, tuple(arguments)
+    found = _SIGNATURES.get(call)
+    if found is None:
+        found = _find(function, context, arguments, keywords)
+        if found is not None:
+            _SIGNATURES[call] = found
+    return found
+
+
+@contextlib.contextmanager
+def looked_up_once() -> Iterator[None]:
+    """Compile a kernel with all its parts and look up each meaning once. For who holds Numba's lock of compilers."""
+    types.BaseFunction.get_call_type = _remembered
+    try:
+        yield
+    finally:
+        types.BaseFunction.get_call_type = _find
