@@ -8,6 +8,7 @@ the time to compile. A Numba that has other passes compiles with its own list.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from numba import types
 from numba.core import typed_passes, untyped_passes
 from numba.core.compiler import DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager
+from numba.core.cpu import CPUContext
+from numba.core.funcdesc import default_mangler
 
 NEEDED = (
     "TranslateByteCode",
@@ -82,11 +85,19 @@ def _remembered(function: Any, context: Any, arguments: Any, keywords: Any) -> A
     return found
 
 
+def _short_name(context: Any, name: str, kinds: Any, *, abi_tags: Any = (), uid: Any = None) -> str:
+    """The name of a function's machine code. Numba's has all types in full, a thousand letters at each call."""
+    said = hashlib.blake2b(repr((kinds, abi_tags)).encode(), digest_size=12).hexdigest()
+    short: str = default_mangler(name, (), abi_tags=(said,), uid=uid)
+    return short
+
+
 @contextlib.contextmanager
 def looked_up_once() -> Iterator[None]:
     """Compile a kernel with all its parts and look up each meaning once. For who holds Numba's lock of compilers."""
-    types.BaseFunction.get_call_type = _remembered
+    types.BaseFunction.get_call_type, CPUContext.mangler = _remembered, _short_name
     try:
         yield
     finally:
         types.BaseFunction.get_call_type = _find
+        del CPUContext.mangler  # which it inherits
