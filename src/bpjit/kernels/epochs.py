@@ -16,7 +16,7 @@ from ..maths.formulas import like
 from .jit import formula, inline, kernel
 from .orders import epoch_order
 from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
-from .team import LEADER
+from .team import CLOSED, LEADER
 
 
 @formula
@@ -87,9 +87,9 @@ def nothing(steps: Any, work: Any) -> None:
 
 
 @formula
-def join_nobody(work: Any) -> int:
+def join_nobody(work: Any) -> tuple[int, int]:
     """One thread trains alone."""
-    return LEADER
+    return LEADER, CLOSED
 
 
 @formula
@@ -108,8 +108,8 @@ def make_train_block(
 ) -> Callable[..., Any]:
     """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
     may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it. ``join`` is for a thread that is to
-    help another with the same work space: it returns which part of ``advance`` is its own, or ``LEADER`` where there is
-    nothing to help with, or ``NOT_YET``.
+    help another with the same work space: it returns what ``team.join`` does, or ``LEADER`` where there is nothing to
+    help with.
 
     Its work space, a tuple, begins with ``place, P, S, G``: where each parameter stands there, the parameters, the
     state of the rule and the gradient. These are copied there at the start of a call, and back at its end.
@@ -136,12 +136,12 @@ def make_train_block(
         """
         counters, scalars = memory.counters, memory.scalars
         m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
-        finite, t, part, eta = True, 0, LEADER, like(scalars[0], 0)
+        finite, t, helper, eta = True, 0, (LEADER, CLOSED), like(scalars[0], 0)
         helps = len(etas) == 0 and budget > 0
         if helps:
-            part = join(work)
-            if part <= LEADER:
-                return part == LEADER
+            helper = join(work)
+            if helper[0] <= LEADER:
+                return helper[0] == LEADER
         else:
             exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
             prepare(steps, work)
@@ -160,7 +160,7 @@ def make_train_block(
                 if learn and not helps:
                     until = border(steps, position, until, m)
                 # One call for the leader and for those that help, so that its code is there once.
-                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn, part)
+                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn, helper)
                 if helps:
                     return True
                 budget -= until - position

@@ -25,7 +25,7 @@ PRESENT, WORD, ARRIVED, PHASE, FIRST, NUMBER, LEARN = range(0, 56, 8)
 PLACES = 56
 # WORD is how often the leader has announced something, and in the lower bits in how many parts; or one of these.
 PARTS_BITS = 16
-NOT_OPEN, CLOSED, OPENED = 0, -1, 1 << PARTS_BITS
+NOT_OPEN, CLOSED = 0, -1
 PARTS_OF_WORD = (1 << PARTS_BITS) - 1
 NOT_YET, LEADER = -1, 0  # in place of the number of a helper's part
 MOST = 1024  # threads in a team
@@ -90,7 +90,7 @@ def give_way(typing_context: Any) -> Any:
 @inline
 def open_team(team: np.ndarray) -> None:
     """The leader is there: helpers may join."""
-    write(team, WORD, OPENED)
+    write(team, WORD, 1 << PARTS_BITS)
 
 
 @inline
@@ -145,14 +145,32 @@ def wait_for_more(team: np.ndarray, seen: int, patience: int) -> int:
 
 
 @inline
-def join(team: np.ndarray) -> int:
-    """The number of the part that the caller will do of each phase announced from now on; ``NOT_YET`` where the leader
-    does not come soon."""
-    if wait_for_more(team, NOT_OPEN, PATIENCE) == NOT_OPEN:
-        return NOT_YET
-    return add(team, PRESENT, 1) + 1
+def join(team: np.ndarray) -> tuple[int, int]:
+    """The number of the part that the caller will do of each phase announced from now on, and the word it has seen;
+    ``NOT_YET`` where the leader does not come soon."""
+    word = wait_for_more(team, NOT_OPEN, PATIENCE)
+    if word == NOT_OPEN:
+        return NOT_YET, word
+    return add(team, PRESENT, 1) + 1, word
 
 
 @inline
-def turn_announced(team: np.ndarray) -> Turn:
-    return Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+def begin_phase(team: np.ndarray, turn: Turn, part: int, word: int) -> tuple[Turn, int, int]:
+    """The leader announces a phase; the others wait for the next one. Returns its turn, the number of its parts, and
+    the word seen, which at the end is ``CLOSED``. The part of the caller's number is to be done, if there is one."""
+    if part == LEADER:
+        return turn, announce(team, turn), word
+    word = wait_for_more(team, word, 0)
+    parts = 0 if word == CLOSED else word & PARTS_OF_WORD
+    if part < parts:
+        turn = Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+    return turn, parts, word
+
+
+@inline
+def end_phase(team: np.ndarray, part: int, parts: int) -> None:
+    """The leader waits until all parts are done; the others say that theirs is."""
+    if part == LEADER:
+        gather_all(team, parts)
+    elif part < parts:
+        add(team, ARRIVED, 1)

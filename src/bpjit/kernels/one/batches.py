@@ -25,21 +25,15 @@ from ..state import UPDATES, Memory, Order, Samples, Steps, Task, Update
 from ..sums import add_error
 from ..switches import prepare_rule
 from ..team import (
-    ARRIVED,
     CLOSED,
     LEADER,
-    OPENED,
-    PARTS_OF_WORD,
     Turn,
-    add,
-    announce,
+    begin_phase,
     close_team,
-    gather_all,
+    end_phase,
     join,
     make_team,
     open_team,
-    turn_announced,
-    wait_for_more,
 )
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, load_first, store
@@ -165,7 +159,7 @@ def is_fused(steps: Any, work: Any) -> bool:
 
 
 @formula
-def join_leader(work: Any) -> int:
+def join_leader(work: Any) -> tuple[int, int]:
     return join(work.team)
 
 
@@ -179,40 +173,32 @@ def advance(
     stretch: tuple[int, int],
     eta: Any,
     learn: bool,
-    part: int,
+    helper: tuple[int, int],
 ) -> None:
     """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set. Or help the thread
-    that does, with part ``part`` of each phase, until it closes the team.
+    that does, until it closes the team: ``helper`` is what ``join`` gave, or begins with ``LEADER``.
 
     Writes the packed network and memory.
     """
     scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
-    room, m, fused, helps = work.room, len(task.D.X), is_fused(steps, work), part > LEADER
-    t, last = stretch
-    then, phase, n, size, parts, word = t, UP, 0, 1, 0, OPENED
-    while word != CLOSED and (helps or t < last):
-        # One call for all phases and all threads, so that their code is there once.
-        if helps:
-            word = wait_for_more(team, word, 0)
-            parts = word & PARTS_OF_WORD if word != CLOSED else 0
-            turn = turn_announced(team)
-        else:
-            if phase == UP:
-                n = min(room, last - t)
-                if learn:
-                    n = min(n, steps.size - t % steps.size)
-                then = t + n
-                size = (then - 1) % steps.size + 1
-                numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-            turn = Turn(phase, t, n, learn)
-            parts = announce(team, turn)
+    room, m, fused, (part, word) = work.room, len(task.D.X), is_fused(steps, work), helper
+    (t, last), helps = stretch, part > LEADER
+    then, phase, n, size = t, UP, 0, 1
+    while word != CLOSED if helps else t < last:
+        if phase == UP and not helps:
+            n = min(room, last - t)
+            if learn:
+                n = min(n, steps.size - t % steps.size)
+            then = t + n
+            size = (then - 1) % steps.size + 1
+            numbers[SCALE] = eta / like(eta, n) if fused and learn else one
+        turn, parts, word = begin_phase(team, Turn(phase, t, n, learn), part, word)
         if part < parts:
+            # One call for all phases and all threads, so that their code is there once.
             do_part((task, steps, work, order), turn, part, parts)
-            if helps:
-                add(team, ARRIVED, 1)
+        end_phase(team, part, parts)
         if helps:
             continue
-        gather_all(team, parts)
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])

@@ -226,7 +226,7 @@ def advance(
     stretch: tuple[int, int],
     eta: Any,
     learn: bool,
-    part: int,
+    helper: tuple[int, int],
 ) -> None:
     """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
 

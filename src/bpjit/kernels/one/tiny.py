@@ -164,7 +164,7 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
         stretch: Any,
         eta: Any,
         learn: bool,
-        part: int,
+        helper: tuple[int, int],
     ) -> None:
         """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set."""
         if learn:

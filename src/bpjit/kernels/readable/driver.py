@@ -46,7 +46,7 @@ def advance(
     stretch: tuple[int, int],
     eta: Any,
     learn: bool,
-    part: int,
+    helper: tuple[int, int],
 ) -> None:
     first, last = stretch
     if not learn:
