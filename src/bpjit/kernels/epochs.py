@@ -8,14 +8,14 @@ how a training is cut into blocks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..maths.formulas import like
 from .jit import formula, inline, kernel
 from .orders import epoch_order
-from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
+from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Task
 from .team import CLOSED, LEADER
 
 
@@ -81,6 +81,23 @@ def end_of_epoch(task: Task, memory: Memory, P: np.ndarray, place: np.ndarray, v
     return validation_error
 
 
+@inline
+def put_in_order(task: Task, order: Order, counters: np.ndarray) -> None:
+    """The order of the epoch under way, unless all of it is done. Writes order."""
+    if task.shuffle and order.ordered[0] != counters[EPOCH] and counters[POSITION] < len(task.D.X):
+        order.ordered[0] = counters[EPOCH]
+        epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
+
+
+class Stretch(NamedTuple):
+    """What a kernel is to do at once."""
+
+    first: int  # of the positions of an epoch
+    last: int  # beyond them
+    learn: bool  # else these are of the validation set
+    helper: tuple[int, int]  # what ``join`` gave; ``LEADER`` and anything for who helps nobody
+
+
 @formula
 def nothing(steps: Any, work: Any) -> None:
     """A work space that is complete as it is."""
@@ -116,14 +133,7 @@ def make_train_block(
     """
 
     def train_block(
-        task: Task,
-        steps: Steps | None,
-        memory: Memory,
-        work: Any,
-        order: Order,
-        etas: np.ndarray,
-        budget: int,
-        errors: np.ndarray,
+        task: Task, steps: Any, memory: Memory, work: Any, order: Order, etas: Any, budget: int, errors: np.ndarray
     ) -> bool:
         """Train until ``len(etas)`` epochs more are complete, or about ``budget`` samples have been visited.
 
@@ -150,17 +160,16 @@ def make_train_block(
             if not helps:
                 eta, position = etas[t], counters[POSITION]
                 validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-                if task.shuffle and order.ordered[0] != counters[EPOCH] and position < m:
-                    order.ordered[0] = counters[EPOCH]
-                    epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
+                put_in_order(task, order, counters)
             while finite and (helps or position < (end if validated else m)) and budget > 0:
-                learn = helps or position < m  # then the validation set follows
-                first, last = (0, m) if learn else (m, end)
-                until = min(last, position + budget)
-                if learn and not helps:
+                first = 0 if position < m or helps else m  # then the validation set follows
+                until = min(end if first else m, position + budget)
+                if first == 0 and not helps:
                     until = border(steps, position, until, m)
                 # One call for the leader and for those that help, so that its code is there once.
-                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn, helper)
+                advance(
+                    task, steps, memory, work, order, Stretch(position - first, until - first, first == 0, helper), eta
+                )
                 if helps:
                     return True
                 budget -= until - position

@@ -16,7 +16,7 @@ from numba import types
 
 from ...maths.formulas import like
 from ...settings.rules import Rule
-from ..epochs import make_train_block
+from ..epochs import Stretch, make_train_block
 from ..jit import by_type, formula, inline, kernel
 from ..rule_steps import make_step
 from ..simd.across import lane_sum
@@ -164,25 +164,15 @@ def join_leader(work: Any) -> tuple[int, int]:
 
 
 @inline
-def advance(
-    task: Task,
-    steps: Any,
-    memory: Memory,
-    work: Any,
-    order: Order,
-    stretch: tuple[int, int],
-    eta: Any,
-    learn: bool,
-    helper: tuple[int, int],
-) -> None:
+def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, stretch: Stretch, eta: Any) -> None:
     """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set. Or help the thread
-    that does, until it closes the team: ``helper`` is what ``join`` gave, or begins with ``LEADER``.
+    that does, until it closes the team.
 
     Writes the packed network and memory.
     """
     scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
-    room, m, fused, (part, word) = work.room, len(task.D.X), is_fused(steps, work), helper
-    (t, last), helps = stretch, part > LEADER
+    room, m, fused, (t, last, learn, (part, word)) = work.room, len(task.D.X), is_fused(steps, work), stretch
+    helps = part > LEADER
     then, phase, n, size = t, UP, 0, 1
     while word != CLOSED if helps else t < last:
         if phase == UP and not helps:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...maths import formulas
 from ...maths.formulas import like, select
-from ..epochs import make_train_block, nothing
+from ..epochs import Stretch, make_train_block, nothing
 from ..jit import formula, inline, kernel
 from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of
 from ..own import markers_of
@@ -156,23 +156,16 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
 
     @inline
     def advance(
-        task: Task,
-        steps: None,
-        memory: Memory,
-        work: TinyWork,
-        order: Order,
-        stretch: Any,
-        eta: Any,
-        learn: bool,
-        helper: tuple[int, int],
+        task: Task, steps: None, memory: Memory, work: TinyWork, order: Order, stretch: Stretch, eta: Any
     ) -> None:
         """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set."""
+        first, last, learn, _ = stretch
         if learn:
             X, Y, c, places = task.D.X, task.D.Y, task.D.c, order.places
         else:
             X, Y, c, places = task.V.X, task.V.Y, task.V.c, order.in_place
         (d, l), (hidden, output), loss, scalars = work.sizes, work.codes, task.loss, memory.scalars
-        X, Y, P, (first, last) = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0), stretch
+        X, Y, P = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0)
         used, used_outputs = load(work.used, 0), load_four(work.used, lanes)
         (v0, v1, v2, v3), (w0, w1, w2, w3) = rows_at(P, 0), rows_at(P, w_at)
         gamma, theta = load(P, gamma_at), load_four(P, theta_at)
