@@ -13,10 +13,10 @@ import bpjit
 PACKAGE = Path(bpjit.__file__).parent
 PROGRAM = """
 import numpy as np, bpjit
-from bpjit.kernels.one import batches, tiny
+from bpjit.kernels.one import tiny
 net = bpjit.Network.random((2, 3, 1), seed=0)
 fit = bpjit.train(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], stop=20)
-hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (tiny.TRAIN_BLOCKS[4], batches.evaluate))
+hits, misses = (sum(sum(getattr(k.stats, kind).values()) for k in (tiny.TRAIN_BLOCKS[4], tiny.EVALUATE[4]))
                 for kind in ("cache_hits", "cache_misses"))
 print(bpjit.__file__, hits, misses, repr(fit.error))
 """

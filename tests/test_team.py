@@ -232,23 +232,28 @@ def test_the_functions_do_what_the_model_does(seed, monkeypatch):
     monkeypatch.setattr(team, "give_way", lambda: None)
     monkeypatch.setattr(team, "PATIENCE", 2)  # helpers give up and come again
 
-    def do_part(shared, turn, part, parts):
-        phase, t, n, learn = turn
-        assert shared == "shared"
-        assert (t, n, learn) == (10 + phase, 20 + phase, True)
-        lock.step("part", part, lambda: phase)
-
-    do_together, help_leader = team.make_team_work(do_part)
+    def follow(turn, part, word):
+        """As the kernels do."""
+        turn, parts, word = team.begin_phase(lock.places, turn, part, word)
+        if part < parts:
+            phase, t, n, learn = turn
+            assert (t, n, learn) == (10 + phase, 20 + phase, True)
+            lock.step("part", part, lambda: phase)
+        team.end_phase(lock.places, part, parts)
+        return word
 
     def leading():
         team.open_team(lock.places)
         for k in range(phases):
-            do_together(lock.places, "shared", team.Turn(k, 10 + k, 20 + k, True))
+            follow(team.Turn(k, 10 + k, 20 + k, True), team.LEADER, CLOSED)
         team.close_team(lock.places)
 
     def helping():
-        while not help_leader(lock.places, "shared"):
-            pass
+        part, word = team.join(lock.places)
+        while part == team.NOT_YET:
+            part, word = team.join(lock.places)
+        while word != CLOSED:
+            word = follow(None, part, word)
 
     threads = [lock.start(number, helping if number else leading) for number in range(helpers + 1)]
     state = beginning(helpers)

@@ -181,14 +181,19 @@ def evaluate(
     total = np.zeros(2, dtype) if total is None else total
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)
-    work = batches.make_block_work(sizes, activations, dtype, max(1, m))
+    lanes = tiny.lanes_for(sizes) if gradient is None else None
+    work: Any
+    if lanes is not None:
+        work, run = tiny.make_tiny_work(sizes, activations, dtype), tiny.EVALUATE[lanes]
+    else:
+        work, run = batches.make_block_work(sizes, activations, dtype, max(1, m)), batches.evaluate
     work.P[work.place] = p
     size = max(1, CALL // len(p) // CHUNK) * CHUNK
+    wanted = (errors,) if lanes is not None else (errors, gradient is not None)
     for first in range(0, max(1, m), size):
         if first and between is not None:
             between()
-        last = min(first + size, m)
-        batches.evaluate(work, D, (first, last), loss, errors, gradient is not None, y_hat, total)
+        run(work, D, (first, min(first + size, m)), loss, *wanted, y_hat, total)
     if gradient is not None:
         gradient[:] = work.G[work.place]
     return total[0]

@@ -8,14 +8,15 @@ how a training is cut into blocks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..maths.formulas import like
 from .jit import formula, inline, kernel
 from .orders import epoch_order
-from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Steps, Task
+from .state import BEST, BEST_EPOCH, CARRY, EPOCH, ERROR, POSITION, TOTAL, VISITED, Memory, Order, Task
+from .team import CLOSED, LEADER
 
 
 @formula
@@ -80,15 +81,32 @@ def end_of_epoch(task: Task, memory: Memory, P: np.ndarray, place: np.ndarray, v
     return validation_error
 
 
+@inline
+def put_in_order(task: Task, order: Order, counters: np.ndarray) -> None:
+    """The order of the epoch under way, unless all of it is done. Writes order."""
+    if task.shuffle and order.ordered[0] != counters[EPOCH] and counters[POSITION] < len(task.D.X):
+        order.ordered[0] = counters[EPOCH]
+        epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
+
+
+class Stretch(NamedTuple):
+    """What a kernel is to do at once."""
+
+    first: int  # of the positions of an epoch
+    last: int  # beyond them
+    learn: bool  # else these are of the validation set
+    helper: tuple[int, int]  # what ``join`` gave; ``LEADER`` and anything for who helps nobody
+
+
 @formula
 def nothing(steps: Any, work: Any) -> None:
     """A work space that is complete as it is."""
 
 
 @formula
-def help_nobody(task: Task, steps: Any, work: Any, order: Order) -> bool:
+def join_nobody(work: Any) -> tuple[int, int]:
     """One thread trains alone."""
-    return True
+    return LEADER, CLOSED
 
 
 @formula
@@ -103,25 +121,19 @@ def make_train_block(
     border: Callable[..., Any],
     advance: Callable[..., Any],
     finish: Callable[..., Any] = nothing,
-    help_leader: Callable[..., Any] = help_nobody,
+    join: Callable[..., Any] = join_nobody,
 ) -> Callable[..., Any]:
     """The driver for one kind of kernel: ``prepare`` completes the work space, ``border`` says at which sample a call
-    may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it; ``help_leader`` helps another
-    thread that trains with the same work space.
+    may end, ``advance`` trains, or adds up validation errors, ``finish`` ends it. ``join`` is for a thread that is to
+    help another with the same work space: it returns what ``team.join`` does, or ``LEADER`` where there is nothing to
+    help with.
 
     Its work space, a tuple, begins with ``place, P, S, G``: where each parameter stands there, the parameters, the
     state of the rule and the gradient. These are copied there at the start of a call, and back at its end.
     """
 
     def train_block(
-        task: Task,
-        steps: Steps | None,
-        memory: Memory,
-        work: Any,
-        order: Order,
-        etas: np.ndarray,
-        budget: int,
-        errors: np.ndarray,
+        task: Task, steps: Any, memory: Memory, work: Any, order: Order, etas: Any, budget: int, errors: np.ndarray
     ) -> bool:
         """Train until ``len(etas)`` epochs more are complete, or about ``budget`` samples have been visited.
 
@@ -134,24 +146,32 @@ def make_train_block(
         """
         counters, scalars = memory.counters, memory.scalars
         m, end = len(task.D.X), len(task.D.X) + len(task.V.X)
-        finite, t = True, 0
-        if len(etas) == 0 and budget > 0:
-            return help_leader(task, steps, work, order)
-        exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
-        prepare(steps, work)
-        while finite and budget > 0 and t < len(etas):
-            eta, position = etas[t], counters[POSITION]
-            validated = end > m and (counters[EPOCH] + 1) % task.every == 0
-            if task.shuffle and order.ordered[0] != counters[EPOCH] and position < m:
-                order.ordered[0] = counters[EPOCH]
-                epoch_order(task.order_key, counters[EPOCH], task.D.numbers, order.keys, order.ends, order.places)
-            while finite and position < (end if validated else m) and budget > 0:
-                learn = position < m  # then the validation set follows
-                first, last = (0, m) if learn else (m, end)
-                until = min(last, position + budget)
-                if learn:
+        finite, t, helper, eta = True, 0, (LEADER, CLOSED), like(scalars[0], 0)
+        helps = len(etas) == 0 and budget > 0
+        if helps:
+            helper = join(work)
+            if helper[0] <= LEADER:
+                return helper[0] == LEADER
+        else:
+            exchange(work.place, memory.p, memory.slots, memory.gradient, work.P, work.S, work.G, True)
+            prepare(steps, work)
+        while finite and budget > 0 and (helps or t < len(etas)):
+            position, validated = 0, False
+            if not helps:
+                eta, position = etas[t], counters[POSITION]
+                validated = end > m and (counters[EPOCH] + 1) % task.every == 0
+                put_in_order(task, order, counters)
+            while finite and (helps or position < (end if validated else m)) and budget > 0:
+                first = 0 if position < m or helps else m  # then the validation set follows
+                until = min(end if first else m, position + budget)
+                if first == 0 and not helps:
                     until = border(steps, position, until, m)
-                advance(task, steps, memory, work, order, (position - first, until - first), eta, learn)
+                # One call for the leader and for those that help, so that its code is there once.
+                advance(
+                    task, steps, memory, work, order, Stretch(position - first, until - first, first == 0, helper), eta
+                )
+                if helps:
+                    return True
                 budget -= until - position
                 counters[VISITED] += until - position
                 counters[POSITION] = position = until

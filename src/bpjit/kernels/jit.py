@@ -24,6 +24,7 @@ from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
+from .passes import lean_passes, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,13 +106,17 @@ class _Whole(JITCodeLibrary):
 
 
 class _KernelCompiler(Compiler):
+    def define_pipelines(self) -> Any:
+        return [lean_passes(self.state)]
+
     """Compiles a kernel and all its parts. Collecting garbage meanwhile would cost a tenth of the time."""
 
     def _compile_core(self) -> Any:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            return without_types(super()._compile_core())
+            with looked_up_once():
+                return without_types(super()._compile_core())
         finally:
             if collecting:
                 gc.enable()
@@ -124,6 +129,9 @@ class _KernelCompiler(Compiler):
 
 
 class _PartCompiler(Compiler):
+    def define_pipelines(self) -> Any:
+        return [lean_passes(self.state)]
+
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
         super().__init__(typing, target, library or _Part(target.codegen(), "bpjit"), *rest)
 

@@ -10,7 +10,6 @@ to its end, and the helper with it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +18,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .jit import formula, inline
+from .jit import inline
 
 # Places in the array, each in a cache line of its own.
 PRESENT, WORD, ARRIVED, PHASE, FIRST, NUMBER, LEARN = range(0, 56, 8)
 PLACES = 56
 # WORD is how often the leader has announced something, and in the lower bits in how many parts; or one of these.
-NOT_OPEN, CLOSED = 0, -1
 PARTS_BITS = 16
+NOT_OPEN, CLOSED = 0, -1
 PARTS_OF_WORD = (1 << PARTS_BITS) - 1
+NOT_YET, LEADER = -1, 0  # in place of the number of a helper's part
 MOST = 1024  # threads in a team
 SPINS = 2000  # before a waiting thread lets others run
 # Spins before a helper asks Python whether there is still a leader to come. On a machine with much to do each of the
@@ -145,42 +145,32 @@ def wait_for_more(team: np.ndarray, seen: int, patience: int) -> int:
 
 
 @inline
-def join(team: np.ndarray) -> int:
-    """The number of the part that the caller will do of each phase announced from now on."""
-    return add(team, PRESENT, 1) + 1
+def join(team: np.ndarray) -> tuple[int, int]:
+    """The number of the part that the caller will do of each phase announced from now on, and the word it has seen;
+    ``NOT_YET`` where the leader does not come soon."""
+    word = wait_for_more(team, NOT_OPEN, PATIENCE)
+    if word == NOT_OPEN:
+        return NOT_YET, word
+    return add(team, PRESENT, 1) + 1, word
 
 
 @inline
-def turn_announced(team: np.ndarray) -> Turn:
-    return Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+def begin_phase(team: np.ndarray, turn: Turn, part: int, word: int) -> tuple[Turn, int, int]:
+    """The leader announces a phase; the others wait for the next one. Returns its turn, the number of its parts, and
+    the word seen, which at the end is ``CLOSED``. The part of the caller's number is to be done, if there is one."""
+    if part == LEADER:
+        return turn, announce(team, turn), word
+    word = wait_for_more(team, word, 0)
+    parts = 0 if word == CLOSED else word & PARTS_OF_WORD
+    if part < parts:
+        turn = Turn(read(team, PHASE), read(team, FIRST), read(team, NUMBER), read(team, LEARN) == 1)
+    return turn, parts, word
 
 
-def make_team_work(do_part: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two sides of a team whose threads share all that is in a tuple ``shared``: ``do_together(team, shared,
-    turn)`` of its leader, and ``help_leader(team, shared)`` of the others, where ``do_part(shared, turn, part, parts)``
-    does one part of a phase."""
-
-    @inline
-    def do_together(team: np.ndarray, shared: Any, turn: Turn) -> None:
-        """A phase, by all threads that have joined."""
-        parts = announce(team, turn)
-        do_part(shared, turn, 0, parts)
+@inline
+def end_phase(team: np.ndarray, part: int, parts: int) -> None:
+    """The leader waits until all parts are done; the others say that theirs is."""
+    if part == LEADER:
         gather_all(team, parts)
-
-    @formula
-    def help_leader(team: np.ndarray, shared: Any) -> bool:
-        """Do a part of each phase that another thread announces, until that closes its team. False if it has not opened
-        it yet."""
-        word = wait_for_more(team, NOT_OPEN, PATIENCE)
-        if word == NOT_OPEN:
-            return False
-        part = join(team)
-        while word != CLOSED:
-            word = wait_for_more(team, word, 0)
-            parts = word & PARTS_OF_WORD
-            if word != CLOSED and part < parts:
-                do_part(shared, turn_announced(team), part, parts)
-                add(team, ARRIVED, 1)
-        return True
-
-    return do_together, help_leader
+    elif part < parts:
+        add(team, ARRIVED, 1)

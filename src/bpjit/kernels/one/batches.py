@@ -16,7 +16,7 @@ from numba import types
 
 from ...maths.formulas import like
 from ...settings.rules import Rule
-from ..epochs import make_train_block
+from ..epochs import Stretch, make_train_block
 from ..jit import by_type, formula, inline, kernel
 from ..rule_steps import make_step
 from ..simd.across import lane_sum
@@ -24,7 +24,17 @@ from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, r
 from ..state import UPDATES, Memory, Order, Samples, Steps, Task, Update
 from ..sums import add_error
 from ..switches import prepare_rule
-from ..team import Turn, close_team, make_team, make_team_work, open_team
+from ..team import (
+    CLOSED,
+    LEADER,
+    Turn,
+    begin_phase,
+    close_team,
+    end_phase,
+    join,
+    make_team,
+    open_team,
+)
 from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
 from .each_sample import load, load_first, store
 from .padded import PANEL, Net, Work, look_ahead, make_work, net_of
@@ -148,35 +158,37 @@ def is_fused(steps: Any, work: Any) -> bool:
     return is_plain(steps) and steps.size <= work.room
 
 
-do_together, help_others = make_team_work(do_part)
-
-
 @formula
-def help_leader(task: Task, steps: Any, work: Any, order: Order) -> bool:
-    return help_others(work.team, (task, steps, work, order))
+def join_leader(work: Any) -> tuple[int, int]:
+    return join(work.team)
 
 
 @inline
-def advance(
-    task: Task, steps: Any, memory: Memory, work: Any, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
-) -> None:
-    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
+def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, stretch: Stretch, eta: Any) -> None:
+    """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set. Or help the thread
+    that does, until it closes the team.
 
     Writes the packed network and memory.
     """
-    scalars, numbers, room, m, one = memory.scalars, work.numbers, work.room, len(task.D.X), like(eta, 1)
-    (first, last), fused = stretch, is_fused(steps, work)
-    t, then, phase, n, size = first, first, UP, 0, 1
-    while t < last:
-        # One call for all phases, so that their code is there once.
-        if phase == UP:
+    scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
+    room, m, fused, (t, last, learn, (part, word)) = work.room, len(task.D.X), is_fused(steps, work), stretch
+    helps = part > LEADER
+    then, phase, n, size = t, UP, 0, 1
+    while word != CLOSED if helps else t < last:
+        if phase == UP and not helps:
             n = min(room, last - t)
             if learn:
                 n = min(n, steps.size - t % steps.size)
             then = t + n
             size = (then - 1) % steps.size + 1
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
-        do_together(work.team, (task, steps, work, order), Turn(phase, t, n, learn))
+        turn, parts, word = begin_phase(team, Turn(phase, t, n, learn), part, word)
+        if part < parts:
+            # One call for all phases and all threads, so that their code is there once.
+            do_part((task, steps, work, order), turn, part, parts)
+        end_phase(team, part, parts)
+        if helps:
+            continue
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
@@ -328,4 +340,4 @@ def make_block_work(
     )
 
 
-train_block = make_train_block("blocks", prepare, border, advance, finish, help_leader)
+train_block = make_train_block("blocks", prepare, border, advance, finish, join_leader)

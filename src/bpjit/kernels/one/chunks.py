@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...maths import formulas
 from ..jit import inline
 from ..layout import SOFTMAX
-from ..simd.memory import item, lanes_of, pointer, put, registers, vectors
+from ..simd.memory import item, lanes_of, partial_vectors, pointer, put, registers, vectors
 from ..simd.tiles import product
 from ..switches import activation_of
 from .each_sample import exponentials, load, normalise, output_terms, store
@@ -18,6 +18,7 @@ CHUNK = 128
 TOGETHER = 4  # registers of units that are activated at once
 
 load_wide, store_wide, _ = vectors(registers(TOGETHER))
+load_first, store_first = partial_vectors(registers(TOGETHER))
 
 
 class Chunk(NamedTuple):
@@ -78,17 +79,16 @@ def activate_rows(net: Net, layer: Any, P: Any, first: int, end: int) -> None:
     for row in range(first, end, width):
         for v in range(0, width, lanes):
             store(net.z, row + v, load(net.z, row + v) - load(P, layer.thresholds + v))
-    v, wide = first, TOGETHER * lanes
-    while v + wide <= end:
-        b, slope = activation_of(layer, code, load_wide(net.z, v))
-        store_wide(net.b, v, b)
-        store_wide(net.slope, v, slope)
-        v += wide
-    while v < end:
-        b, slope = activation_of(layer, code, load(net.z, v))
-        store(net.b, v, b)
-        store(net.slope, v, slope)
-        v += lanes
+    wide = TOGETHER * lanes
+    for v in range(first, end, wide):
+        n = min(wide, end - v)
+        b, slope = activation_of(layer, code, load_wide(net.z, v) if n == wide else load_first(net.z, v, n))
+        if n == wide:
+            store_wide(net.b, v, b)
+            store_wide(net.slope, v, slope)
+        else:
+            store_first(net.b, v, n, b)
+            store_first(net.slope, v, n, slope)
     if layer.fan_out < width:
         used = load(net.used, layer.here + width - lanes)
         for last in range(first + width - lanes, end, width):

@@ -29,22 +29,17 @@ from ..simd.memory import pointer
 from ..state import BEST_EPOCH, EPOCH, ERROR, TOTAL, UPDATES, VISITED, Memory, Task
 from ..switches import code_of
 from ..team import (
-    ARRIVED,
     CLOSED,
-    NOT_OPEN,
-    PARTS_OF_WORD,
-    PATIENCE,
+    LEADER,
+    NOT_YET,
     PRESENT,
     Turn,
-    add,
-    announce,
+    begin_phase,
     close_team,
-    gather_all,
+    end_phase,
     join,
     open_team,
     read,
-    turn_announced,
-    wait_for_more,
 )
 from .cholesky import PANEL, back_substitute, finish_square
 from .damped_parts import (
@@ -335,12 +330,12 @@ def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, 
     that trains with the same work space, and returns NOBODY if that has not begun yet.
     """
     t, outcome, least = 0, GOING_ON, -budget
-    team, stage, part, word, helps = work.team, work.stage, 0, NOT_OPEN, errors.shape[1] == 0 and budget > 0
+    team, stage, helps = work.team, work.stage, errors.shape[1] == 0 and budget > 0
+    part, word = LEADER, CLOSED
     if helps:
-        word = wait_for_more(team, NOT_OPEN, PATIENCE)
-        if word == NOT_OPEN:
+        part, word = join(team)
+        if part == NOT_YET:
             return NOBODY
-        part = join(team)
     else:
         open_team(team)
     while helps or (
@@ -353,26 +348,23 @@ def train_block(task: Task, rule: DampedRule, memory: Memory, work: DampedWork, 
             if stage[STAGE] == COLLECT and stage[POSITION] == 0:
                 write(work.state, memory.slots[0])
             begin_turns(task, rule, memory, work)
-        going, parts, turn = word != CLOSED, 1, Turn(DONE, 0, 0, True)
+        going = not helps or word != CLOSED
         while going:
+            turn, parts = Turn(stage[PHASE], stage[FIRST], stage[NUMBER], stage[STAGE] != VALIDATE), 1
+            alone = not helps and turn.phase >= SQUARE
+            if not alone:
+                turn, parts, word = begin_phase(team, turn, part, word)
             # One call for all phases and all threads, so that their code is there once.
-            if helps:
-                word = wait_for_more(team, word, 0)
-                going, parts = word != CLOSED, word & PARTS_OF_WORD
-                if going and part < parts:
-                    turn = turn_announced(team)
-            else:
-                turn = Turn(stage[PHASE], stage[FIRST], stage[NUMBER], stage[STAGE] != VALIDATE)
-                parts = announce(team, turn) if turn.phase < SQUARE else 1
-            mine = going and part < parts and turn.phase < SQUARE
+            mine = not alone and part < parts
             if mine and turn.phase <= FOLD:
                 do_samples(task, work, turn, part, parts)
             elif mine:
                 do_system(rule, work, turn.phase, part, parts)
-            if mine and helps:
-                add(team, ARRIVED, 1)
-            if not helps:
-                gather_all(team, parts)
+            if not alone:
+                end_phase(team, part, parts)
+            if helps:
+                going = word != CLOSED
+            else:
                 follow(task, rule, work)
                 going = stage[PHASE] < DONE
         if helps:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...maths import formulas
 from ...maths.formulas import like, select
-from ..epochs import anywhere, make_train_block
+from ..epochs import Stretch, anywhere, make_train_block
 from ..jit import inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_step
@@ -217,14 +217,12 @@ def shared_by(steps: Any, scalars: np.ndarray, P: np.ndarray) -> Any:
 
 
 @inline
-def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
-) -> None:
+def advance(task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: Stretch, eta: Any) -> None:
     """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set.
 
     Writes the packed network and memory.
     """
-    layers, scalars, (first, last) = work.layers, memory.scalars, stretch
+    layers, scalars, (first, last, learn, _) = work.layers, memory.scalars, stretch
     net, bottom, top = net_of(work, steps), layers[0], layers[len(layers) - 1]
     if learn:
         X, Y, c, P = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0), net.A

@@ -10,6 +10,7 @@ lacks are 0 and stay so.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,13 +18,13 @@ import numpy as np
 
 from ...maths import formulas
 from ...maths.formulas import like, select
-from ..epochs import make_train_block, nothing
-from ..jit import formula, inline
+from ..epochs import Stretch, make_train_block, nothing
+from ..jit import formula, inline, kernel
 from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of
 from ..own import markers_of
 from ..simd.across import lane, lane_max, lane_sum, lane_sums
 from ..simd.memory import aligned_zeros, partial_vectors, pointer, vectors
-from ..state import UPDATES, Memory, Order, Task
+from ..state import UPDATES, Memory, Order, Samples, Task
 from ..sums import add_error
 from ..switches import activation_of, code_of, terms_of
 
@@ -33,7 +34,7 @@ LANES = (4, 8, 16)  # hidden units, one kernel each
 STRETCH = 4096  # samples of an epoch after which net inputs are taken anew
 
 load_four, store_four, _ = vectors(4)
-load_first, _ = partial_vectors(4)
+load_first, store_first = partial_vectors(4)
 
 
 class TinyWork(NamedTuple):
@@ -56,11 +57,11 @@ def lanes_for(sizes: Sequence[int]) -> int | None:
     return next(lanes for lanes in LANES if sizes[1] <= lanes)
 
 
-def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype) -> TinyWork:
-    """Work space for a tiny network."""
+@functools.lru_cache(maxsize=16)
+def layout(sizes: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Where the parameters stand in P, and ``used``; kept for the next network of this kind."""
     (d, q, l), lanes = sizes, lanes_for(sizes)
     assert lanes is not None
-    hidden, output = codes_of(activations)
     units, outputs = np.arange(q), np.arange(l)
     parts = (
         lanes * np.arange(d)[:, None] + units,
@@ -70,13 +71,22 @@ def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.d
     )
     used = aligned_zeros(lanes + OUTPUTS, dtype)
     used[units] = used[lanes + outputs] = 1
+    return np.concatenate([part.ravel() for part in parts]), used
+
+
+def make_tiny_work(sizes: Sequence[int], activations: Sequence[str], dtype: np.dtype) -> TinyWork:
+    """Work space for a tiny network."""
+    lanes = lanes_for(sizes)
+    assert lanes is not None
+    hidden, output = codes_of(activations)
+    place, used = layout(tuple(sizes), dtype)
     return TinyWork(
-        np.concatenate([part.ravel() for part in parts]),
+        place,
         aligned_zeros((INPUTS + 1 + OUTPUTS) * lanes + OUTPUTS, dtype),
         np.zeros((0, 0), dtype),
         np.zeros(0, dtype),
         used,
-        (d, l),
+        (sizes[0], sizes[2]),
         (hidden, output),
         markers_of(activations),
     )
@@ -89,8 +99,8 @@ def net_input(x: Any, v0: Any, v1: Any, v2: Any, v3: Any, gamma: Any) -> Any:
 
 
 @inline
-def four_outputs(work: TinyWork, code: int, loss: Any, z: Any, y: Any, used: Any) -> Any:
-    """(E_k, g_j) of the outputs with these net inputs and targets."""
+def four_outputs(work: TinyWork, code: int, loss: Any, z: Any, used: Any) -> Any:
+    """(z, b, slope) of the outputs with these net inputs; with softmax z is log ŷ where the loss asks for it."""
     zero = like(z, 0)
     if code == SOFTMAX:
         least = -like(z, np.inf)
@@ -102,6 +112,14 @@ def four_outputs(work: TinyWork, code: int, loss: Any, z: Any, y: Any, used: Any
             z = z - formulas.log(total)
     else:
         b, slope = activation_of(work, code, z)
+    return z, b, slope
+
+
+@inline
+def four_terms(code: int, loss: Any, values: Any, y: Any, used: Any) -> Any:
+    """(E_k, g_j) of the outputs with these values and targets."""
+    z, b, slope = values
+    zero = like(z, 0)
     share, g, shared = terms_of(loss, code == SOFTMAX, z, b, slope, y)
     if code == SOFTMAX and code_of(loss) != CROSS_ENTROPY:
         g = formulas.softmax_gradient_term(b, g, zero + lane_sum(select(used > zero, shared, zero)))
@@ -138,15 +156,16 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
 
     @inline
     def advance(
-        task: Task, steps: None, memory: Memory, work: TinyWork, order: Order, stretch: Any, eta: Any, learn: bool
+        task: Task, steps: None, memory: Memory, work: TinyWork, order: Order, stretch: Stretch, eta: Any
     ) -> None:
         """Learn from a stretch of the positions of an epoch, or add up the errors of the validation set."""
+        first, last, learn, _ = stretch
         if learn:
             X, Y, c, places = task.D.X, task.D.Y, task.D.c, order.places
         else:
             X, Y, c, places = task.V.X, task.V.Y, task.V.c, order.in_place
         (d, l), (hidden, output), loss, scalars = work.sizes, work.codes, task.loss, memory.scalars
-        X, Y, P, (first, last) = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0), stretch
+        X, Y, P = pointer(X, 0), pointer(Y, 0), pointer(work.P, 0)
         used, used_outputs = load(work.used, 0), load_four(work.used, lanes)
         (v0, v1, v2, v3), (w0, w1, w2, w3) = rows_at(P, 0), rows_at(P, w_at)
         gamma, theta = load(P, gamma_at), load_four(P, theta_at)
@@ -162,7 +181,7 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
             following = load_first(X, next_k * d, d)
             z_then = net_input(following, v0, v1, v2, v3, gamma)
             z = lane_sums(w0 * b, w1 * b, w2 * b, w3 * b) - theta
-            E_k, g = four_outputs(work, output, loss, z, y, used_outputs)
+            E_k, g = four_terms(output, loss, four_outputs(work, output, loss, z, used_outputs), y, used_outputs)
             if learn:
                 rate, b = eta * weight, b * used
                 g0, g1, g2, g3 = lane(g, 0), lane(g, 1), lane(g, 2), lane(g, 3)
@@ -188,3 +207,40 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
 
 
 TRAIN_BLOCKS = {lanes: make_train_block(f"tiny{lanes}", nothing, border, _make_advance(lanes)) for lanes in LANES}
+
+
+def _make_evaluate(lanes: int) -> Callable[..., Any]:
+    (load, *_), (rows_at, _) = vectors(lanes), _make_rows(lanes)
+    gamma_at, w_at, theta_at = INPUTS * lanes, (INPUTS + 1) * lanes, (INPUTS + 1 + OUTPUTS) * lanes
+
+    def evaluate(
+        work: TinyWork,
+        D: Samples,
+        stretch: tuple[int, int],
+        loss: Any,
+        errors: bool,
+        y_hat: np.ndarray,
+        total: np.ndarray,
+    ) -> None:
+        """As ``batches.evaluate``, without gradients."""
+        (d, l), (hidden, output), (begin, end) = work.sizes, work.codes, stretch
+        X, Y, P = pointer(D.X, 0), pointer(D.Y, 0), pointer(work.P, 0)
+        used, predicts = load_four(work.used, lanes), len(y_hat) > 0
+        (v0, v1, v2, v3), (w0, w1, w2, w3) = rows_at(P, 0), rows_at(P, w_at)
+        gamma, theta = load(P, gamma_at), load_four(P, theta_at)
+        for k in range(begin, end):
+            x = load_first(X, k * d, d)
+            b, _ = activation_of(work, hidden, net_input(x, v0, v1, v2, v3, gamma))
+            z = lane_sums(w0 * b, w1 * b, w2 * b, w3 * b) - theta
+            values = four_outputs(work, output, loss, z, used)
+            if predicts:
+                total[0] += lane_sum(x * like(x, 0))  # NaN where an input is not finite
+                store_first(y_hat, k * l, l, values[1])
+            if errors:
+                E_k, _ = four_terms(output, loss, values, load_first(Y, k * l, l), used)
+                add_error(total, D.c[k] * E_k)
+
+    return kernel(evaluate, f"evaluate_tiny{lanes}", writes=True)
+
+
+EVALUATE = {lanes: _make_evaluate(lanes) for lanes in LANES}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..epochs import anywhere, make_train_block, nothing
+from ..epochs import Stretch, anywhere, make_train_block, nothing
 from ..jit import formula
 from ..layout import Units, lay_out
 from ..state import UPDATES, Memory, Order, Samples, Task, Wishes
@@ -37,10 +37,8 @@ def make_work(sizes: Sequence[int], activations: Sequence[str], memory: Memory) 
 
 
 @formula
-def advance(
-    task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: tuple[int, int], eta: Any, learn: bool
-) -> None:
-    first, last = stretch
+def advance(task: Task, steps: Any, memory: Memory, work: Work, order: Order, stretch: Stretch, eta: Any) -> None:
+    first, last, learn, _ = stretch
     if not learn:
         batch.add_errors(work.layers, memory.p, task.V, first, last, task.loss, work.u, memory.scalars)
     elif steps is None:
@@ -48,7 +46,7 @@ def advance(
         standard_bp(work.layers, memory.p, task.D, here, task.loss, eta, work.u, memory.scalars)
         memory.counters[UPDATES] += last - first
     else:
-        batch_bp(work.layers, task, steps, memory, order.places, stretch, eta, (work.u, work.ahead))
+        batch_bp(work.layers, task, steps, memory, order.places, (first, last), eta, (work.u, work.ahead))
 
 
 train_block = make_train_block("plain", nothing, anywhere, advance)
