@@ -1,5 +1,6 @@
 """Networks as C99 and JavaScript: they compile without a warning, under sanitizers, and compute what bpjit computes."""
 
+import base64
 import functools
 import json
 import os
@@ -21,7 +22,7 @@ SIZES = (3, 5, 4, 2)
 STRICT = "-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror"
 EXACT = f"{STRICT} -ffp-contract=off"
 BUILT_IN = ["sigmoid", "tanh", "relu", "leaky_relu", "softplus", "softsign", "identity", "sin", "step"]
-BOUNDED = ("sigmoid", "tanh", "softsign", "sin", "step", "soft")
+BOUNDED = ("sigmoid", "tanh", "softsign", "sin", "step")
 
 
 @bpjit.activation(name="int-*/")
@@ -257,24 +258,74 @@ def test_the_program_of_the_readme_compiles(tmp_path):
     run_c(tmp_path, COMPILERS[0], STRICT)
 
 
+BY_THE_BROWSER = ("softplus", "sin")  # which take Math.log1p and Math.sin
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """The folder of modules of JavaScript, and by the name of a file its network."""
+    folder, nets = tmp_path_factory.mktemp("modules"), all_networks()
+    scale = nets["scaled"].scale
+    nets["single"] = bpjit.Network.random((3, 4, 1), "tanh", "sigmoid", seed=1)
+    for name, sizes, given in (("wide", (3, 45, 9, 6, 2), scale), ("of-many", (3, 45, 130, 1), None)):
+        nets[name] = bpjit.Network.random(sizes, "tanh", "identity", seed=1, scale=given)
+    nets["probabilities"] = bpjit.Network.random((3, 45, 9), "relu", "softmax", seed=1)
+    for name, net in nets.items():
+        net.to_javascript(folder / f"{name}.mjs")
+    return folder, nets
+
+
+def agrees(name, net, found):
+    """Whether a module's outputs are those of ``predict``, and where it computes exp and tanh itself, those of the
+    recorded formulas to the last bit."""
+    y_hat = net.predict(X)
+    assert found.shape == y_hat.shape
+    assert np.all(abs(found - y_hat) <= 1e-15 * (1 + abs(y_hat).max())), name
+    if name not in BY_THE_BROWSER:
+        assert np.array_equal(found, running.outputs(net, net.scale.arrays if net.scale else {}, X)), name
+
+
 @needs_node
-def test_javascript_computes_what_predict_computes(tmp_path):
-    nets = all_networks()
+def test_javascript_computes_what_predict_computes(modules):
+    folder, nets = modules
     program = f"const X = {json.dumps(X.tolist())};\nconst show = (y) => console.log(JSON.stringify(y));\n"
-    for k, (name, net) in enumerate(nets.items()):
-        net.to_javascript(tmp_path / f"{name}.mjs")
+    for k, name in enumerate(nets):
         program += f'import * as n{k} from "./{name}.mjs";\nshow(X.map((x) => n{k}.predict(x)));\n'
-        assert ("export const classify" in (tmp_path / f"{name}.mjs").read_text("utf-8")) == (name in BOUNDED)
     program += 'import * as soft from "./soft.mjs";\nshow(X.map((x) => soft.classify(x)));\n'
-    (tmp_path / "all.mjs").write_text(program, encoding="utf-8")
-    done = subprocess.run(["node", "all.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    *lines, classes = map(json.loads, done.stdout.splitlines())
+    program += "const given = [0, 0];\nshow([soft.predict(X[5], given) === given, given, soft.predict([1, NaN, 2])]);\n"
+    program += "const itself = [...X[7]];\nshow(soft.predict(itself, itself));\n"
+    (folder / "all.mjs").write_text(program, encoding="utf-8")
+    done = subprocess.run(["node", "all.mjs"], cwd=folder, check=True, capture_output=True, text=True)
+    *lines, classes, into, itself = map(json.loads, done.stdout.splitlines())
     for (name, net), line in zip(nets.items(), lines, strict=True):
-        y_hat = net.predict(X)
-        assert np.all(abs(np.array(line) - y_hat) <= 1e-15 * (1 + abs(y_hat).max())), name
+        agrees(name, net, np.array(line))
+    soft = list(nets).index("soft")
     assert np.array_equal(classes, nets["soft"].classify(X))
-    bpjit.Network.random((2, 4, 1)).to_javascript(tmp_path / "xor.mjs")
-    assert (tmp_path / "xor.mjs").stat().st_size <= 5000
+    assert into == [True, lines[soft][5], [None, None]]  # as JSON says NaN
+    assert itself[:2] == lines[soft][7]
+
+
+def test_modules_are_small_and_classify_what_lies_within_bounds(modules):
+    folder, nets = modules
+    for name, net in nets.items():
+        text = (folder / f"{name}.mjs").read_text("utf-8")
+        assert ("export const classify" in text) == (net.output in (*BOUNDED, "softmax")), name
+    for name in BUILT_IN:
+        bpjit.Network.random((2, 4, 1), name, name).to_javascript(folder / "xor.mjs")
+        assert (folder / "xor.mjs").stat().st_size <= 5000
+
+
+def test_a_browser_computes_what_predict_computes(modules, browser):
+    folder, nets = modules
+    page = browser.new_page()
+    for name, net in nets.items():
+        module = base64.b64encode((folder / f"{name}.mjs").read_bytes()).decode()
+        program = (
+            "async ([module, X]) => { const { predict } = await import(`data:text/javascript;base64,${module}`); "
+            "return JSON.stringify(X.map((x) => predict(x))); }"
+        )
+        agrees(name, net, np.array(json.loads(page.evaluate(program, [module, X.tolist()]))))
+    page.close()
 
 
 @pytest.mark.parametrize(("path", "begin"), [("int.h", "int_"), ("2 fast-net.v2.h", "fast_net_"), ("__N.h", "N_")])
