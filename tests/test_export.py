@@ -378,3 +378,88 @@ def test_a_small_network_fits_a_small_controller(output, tmp_path):
     )
     assert int(size.splitlines()[1].split()[0]) <= 2048
     assert all("__aeabi_f" in line for line in symbols.splitlines() if " U " in line)
+
+
+CONTROLLERS = {"cortex-m0": "microbit", "cortex-m3": "lm3s6965evb"}  # machines of QEMU that have them
+ON_A_CONTROLLER = """
+static void ask(int operation, const void *block) { /* QEMU, as a debugger */
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+static void show(const void *numbers, unsigned size) { /* bytes, in hexadecimal */
+    const unsigned char *byte = numbers;
+    char text[3];
+    text[2] = 0;
+    for (; size--; byte++) {
+        text[0] = "0123456789abcdef"[*byte >> 4];
+        text[1] = "0123456789abcdef"[*byte & 15];
+        ask(4, text);
+    }
+}
+
+void start(void);
+void start(void) {
+    static const char end[] = "\\n";
+    unsigned result[2] = {0x20026, 0}; /* at its end a program stops with */
+    unsigned k;
+    REAL y_hat[2], error;
+    result[1] = (unsigned) net_test();
+    for (k = 0; k < 20; k++) {
+        net_predict((const REAL *) X + 3 * k, y_hat);
+        show(y_hat, sizeof y_hat);
+    }
+    ask(4, end);
+    for (k = 0; k < 20; k++) {
+        error = net_learn((const REAL *) X + 3 * k, (const REAL *) Y + 2 * k, (REAL) 0.1);
+        show(&error, sizeof error);
+    }
+    show(net_parameters, sizeof net_parameters);
+    ask(0x20, result);
+}
+
+__attribute__((section(".vectors"), used)) static const struct {
+    unsigned stack;
+    void (*start)(void);
+} vectors = {0x20004000, start};
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    None in map(shutil.which, ("arm-none-eabi-gcc", "qemu-system-arm")), reason="no compiler for ARM here, or no QEMU"
+)
+@pytest.mark.parametrize("core", CONTROLLERS)
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softplus", "sin", "soft", "scaled"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_controller_predicts_and_learns_bit_for_bit(dtype, name, core, tmp_path, monkeypatch):
+    """In QEMU, without an operating system: what ``net_test`` returns is the exit code."""
+    net, few = all_networks(dtype)[name], X[:20].astype(dtype)
+    Y = np.random.default_rng(1).dirichlet(np.ones(2), 20).astype(dtype)
+    net.to_c(tmp_path / "net.h", learn=True)
+    arrays = ""
+    for kind, array in (("X", few), ("Y", Y)):
+        words = ", ".join(f"{word}U" for word in array.ravel().view(np.uint32))
+        arrays += f"static const uint32_t {kind}[] = {{{words}}};\n"
+    real = "double" if dtype == "float64" else "float"
+    text = f'#define NET_TOLERANCE 0\n#include "net.h"\n{arrays}{ON_A_CONTROLLER.replace("REAL", real)}'
+    (tmp_path / "main.c").write_text(text, encoding="utf-8")
+    options = f"{EXACT} -Os -ffreestanding -nostdlib -fno-strict-aliasing -mthumb -mcpu={core}".split()
+    places = [f"-Wl,{each}" for each in ("--section-start=.vectors=0", "-Ttext=0x100", "-Tdata=0x20000000", "-estart")]
+    command = ["arm-none-eabi-gcc", *options, *places, "main.c", "-o", "main.elf", "-lgcc"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    machine = ["-M", CONTROLLERS[core], "-semihosting", "-nographic", "-monitor", "none", "-serial", "none"]
+    command = ["qemu-system-arm", *machine, "-kernel", "main.elf"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done
+    shown = re.findall("^[0-9a-f]+$", done.stdout + done.stderr, re.MULTILINE)  # what QEMU says besides has blanks
+    outputs, learnt = (np.frombuffer(bytes.fromhex(line), dtype) for line in shown)
+    scale = {} if net.scale is None else {key: a.astype(dtype) for key, a in net.scale.arrays.items()}
+    assert np.array_equal(outputs.reshape(20, 2), running.outputs(net, scale, few))
+    learner = bpjit.OnlineLearner(net, eta=0.1)
+    errors = [learner.learn(x, y) for x, y in zip(few, Y, strict=True)]
+    tolerance = 1e-14 if dtype == "float64" else 1e-5
+    assert np.all(abs(np.append(errors, learner.network.parameters) - learnt) <= tolerance * (1 + abs(learnt).max()))
+    if dtype == "float64":
+        assert np.array_equal(learnt[:20], line_by_line(net, None, 20, Y, monkeypatch))
