@@ -15,6 +15,7 @@ import resource
 import struct
 import time
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -249,7 +250,8 @@ def measured(take, given):
     """(the error of a call, or None; the most memory that it took, in bytes)"""
     tracemalloc.start()
     try:
-        take(given)
+        with warnings.catch_warnings(action="error"):
+            take(given)
         error = None
     except BaseException as raised:
         error = raised

@@ -145,7 +145,8 @@ def test_what_scikit_learn_has_no_mlp_for_is_refused(learn):
     for model in (LogisticRegression(), 3):
         with pytest.raises(TypeError, match="model: expected an MLPClassifier or MLPRegressor"):
             Network.from_sklearn(model)
-    without, other, circle = (made("identity").to_sklearn() for _ in range(3))
+    without, other, named, circle = (made("identity").to_sklearn() for _ in range(4))
+    named.feature_names_in_ = "a" * 9
     del without.intercepts_[-1]
     other.activation = "adam"
     circle = make_pipeline(circle)
@@ -153,6 +154,7 @@ def test_what_scikit_learn_has_no_mlp_for_is_refused(learn):
     for model, words in (
         (without, "expected 3 intercepts_, as many as coefs_, got 2"),
         (other, "expected an activation among logistic, tanh, .*, got 'adam'"),
+        (named, "expected 3 feature_names_in_, as many as inputs, got 9"),
         (circle, "steps"),
     ):
         with pytest.raises(ValueError, match=f"^model: .*{words}"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.arguments import describe
+from ..common.arguments import as_numbers, describe
 from ..common.files import refused
 from ..networks.architecture import HasArchitecture
 from ..networks.columns import Column, Columns
@@ -53,15 +53,17 @@ def from_sklearn(model: Any) -> Network:
         )
     if not hasattr(mlp, "coefs_"):
         raise ValueError(f"model: expected a fitted {type(mlp).__name__}, got one that is not; call fit first")
-    with refused("model"):
+    with refused("model"), np.errstate(all="ignore"):
         links = [link for step in steps[:-1] for link in _scaling(step)]
         if len(mlp.coefs_) != len(mlp.intercepts_):
             raise ValueError(f"expected {len(mlp.coefs_)} intercepts_, as many as coefs_, got {len(mlp.intercepts_)}")
-        for number, (W, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True), 1):
-            name = mlp.activation if number < len(mlp.coefs_) else mlp.out_activation_
+        for place, (W, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
+            name = mlp.activation if place < len(mlp.coefs_) - 1 else mlp.out_activation_
             if name not in tuple(HERE):
                 raise ValueError(f"expected an activation among {', '.join(HERE)}, got {describe(name)}")
-            links += [Dense(np.asarray(W), np.asarray(b), f"coefs_[{number - 1}]"), Activation(HERE[name], name)]
+            W = as_numbers(f"coefs_[{place}]", W, "an array of numbers")
+            b = as_numbers(f"intercepts_[{place}]", b, "an array of numbers")
+            links += [Dense(W, b, f"coefs_[{place}]"), Activation(HERE[name], name)]
         return as_network(links, _columns(steps[0], mlp))
 
 
@@ -102,7 +104,10 @@ def _columns(first: Any, mlp: Any) -> Columns | None:
     numbers = labels == list(range(len(labels))) and not any(isinstance(label, bool) for label in labels)
     if names is None and numbers:
         return None
-    inputs = unnamed(mlp.n_features_in_) if names is None else list(map(str, names))
+    d = len(mlp.coefs_[0])
+    if names is not None and len(names) != d:
+        raise ValueError(f"expected {d} feature_names_in_, as many as inputs, got {len(names)}")
+    inputs = unnamed(d) if names is None else list(map(str, names))
     return Columns(inputs) if numbers else Columns(inputs, [Column("class", tuple(labels))])
 
 

@@ -87,7 +87,7 @@ def from_torch(module: Any) -> Network:
     torch = _torch("from_torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module: expected an nn.Sequential of PyTorch, got {describe(module)}")
-    with refused("module"):
+    with refused("module"), np.errstate(all="ignore"):
         return as_network(_links(torch, module))
 
 
