@@ -267,7 +267,8 @@ def modules(tmp_path_factory):
     folder, nets = tmp_path_factory.mktemp("modules"), all_networks()
     scale = nets["scaled"].scale
     nets["single"] = bpjit.Network.random((3, 4, 1), "tanh", "sigmoid", seed=1)
-    for name, sizes, given in (("wide", (3, 45, 9, 6, 2), scale), ("of-many", (3, 45, 130, 1), None)):
+    kinds = ("wide", (3, 45, 9, 6, 2), scale), ("of-many", (3, 45, 130, 1), None), ("layerless", (3, 2), scale)
+    for name, sizes, given in kinds:
         nets[name] = bpjit.Network.random(sizes, "tanh", "identity", seed=1, scale=given)
     nets["probabilities"] = bpjit.Network.random((3, 45, 9), "relu", "softmax", seed=1)
     for name, net in nets.items():
