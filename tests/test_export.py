@@ -1,5 +1,6 @@
 """Networks as C99 and JavaScript: they compile without a warning, under sanitizers, and compute what bpjit computes."""
 
+import base64
 import functools
 import json
 import os
@@ -21,7 +22,7 @@ SIZES = (3, 5, 4, 2)
 STRICT = "-std=c99 -Wall -Wextra -Wconversion -pedantic -Werror"
 EXACT = f"{STRICT} -ffp-contract=off"
 BUILT_IN = ["sigmoid", "tanh", "relu", "leaky_relu", "softplus", "softsign", "identity", "sin", "step"]
-BOUNDED = ("sigmoid", "tanh", "softsign", "sin", "step", "soft")
+BOUNDED = ("sigmoid", "tanh", "softsign", "sin", "step")
 
 
 @bpjit.activation(name="int-*/")
@@ -257,24 +258,98 @@ def test_the_program_of_the_readme_compiles(tmp_path):
     run_c(tmp_path, COMPILERS[0], STRICT)
 
 
+BY_THE_BROWSER = ("softplus", "sin")  # which take Math.log1p and Math.sin
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """The folder of modules of JavaScript, and by the name of a file its network."""
+    folder, nets = tmp_path_factory.mktemp("modules"), all_networks()
+    scale = nets["scaled"].scale
+    nets["single"] = bpjit.Network.random((3, 4, 1), "tanh", "sigmoid", seed=1)
+    kinds = ("wide", (3, 45, 9, 6, 2), scale), ("of-many", (3, 45, 130, 1), None), ("layerless", (3, 2), scale)
+    for name, sizes, given in kinds:
+        nets[name] = bpjit.Network.random(sizes, "tanh", "identity", seed=1, scale=given)
+    nets["probabilities"] = bpjit.Network.random((3, 45, 9), "relu", "softmax", seed=1)
+    for name, net in nets.items():
+        net.to_javascript(folder / f"{name}.mjs")
+    return folder, nets
+
+
+def agrees(name, net, found):
+    """Whether a module's outputs are those of ``predict``, and where it computes exp and tanh itself, those of the
+    recorded formulas to the last bit."""
+    y_hat = net.predict(X)
+    assert found.shape == y_hat.shape
+    assert np.all(abs(found - y_hat) <= 1e-15 * (1 + abs(y_hat).max())), name
+    if name not in BY_THE_BROWSER:
+        assert np.array_equal(found, running.outputs(net, net.scale.arrays if net.scale else {}, X)), name
+
+
 @needs_node
-def test_javascript_computes_what_predict_computes(tmp_path):
-    nets = all_networks()
+def test_javascript_computes_what_predict_computes(modules):
+    folder, nets = modules
     program = f"const X = {json.dumps(X.tolist())};\nconst show = (y) => console.log(JSON.stringify(y));\n"
-    for k, (name, net) in enumerate(nets.items()):
-        net.to_javascript(tmp_path / f"{name}.mjs")
+    for k, name in enumerate(nets):
         program += f'import * as n{k} from "./{name}.mjs";\nshow(X.map((x) => n{k}.predict(x)));\n'
-        assert ("export const classify" in (tmp_path / f"{name}.mjs").read_text("utf-8")) == (name in BOUNDED)
     program += 'import * as soft from "./soft.mjs";\nshow(X.map((x) => soft.classify(x)));\n'
-    (tmp_path / "all.mjs").write_text(program, encoding="utf-8")
-    done = subprocess.run(["node", "all.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    *lines, classes = map(json.loads, done.stdout.splitlines())
+    program += "const given = [0, 0];\nshow([soft.predict(X[5], given) === given, given, soft.predict([1, NaN, 2])]);\n"
+    program += "const itself = [...X[7]];\nshow(soft.predict(itself, itself));\n"
+    (folder / "all.mjs").write_text(program, encoding="utf-8")
+    done = subprocess.run(["node", "all.mjs"], cwd=folder, check=True, capture_output=True, text=True)
+    *lines, classes, into, itself = map(json.loads, done.stdout.splitlines())
     for (name, net), line in zip(nets.items(), lines, strict=True):
-        y_hat = net.predict(X)
-        assert np.all(abs(np.array(line) - y_hat) <= 1e-15 * (1 + abs(y_hat).max())), name
+        agrees(name, net, np.array(line))
+    soft = list(nets).index("soft")
     assert np.array_equal(classes, nets["soft"].classify(X))
-    bpjit.Network.random((2, 4, 1)).to_javascript(tmp_path / "xor.mjs")
-    assert (tmp_path / "xor.mjs").stat().st_size <= 5000
+    assert into == [True, lines[soft][5], [None, None]]  # as JSON says NaN
+    assert itself[:2] == lines[soft][7]
+
+
+def test_modules_are_small_and_classify_what_lies_within_bounds(modules):
+    folder, nets = modules
+    for name, net in nets.items():
+        text = (folder / f"{name}.mjs").read_text("utf-8")
+        assert ("export const classify" in text) == (net.output in (*BOUNDED, "softmax")), name
+    for name in BUILT_IN:
+        bpjit.Network.random((2, 4, 1), name, name).to_javascript(folder / "xor.mjs")
+        assert (folder / "xor.mjs").stat().st_size <= 5000
+
+
+ROUNDS = """
+import { predict } from "./net.mjs";
+const X = Array.from({ length: 1024 }, (_, k) => Float64Array.of(2 * Math.sin(k), 2 * Math.cos(3 * k))), yHat = [0];
+let best = Infinity, sum = 0;
+for (let round = 0; round < 200; round++) {
+  const start = performance.now();
+  for (let k = 0; k < 50000; k++) sum += predict(X[k & 1023], yHat)[0];
+  best = Math.min(best, performance.now() - start);
+}
+console.log(50000 / best * 1000, sum);
+"""
+
+
+@pytest.mark.slow
+@needs_node
+@pytest.mark.parametrize(("hidden", "output"), [("sigmoid", "sigmoid"), ("tanh", "sigmoid"), ("tanh", "identity")])
+def test_javascript_predicts_twenty_million_times_a_second(hidden, output, tmp_path):
+    bpjit.Network.random((2, 4, 1), hidden, output, seed=1).to_javascript(tmp_path / "net.mjs")
+    (tmp_path / "rounds.mjs").write_text(ROUNDS, encoding="utf-8")
+    done = subprocess.run(["node", "rounds.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert float(done.stdout.split()[0]) > 2e7
+
+
+def test_a_browser_computes_what_predict_computes(modules, browser):
+    folder, nets = modules
+    page = browser.new_page()
+    for name, net in nets.items():
+        module = base64.b64encode((folder / f"{name}.mjs").read_bytes()).decode()
+        program = (
+            "async ([module, X]) => { const { predict } = await import(`data:text/javascript;base64,${module}`); "
+            "return JSON.stringify(X.map((x) => predict(x))); }"
+        )
+        agrees(name, net, np.array(json.loads(page.evaluate(program, [module, X.tolist()]))))
+    page.close()
 
 
 @pytest.mark.parametrize(("path", "begin"), [("int.h", "int_"), ("2 fast-net.v2.h", "fast_net_"), ("__N.h", "N_")])
@@ -327,3 +402,88 @@ def test_a_small_network_fits_a_small_controller(output, tmp_path):
     )
     assert int(size.splitlines()[1].split()[0]) <= 2048
     assert all("__aeabi_f" in line for line in symbols.splitlines() if " U " in line)
+
+
+CONTROLLERS = {"cortex-m0": "microbit", "cortex-m3": "lm3s6965evb"}  # machines of QEMU that have them
+ON_A_CONTROLLER = """
+static void ask(int operation, const void *block) { /* QEMU, as a debugger */
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = block;
+    __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+static void show(const void *numbers, unsigned size) { /* bytes, in hexadecimal */
+    const unsigned char *byte = numbers;
+    char text[3];
+    text[2] = 0;
+    for (; size--; byte++) {
+        text[0] = "0123456789abcdef"[*byte >> 4];
+        text[1] = "0123456789abcdef"[*byte & 15];
+        ask(4, text);
+    }
+}
+
+void start(void);
+void start(void) {
+    static const char end[] = "\\n";
+    unsigned result[2] = {0x20026, 0}; /* at its end a program stops with */
+    unsigned k;
+    REAL y_hat[2], error;
+    result[1] = (unsigned) net_test();
+    for (k = 0; k < 20; k++) {
+        net_predict((const REAL *) X + 3 * k, y_hat);
+        show(y_hat, sizeof y_hat);
+    }
+    ask(4, end);
+    for (k = 0; k < 20; k++) {
+        error = net_learn((const REAL *) X + 3 * k, (const REAL *) Y + 2 * k, (REAL) 0.1);
+        show(&error, sizeof error);
+    }
+    show(net_parameters, sizeof net_parameters);
+    ask(0x20, result);
+}
+
+__attribute__((section(".vectors"), used)) static const struct {
+    unsigned stack;
+    void (*start)(void);
+} vectors = {0x20004000, start};
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    None in map(shutil.which, ("arm-none-eabi-gcc", "qemu-system-arm")), reason="no compiler for ARM here, or no QEMU"
+)
+@pytest.mark.parametrize("core", CONTROLLERS)
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softplus", "sin", "soft", "scaled"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_controller_predicts_and_learns_bit_for_bit(dtype, name, core, tmp_path, monkeypatch):
+    """In QEMU, without an operating system: what ``net_test`` returns is the exit code."""
+    net, few = all_networks(dtype)[name], X[:20].astype(dtype)
+    Y = np.random.default_rng(1).dirichlet(np.ones(2), 20).astype(dtype)
+    net.to_c(tmp_path / "net.h", learn=True)
+    arrays = ""
+    for kind, array in (("X", few), ("Y", Y)):
+        words = ", ".join(f"{word}U" for word in array.ravel().view(np.uint32))
+        arrays += f"static const uint32_t {kind}[] = {{{words}}};\n"
+    real = "double" if dtype == "float64" else "float"
+    text = f'#define NET_TOLERANCE 0\n#include "net.h"\n{arrays}{ON_A_CONTROLLER.replace("REAL", real)}'
+    (tmp_path / "main.c").write_text(text, encoding="utf-8")
+    options = f"{EXACT} -Os -ffreestanding -nostdlib -fno-strict-aliasing -mthumb -mcpu={core}".split()
+    places = [f"-Wl,{each}" for each in ("--section-start=.vectors=0", "-Ttext=0x100", "-Tdata=0x20000000", "-estart")]
+    command = ["arm-none-eabi-gcc", *options, *places, "main.c", "-o", "main.elf", "-lgcc"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    machine = ["-M", CONTROLLERS[core], "-semihosting", "-nographic", "-monitor", "none", "-serial", "none"]
+    command = ["qemu-system-arm", *machine, "-kernel", "main.elf"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done
+    shown = re.findall("^[0-9a-f]+$", done.stdout + done.stderr, re.MULTILINE)  # what QEMU says besides has blanks
+    outputs, learnt = (np.frombuffer(bytes.fromhex(line), dtype) for line in shown)
+    scale = {} if net.scale is None else {key: a.astype(dtype) for key, a in net.scale.arrays.items()}
+    assert np.array_equal(outputs.reshape(20, 2), running.outputs(net, scale, few))
+    learner = bpjit.OnlineLearner(net, eta=0.1)
+    errors = [learner.learn(x, y) for x, y in zip(few, Y, strict=True)]
+    tolerance = 1e-14 if dtype == "float64" else 1e-5
+    assert np.all(abs(np.append(errors, learner.network.parameters) - learnt) <= tolerance * (1 + abs(learnt).max()))
+    if dtype == "float64":
+        assert np.array_equal(learnt[:20], line_by_line(net, None, 20, Y, monkeypatch))

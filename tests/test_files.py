@@ -216,6 +216,31 @@ def test_a_safetensors_file_of_another_kind(tmp_path):
             Network.load(path)
 
 
+def test_an_error_is_one_short_line_whatever_a_file_says(tmp_path):
+    path, long = tmp_path / "file", "\n\0网" * 10_000
+    bank().save(path)
+    for words in ({"version": long}, {"output": long}, {"rule": json.dumps([long, {}])}, {"settings": f'"{long}"'}):
+        bank().save(path)
+        signed(path, learner_bank, {}, **words)
+        with pytest.raises(ValueError, match="^path: ") as caught:
+            bpjit.LearnerBank.load(path)
+        assert len(str(caught.value)) < 700
+        assert str(caught.value).isprintable()
+    bpjit.Network.random((2, 1)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'"shape":[2,1]', b'"shape":[2,"' + b"x" * 9999 + b'"]'))
+    with pytest.raises(ValueError, match="^path: .*damaged") as caught:
+        Network.load(path)
+    assert len(str(caught.value)) < 700
+
+
+def test_what_a_file_lacks_is_named(tmp_path):
+    bank().save(tmp_path / "bank")
+    signed(tmp_path / "bank", learner_bank, {"start": None})
+    with pytest.raises(ValueError, match="damaged: 'start' not found"):
+        bpjit.LearnerBank.load(tmp_path / "bank")
+
+
 def test_a_missing_file_and_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         Network.load(tmp_path / "nothing")

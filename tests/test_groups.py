@@ -490,6 +490,12 @@ HOSTILE = [
         lambda tensors, words: words.update(setting=words["setting"].replace('"min_rows": 5', '"min_rows": 0')),
     ),
     ("full", lambda tensors, words: words.update(full="0")),
+    ("kind", lambda tensors, words: words.pop("kind")),
+    ("parameters", lambda tensors, words: words.update(sizes="[2, 1000000000, 1]")),  # before they take memory
+    (
+        "parameters",
+        lambda tensors, words: tensors.update(keys=np.frombuffer(b"[" + b"[0]," * 10**5 + b"[0]]", np.uint8)),
+    ),
 ]
 
 

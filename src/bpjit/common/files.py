@@ -18,6 +18,8 @@ import numpy as np
 from ..maths.own import UnknownFormula
 from .arguments import describe
 
+LONGEST = 400  # letters of an error
+
 try:
     import fcntl
 except ImportError:  # Windows, where nobody can remove a file that is open
@@ -155,18 +157,37 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
                     raise ValueError("its digest does not fit")
                 return words, tensors
     except (safetensors.SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{expected} damaged: {error}") from error
+        raise ValueError(f"{expected} damaged: {in_short(error)}") from error
     if words.get("format") != form:
         raise ValueError(f"{expected} of another kind")
-    raise ValueError(f"{expected} of version {words.get('version')!r}, not {version!r}; another bpjit may read it")
+    came = in_short(repr(words.get("version")))
+    raise ValueError(f"{expected} of version {came}, not {version!r}; another bpjit may read it")
 
 
 @contextlib.contextmanager
 def damaged(message: str) -> Iterator[None]:
     """Let all that the words and arrays of a file cannot be meant to say be a ``ValueError``: ``path: {message}``."""
+    with refused(f"path: {message}"):
+        yield
+
+
+WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)  # one of them is recursion
+
+
+@contextlib.contextmanager
+def refused(begin: str) -> Iterator[None]:
+    """Let whatever goes wrong with what others made be a ``ValueError``: ``{begin}: {what went wrong}``."""
     try:
         yield
-    except UnknownFormula:
-        raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"path: {message}: {error}") from error
+    except UnknownFormula as error:
+        raise UnknownFormula(in_short(error)) from error
+    except WRONG as error:
+        said = in_short(error).removeprefix(f"{begin}: ")
+        raise ValueError(f"{begin}: {said}{' not found' * (type(error) is KeyError)}") from error
+
+
+def in_short(error: Any) -> str:
+    """What an error says, in one line of some hundred letters, whatever of a file it quotes."""
+    text = " ".join(str(error)[: 2 * LONGEST].split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

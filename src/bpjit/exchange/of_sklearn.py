@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.arguments import describe
+from ..common.arguments import as_numbers, describe
+from ..common.files import refused
 from ..networks.architecture import HasArchitecture
 from ..networks.columns import Column, Columns
 from .chain import Activation, Affine, Dense, Link, as_network, biases_of
@@ -41,8 +42,9 @@ def from_sklearn(model: Any) -> Network:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import Pipeline
 
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    steps = [step for step in steps if step not in (None, "passthrough")]
+    with refused("model"):
+        steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+        steps = [step for step in steps if step not in (None, "passthrough")]
     mlp = steps[-1] if steps else model
     if not isinstance(mlp, (MLPClassifier, MLPRegressor)):
         raise TypeError(
@@ -51,18 +53,25 @@ def from_sklearn(model: Any) -> Network:
         )
     if not hasattr(mlp, "coefs_"):
         raise ValueError(f"model: expected a fitted {type(mlp).__name__}, got one that is not; call fit first")
-    links = [link for step in steps[:-1] for link in _scaling(step)]
-    for number, (W, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True), 1):
-        name = mlp.activation if number < len(mlp.coefs_) else mlp.out_activation_
-        links += [Dense(np.asarray(W), np.asarray(b), f"coefs_[{number - 1}]"), Activation(HERE[name], name)]
-    return as_network(links, _columns(steps[0], mlp))
+    with refused("model"), np.errstate(all="ignore"):
+        links = [link for step in steps[:-1] for link in _scaling(step)]
+        if len(mlp.coefs_) != len(mlp.intercepts_):
+            raise ValueError(f"expected {len(mlp.coefs_)} intercepts_, as many as coefs_, got {len(mlp.intercepts_)}")
+        for place, (W, b) in enumerate(zip(mlp.coefs_, mlp.intercepts_, strict=True)):
+            name = mlp.activation if place < len(mlp.coefs_) - 1 else mlp.out_activation_
+            if name not in tuple(HERE):
+                raise ValueError(f"expected an activation among {', '.join(HERE)}, got {describe(name)}")
+            W = as_numbers(f"coefs_[{place}]", W, "an array of numbers")
+            b = as_numbers(f"intercepts_[{place}]", b, "an array of numbers")
+            links += [Dense(W, b, f"coefs_[{place}]"), Activation(HERE[name], name)]
+        return as_network(links, _columns(steps[0], mlp))
 
 
 def _scaling(step: Any) -> list[Link]:
     """What a fitted scaler does, by its kind."""
     kind = type(step).__name__
     if kind == "MinMaxScaler" and step.clip:
-        raise ValueError("model: expected a MinMaxScaler with clip=False, for a Scale does not clip; got clip=True")
+        raise ValueError("expected a MinMaxScaler with clip=False, for a Scale does not clip; got clip=True")
     names: dict[str, list[tuple[str, str]]] = {
         "StandardScaler": [("subtract", "mean_" if getattr(step, "with_mean", True) else ""), ("divide", "scale_")],
         "MinMaxScaler": [("multiply", "scale_"), ("add", "min_")],
@@ -71,7 +80,7 @@ def _scaling(step: Any) -> list[Link]:
     }
     if kind not in names or not type(step).__module__.startswith("sklearn."):
         raise ValueError(
-            f"model: expected scalers ({', '.join(names)}) before the MLP, got {kind}; apply it to the data first, "
+            f"expected scalers ({', '.join(names)}) before the MLP, got {kind}; apply it to the data first, "
             "and give the MLP alone"
         )
     found: list[Link] = []
@@ -80,7 +89,7 @@ def _scaling(step: Any) -> list[Link]:
         if value is not None:
             found.append(Affine(operation, np.asarray(value, np.float64), kind))
         elif name and not hasattr(step, name):
-            raise ValueError(f"model: expected a fitted {kind}, got one that is not; call fit first")
+            raise ValueError(f"expected a fitted {kind}, got one that is not; call fit first")
     return found
 
 
@@ -95,7 +104,10 @@ def _columns(first: Any, mlp: Any) -> Columns | None:
     numbers = labels == list(range(len(labels))) and not any(isinstance(label, bool) for label in labels)
     if names is None and numbers:
         return None
-    inputs = unnamed(mlp.n_features_in_) if names is None else list(map(str, names))
+    d = len(mlp.coefs_[0])
+    if names is not None and len(names) != d:
+        raise ValueError(f"expected {d} feature_names_in_, as many as inputs, got {len(names)}")
+    inputs = unnamed(d) if names is None else list(map(str, names))
     return Columns(inputs) if numbers else Columns(inputs, [Column("class", tuple(labels))])
 
 

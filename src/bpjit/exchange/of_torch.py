@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.arguments import describe
+from ..common.files import refused
 from ..networks.architecture import HasArchitecture
 from ..own.shipped import of, shipped
 from .chain import Activation, Affine, Dense, Link, as_network, biases_of, split
@@ -86,10 +87,8 @@ def from_torch(module: Any) -> Network:
     torch = _torch("from_torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module: expected an nn.Sequential of PyTorch, got {describe(module)}")
-    try:
+    with refused("module"), np.errstate(all="ignore"):
         return as_network(_links(torch, module))
-    except ValueError as error:
-        raise ValueError(f"module: {error}") from error
 
 
 def _links(torch: Any, module: Any) -> list[Link]:
@@ -117,11 +116,14 @@ def _flat(torch: Any, module: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _array(tensor: Any, where: str) -> np.ndarray:
-    array = np.array(tensor.detach().cpu().double().numpy())
-    kind = str(tensor.dtype)
+    kind = str(getattr(tensor, "dtype", type(tensor).__name__))
     if kind not in ("torch.float32", "torch.float64"):
         raise ValueError(f"{where}: expected float32 or float64, got {kind}; call module.float() first")
-    return array.astype(kind.removeprefix("torch."))
+    if tensor.is_meta:
+        raise ValueError(f"{where}: expected numbers, got a tensor on the device meta, which has none")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError(f"{where}: expected numbers each in its place, got few that repeat; call clone() first")
+    return np.array(tensor.detach().cpu().numpy())
 
 
 def _dense(linear: Any, where: str) -> Dense:

@@ -42,8 +42,11 @@ def load(path: str | PathLike[str]) -> tuple[GroupSetting, Nodes, Trained, str]:
         *_, output = (file.settings["output"],)
         dtype = tensors["parameters"].dtype
         architecture = Architecture.of(file.sizes, file.settings["hidden"], output, dtype, None)
-        setting = from_file(json.loads(words["setting"]), architecture)
         lists = {name: json.loads(tensors[name].tobytes()) for name in ("keys", *WORDS)}
+        expected, shape = (len(lists["keys"]), architecture.parameters), tensors["parameters"].shape
+        if shape != expected:  # before memory is taken for what the sizes say
+            raise ValueError(f"expected parameters of shape {expected}, got {shape}")
+        setting = from_file(json.loads(words["setting"]), architecture)
         keys = [from_words(key) for key in lists["keys"]]
         nodes = Nodes(keys, tensors["parents"], tensors["starts"], tensors["counts"], int(words["full"]))
         arrays: dict[str, Any] = {name: tensors[name] for name in NUMBERS}
@@ -51,7 +54,7 @@ def load(path: str | PathLike[str]) -> tuple[GroupSetting, Nodes, Trained, str]:
         scales = {name: tensors[f"scales.{name}"] for name in ARRAYS if f"scales.{name}" in tensors}
         trained = Trained(scales=Scales(scales) if scales else None, **arrays)
         check(setting, nodes, trained)
-    return setting, nodes, trained, words["kind"]
+        return setting, nodes, trained, words["kind"]
 
 
 def check(setting: GroupSetting, nodes: Nodes, trained: Trained) -> None:

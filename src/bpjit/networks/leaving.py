@@ -74,9 +74,13 @@ class Leaving(HasArchitecture):
         write(cast(Any, self), path, dtype, learn, jacobian, loss, libm)
 
     def to_javascript(self, path: str | PathLike[str]) -> None:
-        """Write the network as a module of JavaScript that needs no other, for browsers and node: a few hundred bytes
-        and its numbers. It exports ``predict(x)``, an array of outputs for an array of inputs, and ``classify(x)`` of
-        outputs that lie within bounds. A network of float32 is computed in float64, with its parameters.
+        """Write the network as a module of JavaScript that needs no other, for browsers and node: one or two KB and its
+        numbers. It exports ``predict(x)``, an array of outputs for an array of inputs, and ``classify(x)`` of outputs
+        that lie within bounds. ``predict(x, y_hat)`` writes into an array that is given, which takes less time.
+
+        Outputs are those of ``predict`` but for rounding, and have the same bits in every browser, except where an
+        activation takes a logarithm, a sine or a cosine. A network of float32 is computed in float64, with its
+        parameters.
 
         Examples
         --------
