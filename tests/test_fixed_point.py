@@ -280,9 +280,9 @@ def test_ranges_over_which_nothing_can_be_promised_are_refused(tmp_path):
     cases = [
         (("tanh", "identity"), 16, (-1e6, 1e6), "layer 1 of weights become too coarse; take 32 bits or narrower"),
         (("tanh", "identity"), 32, (-1e13, 1e13), "layer 1 of weights become too coarse; take narrower"),
-        (("identity", "exp"), 32, (-2000, 2000), 'layer 2 of weights "exp" has no finite value'),
-        ((jumping, "tanh"), 16, (-1, 1), 'layer 1 of weights "jumping" jumps'),
-        ((["tanh", jumping], "tanh"), 32, (-1, 1), 'layer 2 of weights "jumping" jumps'),
+        (("identity", "exp"), 32, (-2000, 2000), 'layer 2 of weights "exp" has no finite bound'),
+        ((jumping, "tanh"), 16, (-1, 1), 'layer 1 of weights "jumping" may jump within'),
+        ((["tanh", jumping], "tanh"), 32, (-1, 1), 'layer 2 of weights "jumping" may jump within'),
         (("tanh", "identity"), 16, (-1e308, 1e308), "too coarse|beyond all numbers"),
     ]
     for kind, bits, ranges, said in cases:
@@ -324,4 +324,4 @@ def test_fixed_point_needs_no_floating_point_on_a_small_controller(bits, output,
     print(bits, output, text_size, sorted(called))
     assert not any(re.match("__aeabi_[fd]", each) for each in called)
     assert called <= {"__aeabi_lmul", "__aeabi_lasr", "__aeabi_llsr", "__aeabi_llsl", "__aeabi_idiv", "__aeabi_ldivmod"}
-    assert text_size <= (2048 if bits <= 16 else 6144)
+    assert text_size <= (2048 if bits <= 16 else 8192)

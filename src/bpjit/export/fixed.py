@@ -14,6 +14,7 @@ from .segments import NotBounded, Word
 
 BITS = (8, 16, 32)
 USELESS = 0.5  # of an output's range: its middle alone is as good
+KNOWN = 4  # units of the last place
 
 
 class FixedPoint:
@@ -41,7 +42,9 @@ class FixedPoint:
             last = k == len(all_weights) - 1
             try:
                 made = Making(name, weights, signals, self.word, last and self.program.classes).layer()
-            except NotBounded as reason:
+            except (NotBounded, OverflowError) as reason:
+                if isinstance(reason, OverflowError):
+                    reason = NotBounded("takes numbers beyond float64")
                 raise ValueError(
                     f"fixed: expected ranges over which every number can be bounded; in layer {k + 1} of weights "
                     f'"{name}" {reason}, with inputs {_said(ranges)}'
@@ -122,10 +125,11 @@ class FixedPoint:
 
 
 def _share(out: Signals) -> np.ndarray:
-    """The bound of each number against what it ranges over; 0 where the bound is that of a rounding."""
-    span = np.ldexp((out.high - out.low).astype(np.float64), -out.fraction)
-    of_rounding = (span == 0) & (out.error <= np.ldexp(2.0, -out.fraction))
-    return np.where(of_rounding, 0.0, out.error / np.where(span > 0, span, np.ldexp(1.0, -out.fraction)))
+    """The bound of each number against what it ranges over; 0 where it is known to a few units of the last place, even
+    if it hardly varies."""
+    unit = np.ldexp(1.0, -out.fraction)
+    span = np.maximum((out.high - out.low) * unit, unit)
+    return np.where(out.error <= KNOWN * unit, 0.0, out.error / span)
 
 
 def _said(ranges: np.ndarray) -> str:

@@ -249,8 +249,10 @@ class Making:
         return shift
 
     def _direct(self) -> Layer:
-        low = np.maximum(self.low, 0) if self.name == "relu" else self.low
-        shift = self._shift_into(self.word.most, low, self.high)
+        low, high = self.low, self.high
+        if self.name == "relu":
+            low, high = np.maximum(low, 0), np.maximum(high, 0)
+        shift = self._shift_into(self.word.most, low, high)
         wide = self._shift_into((1 << (self.word.wide - 1)) - 1, self.low, self.high)  # where it is below 0
         shift = np.maximum(shift, wide)
         fraction = self.sums.fraction - shift
@@ -258,7 +260,7 @@ class Making:
             fraction = np.minimum(fraction, fraction.min() + self.word.wide - self.word.bits - 1)
             shift = self.sums.fraction - fraction
         half = rounding(shift)
-        low, high = ((ends + half) >> shift.astype(object) for ends in (low, self.high))
+        low, high = ((ends + half) >> shift.astype(object) for ends in (low, high))
         error = self.sums.error + np.where(shift > 0, np.ldexp(0.5, -fraction), 0.0)
         return self._made(shift, None, Signals(low.astype(np.int64), high.astype(np.int64), fraction, error))
 
@@ -305,7 +307,7 @@ class Making:
         # largest of them, e_j/Σe is off by max(1, l − 1) E/(1 − (l − 1) E)
         E = found.error
         if (l - 1) * E >= 0.5:
-            raise NotBounded("is too steep")
+            raise NotBounded("has more outputs than its exponentials are exact enough for")
         fraction = self.word.bits - 2
         error = min(1.0, moved / 2 + max(1, l - 1) * E / (1 - (l - 1) * E)) + math.ldexp(0.5, -fraction)
         out = Signals(np.zeros(l, np.int64), np.full(l, 1 << fraction), np.full(l, fraction), np.full(l, error))

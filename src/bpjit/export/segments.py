@@ -75,9 +75,9 @@ def cells_of(tape: Tape, low: float, high: float) -> Cells:
     finest = math.frexp(max(abs(low), abs(high), 1e-30))[1] - 40  # so that float64 tells their edges apart
     cells = Cells(tape, low, high, max(finest, exponent_of_cells(low, high, CELLS)))
     if not cells.continuous:
-        raise NotBounded("jumps")
+        raise NotBounded(f"may jump within net inputs from {low:.3g} to {high:.3g}")
     if not (np.isfinite(cells.low).all() and np.isfinite(cells.high).all() and np.isfinite(cells.steepest).all()):
-        raise NotBounded("has no finite value or no finite slope")
+        raise NotBounded(f"has no finite bound, or none of its slope, for net inputs from {low:.3g} to {high:.3g}")
     return cells
 
 
@@ -94,14 +94,17 @@ def fraction_for(size: float, most: int, otherwise: int) -> int:
 def tabulate(tape: Tape, low: float, high: float, fractions: tuple[int, int], word: Word) -> Bounded:
     """The smallest table that is good enough, or the best of all, for net inputs from ``low`` to ``high``, whose
     fraction lies between these two."""
-    cells = cells_of(tape, low, high)
-    size = float(max(abs(cells.low).max(), abs(cells.high).max()))
-    result = fraction_for(size, word.most - 2, word.bits - 1)
-    while True:
+    room = math.ldexp(2.0, -fractions[1])  # entries stand at whole numbers, those around a constant net input too
+    cells = cells_of(tape, low - room, high + room)
+    size, steepest = float(max(abs(cells.low).max(), abs(cells.high).max())), float(cells.steepest.max())
+    most = fraction_for(size, word.most - 2, word.bits - 1)
+    if steepest:  # the last place is no finer than what the rounding of net inputs costs
+        most = min(most, fractions[1] + 1 - math.frexp(steepest)[1])
+    for result in range(most, most - word.bits, -1):  # entries beyond the ends may need more room
         found = _best(tape, cells, (low, high), fractions, result, word)
         if found is not None:
             return found
-        result -= 1
+    raise NotBounded("is too steep for net inputs as coarse as they become")
 
 
 def _best(
