@@ -12,7 +12,7 @@ import bpjit
 from bpjit.export import fixed_layers, noting, running, segments
 from bpjit.export.fixed import fixed_point
 from bpjit.formulas import exp, select
-from test_export import BUILT_IN, COMPILERS, STRICT, needs_compiler, run_c
+from test_export import BUILT_IN, COMPILERS, README, STRICT, needs_compiler, run_c
 
 RANGES = np.array([[-2.0, 2.0], [0.5, 1.0], [-30.0, 40.0]])
 SIZES = (3, 5, 4, 2)
@@ -239,6 +239,17 @@ def test_macros_of_the_header_and_a_test_that_finds_one_wrong_bit(tmp_path):
     changed = text[: first.start(1)] + str(int(first[1]) + 1) + text[first.end(1) :]
     (tmp_path / "net.h").write_text(changed, "utf-8")
     assert run_c(tmp_path, COMPILERS[0], STRICT).split()[-1] == b"1"
+
+
+@needs_compiler
+def test_the_program_of_the_readme_works(tmp_path, monkeypatch):
+    section = README.read_text("utf-8").split("### Without floating point\n")[1]
+    python, program = (re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1] for language in ("python", "c"))
+    monkeypatch.chdir(tmp_path)
+    exec(python, {})
+    main = f"{program}\nint main(void) {{ return !test_too_warm() || too_warm(PLANT_Q_INPUT_0(20), 16384); }}\n"
+    (tmp_path / "main.c").write_text(main, "utf-8")
+    run_c(tmp_path, COMPILERS[0], STRICT)
 
 
 def test_ranges_as_a_pair_as_pairs_and_as_samples(tmp_path):

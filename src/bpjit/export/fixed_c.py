@@ -182,7 +182,10 @@ class Text:
     def _macros(self) -> str:
         """From the user's units, best at compile time, and back."""
         fixed, upper = self.fixed, self.name.upper()
-        lines = ["/* numbers in the user's units as inputs, and back from outputs; double, so best of constants */"]
+        lines = [
+            "/* numbers in the user's units as inputs, outputs in them, and numbers to compare outputs with; they",
+            "   compute in double, so best of constants */",
+        ]
         for i, ((low, high), f) in enumerate(zip(fixed.ranges, map(int, fixed.input_fractions), strict=True)):
             bottom, top = fixed.inputs.low[i], fixed.inputs.high[i]
             near = f"(x) * {_power(f)} + ((x) < 0 ? -0.5 : 0.5)"
@@ -190,6 +193,8 @@ class Text:
             lines.append(f"#define {upper}_INPUT_{i}(x) (({self.plain}) ({taken}))")
         for j, f in enumerate(fixed.output_fractions):
             lines.append(f"#define {upper}_OUTPUT_{j}(y) ((y) * {_power(-int(f))})")
+            near = f"(y) * {_power(int(f))} + ((y) < 0 ? -0.5 : 0.5)"
+            lines.append(f"#define {upper}_AS_OUTPUT_{j}(y) (({self.wide}) ({near}))")
         for kind, fractions in (("INPUT", fixed.input_fractions), ("OUTPUT", fixed.output_fractions)):
             lines.append(f"#define {upper}_{kind}_FRACTIONS {_row(fractions)}")
         return "\n".join(lines) + "\n"

@@ -49,8 +49,9 @@ class Leaving(HasArchitecture):
         bits, a number x being X / 2^f, for inputs within the declared ``ranges``::
 
             void net_predict(const int16_t *x, int16_t *y_hat);
-            NET_INPUT_0(21.5)   NET_OUTPUT_0(y_hat[0])   /* input 0 from the user's units, output 0 to them */
-            NET_INPUT_FRACTIONS   NET_OUTPUT_FRACTIONS   /* {f, ...} of each input and output */
+            NET_INPUT_0(21.5)    /* a number in the user's units as input 0; its macros compute in double */
+            NET_OUTPUT_0(y_hat[0])    NET_AS_OUTPUT_0(30.0)    /* output 0 in those units, and back */
+            NET_INPUT_FRACTIONS    NET_OUTPUT_FRACTIONS    /* {f, ...} of each input and output */
 
         The formats come from the ranges by interval arithmetic: no sum overflows, whatever the input; one beyond its
         range counts as the range's end. What comes back knows ``bounds``: by how much at most each output differs, in
