@@ -187,6 +187,39 @@ def test_no_partial_sum_overflows_and_the_largest_is_known(bits):
         assert np.all((layer.out.low <= b) & (b <= layer.out.high))
 
 
+def odd_networks():
+    """(network, ranges): constant and dead units, a constant input, ranges and scales far from 1."""
+    zero = bpjit.Network((2, 2, 1), np.zeros(9), hidden="relu", output="silu")
+    yield zero, (-1, 1)
+    for name in ("softsign", "softplus", "softmax", own):
+        output = name if name == "softmax" else "identity"
+        hidden = "relu" if name == "softmax" else name
+        yield bpjit.Network((2, 3, 2), np.r_[np.zeros(9), 1:5, 0.5, 0, 0, 7], hidden=hidden, output=output), (-2, 1)
+    dead = bpjit.Network.random((2, 6, 2), "relu", "relu", seed=0)
+    thresholds = [[5.0, -5.0, 0.0] * 2, [-40.0, 40.0]]
+    yield bpjit.Network.from_arrays(dead.weights, thresholds, hidden="relu", output="relu"), [(0, 1), (0.25, 0.25)]
+    far = bpjit.Scale([1e9, -1e-7], [2e8, 1e-9], [0, 1e7], [1e-9, -1e4])
+    yield bpjit.Network.random((2, 5, 2), "tanh", "identity", seed=1, scale=far), [(5e8, 1.5e9), (-1.03e-7, -9.6e-8)]
+    yield bpjit.Network.random((2, 5, 2), "silu", "softplus", seed=1, scale=far), [(5e8, 1.5e9), (-1.03e-7, -9.6e-8)]
+    steep = bpjit.Network.random((2, 5, 2), "tanh", "softmax", init="normal", seed=1)
+    yield bpjit.Network(steep.sizes, steep.parameters * 40, hidden="tanh", output="softmax"), (-1, 1)
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_constant_and_dead_units_and_ranges_far_from_1(bits):
+    for net, ranges in odd_networks():
+        fixed = fixed_point(net, bits, ranges)
+        X = np.random.default_rng(0).uniform(*fixed.ranges.T, (500, 2))
+        X[:4] = list(itertools.product(*fixed.ranges))
+        assert np.all(abs(fixed.predict(X) - exact_outputs(net, X)) <= fixed.bounds), net
+        b = fixed.whole_inputs(X)
+        for layer in fixed.layers:
+            assert abs(partial_sums(layer, b)).max() <= layer.largest
+            b = layer.run(b)
+            assert np.all((layer.out.low <= b) & (b <= layer.out.high))
+            assert np.all(abs(b) < 2 ** (bits - 1))
+
+
 def test_a_sum_that_could_overflow_is_seen():
     s = fixed_layers.Signals(*(np.full(3, each) for each in (-32767, 32767, 0, 0.5)))
     ones = np.full((1, 3), 10_000, np.int64)

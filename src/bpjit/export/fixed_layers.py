@@ -173,7 +173,7 @@ def sums_of(given: Weights, s: Signals, word: Word, together: bool) -> Sums:
         if fits.all():
             middle = given.W @ s.middle - given.theta
             radius = W @ s.radius + 2 * error + 2.0**-40 * reach
-            return Sums(fraction, bits, weights, bias, error + 2.0**-48 * reach, middle, radius)
+            return Sums(fraction, bits, weights, bias, error + len(W.T) * 2.0**-50 * reach, middle, radius)
         fraction = fraction - ~fits
 
 
@@ -262,6 +262,8 @@ class Making:
         half = rounding(shift)
         low, high = ((ends + half) >> shift.astype(object) for ends in (low, high))
         error = self.sums.error + np.where(shift > 0, np.ldexp(0.5, -fraction), 0.0)
+        if self.name == "relu":
+            error *= self.sums.middle + self.sums.radius > 0  # else it is always 0
         return self._made(shift, None, Signals(low.astype(np.int64), high.astype(np.int64), fraction, error))
 
     def _step(self) -> Layer:
@@ -306,7 +308,7 @@ class Making:
         # y_j moves by at most Σ_i |∂y_j/∂z_i| = 2 y_j (1 − y_j) <= ½ of that; with e_i off by E at most and 1 the
         # largest of them, e_j/Σe is off by max(1, l − 1) E/(1 − (l − 1) E)
         E = found.error
-        if (l - 1) * E >= 0.5:
+        if max(1, l - 1) * E >= 0.5:
             raise NotBounded("has more outputs than its exponentials are exact enough for")
         fraction = self.word.bits - 2
         error = min(1.0, moved / 2 + max(1, l - 1) * E / (1 - (l - 1) * E)) + math.ldexp(0.5, -fraction)

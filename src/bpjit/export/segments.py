@@ -94,14 +94,23 @@ def fraction_for(size: float, most: int, otherwise: int) -> int:
 def tabulate(tape: Tape, low: float, high: float, fractions: tuple[int, int], word: Word) -> Bounded:
     """The smallest table that is good enough, or the best of all, for net inputs from ``low`` to ``high``, whose
     fraction lies between these two."""
-    room = math.ldexp(2.0, -fractions[1])  # entries stand at whole numbers, those around a constant net input too
-    cells = cells_of(tape, low - room, high + room)
+    finest = fractions[1]
+    while True:
+        room = math.ldexp(2.0, -finest)  # net inputs are rounded beyond the ends, too
+        found = _with_room(tape, (low, high), room, fractions, word)
+        if found.table.fraction >= finest:
+            return found
+        finest = found.table.fraction
+
+
+def _with_room(tape: Tape, ends: tuple[float, float], room: float, fractions: tuple[int, int], word: Word) -> Bounded:
+    cells = cells_of(tape, ends[0] - room, ends[1] + room)
     size, steepest = float(max(abs(cells.low).max(), abs(cells.high).max())), float(cells.steepest.max())
     most = fraction_for(size, word.most - 2, word.bits - 1)
     if steepest:  # the last place is no finer than what the rounding of net inputs costs
         most = min(most, fractions[1] + 1 - math.frexp(steepest)[1])
     for result in range(most, most - word.bits, -1):  # entries beyond the ends may need more room
-        found = _best(tape, cells, (low, high), fractions, result, word)
+        found = _best(tape, cells, ends, fractions, result, word)
         if found is not None:
             return found
     raise NotBounded("is too steep for net inputs as coarse as they become")
