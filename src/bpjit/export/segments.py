@@ -113,7 +113,7 @@ def _with_room(tape: Tape, ends: tuple[float, float], room: float, fractions: tu
         found = _best(tape, cells, ends, fractions, result, word)
         if found is not None:
             return found
-    raise NotBounded("is too steep for net inputs as coarse as they become")
+    raise NotBounded("is too steep, or jumps, for net inputs as coarse as they become")
 
 
 def _best(
@@ -126,6 +126,8 @@ def _best(
     high = max(high + 1, low + 1)
     exponent = max(-fraction, exponent_of_cells(low, high, CELLS) - fraction)
     fine = Cells(tape, math.ldexp(low, -fraction), math.ldexp(high, -fraction), exponent)
+    if not fine.continuous:  # just beyond the ends
+        return None
     best, tail = None, unit / 4 * (left > cells.edges[0] or right < cells.edges[-1])
     for half in range(max(0, (high - low).bit_length() - 1), -1, -1):
         table = _table(tape, (low, high), fraction, result, half, word)
