@@ -56,6 +56,9 @@ class FixedPoint:
         self.near_a_jump = {k + 1: layer.net_error for k, layer in enumerate(self.layers) if layer.net_error}
         self._refuse_what_is_useless()
 
+    def __repr__(self) -> str:
+        return f"FixedPoint(bits={self.bits}, ranges={self.ranges.tolist()}, bounds={self.bounds.tolist()})"
+
     def _refuse_what_is_useless(self) -> None:
         shares = [_share(layer.out) for layer in self.layers]
         if shares[-1].max() < USELESS:
