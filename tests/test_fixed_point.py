@@ -203,6 +203,9 @@ def odd_networks():
     yield bpjit.Network.random((2, 5, 2), "silu", "softplus", seed=1, scale=far), [(5e8, 1.5e9), (-1.03e-7, -9.6e-8)]
     steep = bpjit.Network.random((2, 5, 2), "tanh", "softmax", init="normal", seed=1)
     yield bpjit.Network(steep.sizes, steep.parameters * 40, hidden="tanh", output="softmax"), (-1, 1)
+    for name in ("sigmoid", "silu", "softplus"):  # of net inputs whose exponentials are beyond float64
+        parameters = steep.parameters * np.r_[np.full(15, 500.0), np.ones(12)]
+        yield bpjit.Network(steep.sizes, parameters, hidden=name, output="identity"), (-1, 1)
 
 
 @pytest.mark.parametrize("bits", [16, 32])
@@ -218,6 +221,7 @@ def test_constant_and_dead_units_and_ranges_far_from_1(bits):
             b = layer.run(b)
             assert np.all((layer.out.low <= b) & (b <= layer.out.high))
             assert np.all(abs(b) < 2 ** (bits - 1))
+            assert layer.table is None or len(layer.table.values) <= segments.MOST_ENTRIES[bits]
 
 
 def test_a_sum_that_could_overflow_is_seen():

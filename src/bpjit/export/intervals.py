@@ -13,13 +13,14 @@ from ..own.steps import ON_ARRAYS
 Interval = tuple[np.ndarray, np.ndarray]  # lower and upper ends; of a condition, where it must and where it may hold
 
 ROUNDING = 2.0**-49  # a function of NumPy is within 4 units of the last place
-TINY = 1e-300
+TINY, LARGEST = 1e-300, np.finfo(np.float64).max
 MOST_HALVINGS = 64
 SMALL = 2.0**-30  # what is left of a function that is continuous, after so many halvings, against 1 + its size
 
 
 def _outward(low: np.ndarray, high: np.ndarray) -> Interval:
     low, high = np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
+    low, high = np.minimum(low, LARGEST), np.maximum(high, -LARGEST)  # where infinity stands for more than all numbers
     return low - abs(low) * ROUNDING - TINY, high + abs(high) * ROUNDING + TINY
 
 

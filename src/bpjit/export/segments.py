@@ -133,7 +133,7 @@ def _best(
         table = _table(tape, (low, high), fraction, result, half, word)
         if table is None or half + 1 < exponent + fraction:
             continue
-        if len(table.values) > MOST_ENTRIES[word.bits] and best is not None:
+        if len(table.values) > MOST_ENTRIES[word.bits]:
             break
         error = _error(table, fine) + tail
         if not _fits(table, cells, error, word):
@@ -149,7 +149,8 @@ def _finest(cells: Cells, unit: float, size: float, word: Word) -> int:
     """So many bits behind the point that rounding a net input costs an eighth of a unit at most, if there is room."""
     steepest = float(cells.steepest.max())
     wanted = math.frexp(steepest / unit)[1] + 2 if steepest else 0
-    return min(wanted, fraction_for(size, 1 << (word.wide - 10), wanted))
+    room = min(word.wide - 10, word.wide - word.bits + 6)  # for products of steps between entries
+    return min(wanted, fraction_for(size, 1 << room, wanted))
 
 
 def _without_tails(cells: Cells, most: float) -> tuple[float, float]:
