@@ -54,6 +54,8 @@ DOORS = {
     ("training.fit", "replay"),
     ("networks.architecture", "own.shipped"),
     ("networks.leaving", "export.c"),
+    ("networks.leaving", "export.fixed"),
+    ("networks.leaving", "export.fixed_c"),
     ("networks.leaving", "export.javascript"),
     ("training.fit", "advice"),
     ("training.warning", "advice.checks"),
