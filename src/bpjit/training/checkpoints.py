@@ -160,13 +160,16 @@ class Run:
         """After how many completed epochs it is due, if it counts them."""
         return int(self._due) if self.file is not None and isinstance(self.every, int) else None
 
-    def look(self, epoch: int) -> None:
-        """Write if it is due. A file that cannot be written is no reason to end a training: it warns, and tries again
-        when it is due again."""
-        if self.file is not None and (epoch if isinstance(self.every, int) else time.monotonic()) >= self._due:
-            assert self._fit is not None
-            self.begun = self.begun._replace(unasked=())
-            self._write_or_warn(self._fit())
+    def is_due(self, epoch: int) -> bool:
+        """Whether it is time to write, after so many epochs."""
+        return self.file is not None and (epoch if isinstance(self.every, int) else time.monotonic()) >= self._due
+
+    def write(self) -> None:
+        """Keep the training as it stands. A file that cannot be written is no reason to end it: this warns, and is
+        tried again when it is due again."""
+        assert self._fit is not None
+        self.begun = self.begun._replace(unasked=())
+        self._write_or_warn(self._fit())
 
     def end(self, fit: Fit, unasked: Sequence[str]) -> None:
         """Keep how the call ended, and whether the run has; and which conditions were not asked there."""

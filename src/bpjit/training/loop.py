@@ -94,8 +94,12 @@ def run_training(
                 loop.unasked = resume._state.get("unasked", ())
             if run is not None:
                 loop.start, loop.unasked, loop.kept = run.start, run.unasked, run
+                loop.may_begin_anew = resume is not None and not run.is_new and run.start == 0
                 run.keep(lambda: fit_of(loop, problem, origin, (CHECKPOINT, np.nan), since, compile_seconds))
-            ended_by, error = loop.run()
+            try:
+                ended_by, error = loop.run()
+            except _Anew:
+                return run_training(problem, watched, threads=threads, started=started, run=run)
     stopped_by = ended_by
     if limits.interrupted is not None and limits.interrupted.is_set():  # also where something else ended it just then
         stopped_by = "interrupted"
@@ -167,6 +171,10 @@ class _Over(Exception):
     """Time is up, or Ctrl-C was pressed, while a condition looked at the network."""
 
 
+class _Anew(Exception):
+    """It diverged so soon that a file does not tell where it was good: the run must begin anew to find out."""
+
+
 class _Loop:
     """Blocks of epochs until something ends the training."""
 
@@ -181,6 +189,7 @@ class _Loop:
         self.session, self.conditions, self.callback, self.show = session, conditions, watched.callback, show
         self.over = limits.reached  # why there is no time for anything more
         self.kept: Run | None = None
+        self.may_begin_anew = False
         self.unasked: Sequence[str] = ()  # conditions that may fire where it stands, and there was no time to ask them
         self.start = session.epoch
         session.may_end_anywhere = any(condition.watches_errors for condition in conditions)
@@ -193,7 +202,7 @@ class _Loop:
         session = self.session
         if reason := self.ended_by_unasked():
             return reason, session.error()
-        mark = earlier = session.mark()
+        mark = earlier = first = session.mark()
         while True:
             if not session.inside_an_epoch and session.epoch > mark.epochs:
                 earlier, mark = mark, session.mark()
@@ -211,9 +220,13 @@ class _Loop:
             reason = reason or session.ended or self.over()
             if reason is not None:
                 error = session.error() if session.finite else np.nan
-                return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])
-            if self.kept is not None:
-                self.kept.look(session.epoch)
+                if np.isfinite(error):
+                    return reason, error
+                if self.may_begin_anew and earlier is first and reason not in LIMITED:
+                    raise _Anew
+                return self.back_to_finite([mark, earlier])
+            if self.kept is not None and self.kept.is_due(session.epoch) and np.isfinite(session.memory.p).all():
+                self.kept.write()
 
     def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
         """Go back to the last epoch after which the error of the network was finite; or, where there is no time for
