@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import IO, Any
 
@@ -44,6 +44,27 @@ def write(
     words["digest"] = digest(words, tensors)
     data = safetensors.numpy.save({name: array.copy() for name, array in tensors.items()}, metadata=words)
     write_whole(path, data)
+
+
+def parted(tree: Any, arrays: dict[str, np.ndarray], path: str = "") -> Any:
+    """A tree of dicts, lists and plain values as JSON can say it. Its arrays go into ``arrays``, by their paths."""
+    if isinstance(tree, np.ndarray):
+        arrays[path] = tree
+        return {"": path}
+    if isinstance(tree, dict):
+        return {name: parted(part, arrays, f"{path}.{name}" if path else name) for name, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [parted(part, arrays, f"{path}.{place}") for place, part in enumerate(tree)]
+    return tree.item() if isinstance(tree, np.generic) else tree
+
+
+def joined(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The tree, its tuples now lists, that ``parted`` took apart."""
+    if isinstance(tree, dict):
+        if tree.keys() == {""}:
+            return arrays[tree[""]]
+        return {name: joined(part, arrays) for name, part in tree.items()}
+    return [joined(part, arrays) for part in tree] if isinstance(tree, list) else tree
 
 
 def as_path(path: Any) -> str:
@@ -137,10 +158,13 @@ def _lock(file: IO[bytes], wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """The words and arrays of a file of this format and version.
+def read(
+    path: str | PathLike[str], form: str, version: str, older: Sequence[str] = ()
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """The words and arrays of a file of this format and version, or of one of the ``older`` versions that the caller
+    reads too: ``words["version"]`` tells which.
 
-    ``OSError`` if it is missing or cannot be read, ``ValueError`` if it is damaged or of another kind.
+    ``OSError`` if it is missing or cannot be read, ``ValueError`` if it is damaged, of another kind or newer.
     """
     import safetensors
 
@@ -151,7 +175,7 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
     try:
         with safetensors.safe_open(name, framework="numpy") as file:
             words = dict(file.metadata() or {})
-            if words.get("format") == form and words.get("version") == version:
+            if words.get("format") == form and words.get("version") in (version, *older):
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                 if words.pop("digest", None) != digest(words, tensors):
                     raise ValueError("its digest does not fit")
@@ -160,8 +184,9 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
         raise ValueError(f"{expected} damaged: {in_short(error)}") from error
     if words.get("format") != form:
         raise ValueError(f"{expected} of another kind")
-    came = in_short(repr(words.get("version")))
-    raise ValueError(f"{expected} of version {came}, not {version!r}; another bpjit may read it")
+    found, known = words.get("version", ""), " or ".join(repr(each) for each in (version, *older))
+    other = "a newer" if found.isdecimal() and len(found) < 9 and int(found) > int(version) else "another"
+    raise ValueError(f"{expected} of version {in_short(repr(found))}, not {known}; {other} bpjit may read it")
 
 
 @contextlib.contextmanager
