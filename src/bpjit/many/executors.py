@@ -26,9 +26,9 @@ from typing import Any, Protocol
 from ..common.arguments import describe, quiet
 from ..common.console import leave_ctrl_c
 from ..kernels.devices import cores
+from ..kernels.disk_cache import SOURCES
 from ..settings.stopping import Limits
 from ..training.crew import Share
-from ..version import __version__
 from .groups import Group, Results
 from .portions import compile_for, run
 from .slices import Course, Piece
@@ -85,12 +85,14 @@ class Failed(Exception):
         return known.get(kind, RuntimeError)(said if kind in known else f"{said} ({kind})")
 
 
-def train_slice(parcel: bytes, seconds: float, version: str, sender: int, ticket: str) -> tuple[Results, float]:
+def train_slice(parcel: bytes, seconds: float, sources: str, sender: int, ticket: str) -> tuple[Results, float]:
     """Train a portion for so many seconds; returns its results, and how long all but that took. ``ticket`` tells calls
     apart, for engines that remember what the same call gave before."""
     started = time.perf_counter()
-    if version != __version__:
-        raise RuntimeError(f"executor: expected workers with bpjit {version}, as here, got one with {__version__}")
+    if sources != SOURCES and sources and SOURCES:
+        raise RuntimeError(
+            "executor: expected workers with the bpjit that is here, got one with other sources; install one"
+        )
     if os.getpid() != sender:
         leave_ctrl_c()
     try:
@@ -170,7 +172,7 @@ class Sending:
             parcel = packed(piece.group)
             left = self.work.limits.deadline - time.perf_counter()
             seconds = max(0.0, min(max(SLICE, WORTH * max(len(parcel) / SPEED, piece.cost)), left))
-            how = parcel, seconds, __version__, os.getpid(), uuid.uuid4().hex
+            how = parcel, seconds, SOURCES, os.getpid(), uuid.uuid4().hex
             try:
                 future = self._submit(train_slice, *how)
             except BrokenExecutor as error:

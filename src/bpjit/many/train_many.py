@@ -145,20 +145,15 @@ def train_many(
     """
     started = time.perf_counter()
     as_machine(target)
-    target = target_to_resume(target_of_data(target, X, Y, validation), resume)
-    if as_executor(executor) is not None:
-        target = target_of_workers(target)
+    target = target_of_workers(executor, target_to_resume(target_of_data(target, X, Y, validation), resume))
     check_flags(progress=progress, best_first=best_first)
     sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
+    how: Any = {"eta": eta, "updates": updates, "loss": loss, "rule": rule, "lam": lam}
     given = Given(
         nets,
         X,
         Y,
-        eta=eta,
-        updates=updates,
-        loss=loss,
-        rule=rule,
-        lam=lam,
+        **how,
         stop=stop,
         max_epochs=max_epochs,
         target_error=target_error,
@@ -193,8 +188,10 @@ def target_to_resume(target: str, resume: Any) -> str:
     return as_machine(resume.target)
 
 
-def target_of_workers(target: str) -> str:
-    """The machine on which the workers of an executor train."""
+def target_of_workers(executor: Any, target: str) -> str:
+    """The machine on which the workers of an executor train; without one the target."""
+    if as_executor(executor) is None:
+        return target
     if target == "cuda":
         raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
     return "cpu"
