@@ -77,6 +77,7 @@ DOORS = {
 }
 
 ALONE = {  # who alone imports it
+    "cloudpickle": "many.executors",
     "matplotlib": "plot",
     "narwhals": "frames.reading",
     "numba.cuda": "kernels.cuda.door",

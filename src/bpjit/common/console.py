@@ -77,6 +77,13 @@ class _Note:
         return ours
 
 
+def leave_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that this one works for, from now on: a terminal sends it to both. What it raises in
+    a worker of ``multiprocessing`` between two jobs can leave the queue locked, for all workers and for good."""
+    with contextlib.suppress(ValueError):  # a thread that sees no signals
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def progress_bar(wanted: bool | None, total: int | None, unit: str = "epoch") -> Iterator[Callable[..., None]]:
     """A function that shows how many epochs, or units, are done, and the last error; the bar appears after a while.

@@ -7,6 +7,7 @@ those of ``lane_seats`` on the CPU, of ``cuda_seats`` on the GPU.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from ..kernels import plane_numbers
 from ..maths import formulas
 from ..settings.stopping import EarlyStopping, Limits, MaxEpochs, NoImprovement, TargetError
 from ..training.session import CALL_SECONDS, FIRST_CALL_SECONDS, MOST_EPOCHS
+from .data import concerning
 from .groups import Group, Results, by_member
 from .starts import planes_of, start_of, to_keep
 
@@ -105,6 +107,18 @@ def measure_all(seats: Seats, results: Results) -> None:
         results.validation_errors[:] = seats.measure(seats.state, validation=True)
 
 
+def rates_of(group: Group, epochs: np.ndarray) -> np.ndarray:
+    """η in these epochs by each schedule. What one of the user's own raises names the network."""
+    rates: list[np.ndarray] = []
+    try:
+        for schedule in group.schedules:
+            rates.append(schedule.rates(epochs))
+    except (TypeError, ValueError) as error:
+        with concerning(int(group.members[len(rates)])) if len(group.schedules) > 1 else contextlib.nullcontext():
+            raise error
+    return np.array(rates)
+
+
 class ManySession:
     """Networks of a group, all or some, from their start to their end."""
 
@@ -169,7 +183,7 @@ class ManySession:
     def _finish(self) -> Results:
         """The results, with the errors of networks as they are returned."""
         results = self.results
-        if self.group.resumable:
+        if self.group.keeps:
             results.kept["least_epochs"] = self.least_epochs
         measure_all(self.seats, results)
         results.history, results.validation_history = (
@@ -201,7 +215,7 @@ class ManySession:
         if not self.group.schedules or self.group.adaptive:  # an adaptive one stands in the planes
             return self._rates
         epochs = np.arange(self.epoch + later, self.epoch + later + count)
-        return self.seats.rates(np.array([schedule.rates(epochs) for schedule in self.group.schedules]).T)
+        return self.seats.rates(rates_of(self.group, epochs).T)
 
     def _call(self, count: int, limits: Limits) -> int | None:
         """Run so many epochs; returns how many networks stopped meanwhile, or None if limits were reached."""
@@ -296,8 +310,9 @@ class ManySession:
         diverged = np.flatnonzero(flags == plane_numbers.DIVERGED)
         if len(diverged):
             vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)
-        if self.group.resumable:
-            self._keep_all(gone, done, before, count)
+        if self.group.keeps:
+            going = slice(None) if self.group.resumable else names[flags] == MaxEpochs.__name__
+            self._keep_all(gone[going], done[going], before, count)
         self._write(gone, vectors, self.epoch + done, names[flags])
 
     def _reason(self, flags: int) -> str:
@@ -337,7 +352,7 @@ class ManySession:
 
     def _keep(self, slots: np.ndarray, state: Any, position: int) -> None:
         """Keep the state of the networks in these slots, if a later call is to go on from it."""
-        if not self.group.resumable or not len(slots):
+        if not self.group.keeps or not len(slots):
             return
         found = to_keep({name: self.seats.vectors(state, name, slots) for name in self._names}, position)
         for name, rows in found.items():
