@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,14 @@ from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
 from ..settings.stopping import Condition, EarlyStopping, History, Limits, most_epochs
 from .fit import Fit, Progress
-from .kinds import session_of_second_order
+from .kinds import session_in_shares, session_of_second_order
 from .origin import Origin
 from .record import CHANGED
 from .session import Mark, Session, take_up
 from .setting import Setting
+
+if TYPE_CHECKING:
+    from .shares import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,15 @@ class Problem:
     conditions: list[Condition]  # one of them an EarlyStopping at most
     count: int  # samples as they were given, absent ones too
     target: str = "cpu"
+    engine: Engine | None = None  # what looks at shares of the data
+
+    def session(self, threads: int) -> Session:
+        """What runs it on so many threads."""
+        early = [condition for condition in self.conditions if isinstance(condition, EarlyStopping)]
+        every, rule = early[0].every if early else 1, self.setting.rule
+        if self.engine is not None:
+            return session_in_shares(rule)(self.net, self.D, self.V, every, self.setting, engine=self.engine)
+        return (session_of_second_order(rule) or Session)(self.net, self.D, self.V, every, self.setting, threads)
 
 
 class Watched(NamedTuple):
@@ -62,10 +74,9 @@ def run_training(
     not counted."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
-    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
-    kind = session_of_second_order(setting.rule) or Session
-    session = kind(net, D, problem.V, early[0].every if early else 1, setting, threads)
-    earlier, origin = 0.0, Origin(net, setting, problem.target, problem.count, D)
+    early = any(isinstance(condition, EarlyStopping) for condition in conditions)
+    session = problem.session(threads)
+    earlier, origin = 0.0, Origin(net, setting, problem.target, problem.count, D, in_shares=problem.engine is not None)
     if resume is not None:
         earlier = take_up(session, resume, net)
         if any(condition.needs_history for condition in conditions) and not session.record.is_whole:
@@ -84,7 +95,7 @@ def run_training(
             stopped_by, error = _Loop(session, conditions, watched, show, limits).run()
     if limits.interrupted is not None and limits.interrupted.is_set():  # also where something else ended it just then
         stopped_by = "interrupted"
-    best, vector, returned = returned_network(session, bool(early), stopped_by)
+    best, vector, returned = returned_network(session, early, stopped_by)
     if vector is not session.memory.p:
         error = measure(net, vector, D, setting.loss)
         if not np.isfinite(error):

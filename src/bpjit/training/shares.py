@@ -1,0 +1,179 @@
+"""The data of one network cut into shares, whose sums the workers of an executor find and which are added here, in the
+order of the shares.
+
+Network and data alone decide which rows a share has. So neither the number of workers, nor which of them did what, nor
+whether one was lost, changes a bit of the result; and what nobody answers is worked out here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+
+import numpy as np
+
+from ..kernels.one.chunks import CHUNK
+from ..kernels.state import Samples
+from ..networks.network import Network
+from ..version import __version__
+from .kept import GRADIENT, NOTHING, Question, Sums, answer, bytes_of, forget, sums_of
+from .line_search import Looking
+from .workers import is_loss, words_of_loss, workers_of
+
+MOST = 64  # shares, where rows are small
+FEWEST_ROWS = 1024  # of a share: beside them its gradient, which travels, is small
+LEAST_WORK = 1 << 18  # multiply-adds of a pass through a share, some 50 µs
+MOST_BYTES = 1 << 22  # of a share
+MOST_SENT = 1 << 23  # bytes of shares that travel together
+LOOK_SECONDS = 0.05  # how long nobody else looks while workers work
+READY_SECONDS = 10.0  # in which workers should have their machine code and their shares; then it begins anyway
+
+Asked = dict[Future[dict[int, Sums]], Sequence[int]]  # what will answer, for which shares
+
+
+def cut(D: Samples, n: int) -> list[Samples]:
+    """The shares of D for a network of n parameters."""
+    m = len(D.X)
+    row = (D.X.shape[1] + D.Y.shape[1] + 1) * D.X.itemsize
+    rows = min(max(FEWEST_ROWS, LEAST_WORK // n, -(-m // MOST)), MOST_BYTES // row)
+    rows = max(1, -(-rows // CHUNK)) * CHUNK
+    stretches = (slice(first, first + rows) for first in range(0, m, rows))
+    return [Samples(D.X[some], D.Y[some], D.c[some], D.numbers[:0]) for some in stretches]
+
+
+class Engine:
+    """An executor that works for one training; without one, or once it is broken, all is done here."""
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self.executor = executor
+        self.training = secrets.token_hex(8)
+        self.workers = 1 if executor is None else workers_of(executor)
+
+    def lose(self, error: BaseException) -> None:
+        """It does not go on."""
+        self.executor = None
+        said = f"executor: {words_of_loss(error)}; what is left is trained here"
+        warnings.warn(said, RuntimeWarning, stacklevel=2)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Have the workers let go of the data, as far as they can be reached."""
+        forget(self.training)  # they may be threads of this process
+        if self.executor is not None:
+            with contextlib.suppress(Exception):  # they may have ended by now
+                for _ in range(self.workers):
+                    self.executor.submit(forget, self.training)
+
+
+class Shares:
+    """Shares of the samples D to learn from and V to validate on, and what looks at them."""
+
+    def __init__(self, engine: Engine, net: Network, loss: str, D: Samples, V: Samples) -> None:
+        self.engine, self.net, self.loss = engine, net, loss
+        learning, validating = (cut(samples, len(net._parameters)) for samples in (D, V))
+        self.shares = [*learning, *validating]
+        self.learning = range(len(learning))
+        self.validating = range(len(learning), len(self.shares))
+        self._calls = itertools.count()
+        self._sent: set[int] = set()  # that some worker has
+
+    def make_ready(self, p: np.ndarray) -> None:
+        """Let workers have their machine code and their shares, if that does not take too long."""
+        until = time.monotonic() + READY_SECONDS
+        for _ in self._found(p, NOTHING, range(len(self.shares))):
+            if time.monotonic() > until:
+                return
+
+    def look(
+        self, p: np.ndarray, wish: int = GRADIENT, validate: bool = False, helped: bool = False
+    ) -> Looking[tuple[float, np.ndarray]]:
+        """Σ c_k E_k, and −Σ c_k ∂E_k/∂p where that is the wish, of all samples. Where the workers are ``helped`` this
+        process works, too, so that it ends whatever becomes of them."""
+        numbers = self.validating if validate else self.learning
+        found = yield from self._found(p, wish, numbers, helped)
+        total, descent = 0.0, np.zeros(len(p))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for number in numbers:
+                total += found[number].error
+                if wish == GRADIENT:
+                    descent += found[number].descent
+        return total, descent
+
+    def _found(
+        self, p: np.ndarray, wish: int, numbers: Sequence[int], helped: bool = False
+    ) -> Looking[dict[int, Sums]]:
+        """The sums of the shares of these numbers."""
+        net, engine, found = self.net, self.engine, dict[int, Sums]()
+        asked = engine.training, next(self._calls), __version__, os.getpid()
+        question = Question(*asked, net.sizes, net._activations, self.loss, p, wish)
+        if engine.executor is not None and len(numbers) > 1:
+            yield from self._ask(engine.executor, question, numbers, found, helped)
+        for number in numbers:
+            if number not in found:
+                found[number] = sums_of(question, self.shares[number])
+                yield
+        return found
+
+    def _ask(
+        self, executor: Executor, question: Question, numbers: Sequence[int], found: dict[int, Sums], helped: bool
+    ) -> Looking[None]:
+        """Have the workers find the sums, all unless they break. Writes found."""
+        asked: Asked = {}
+        try:
+            for some in portions(numbers, self.engine.workers):
+                self._submit(executor, question, some, asked)
+            while len(found) < len(numbers):
+                for future in wait(asked, 0.0 if helped else LOOK_SECONDS, FIRST_COMPLETED).done:
+                    some = asked.pop(future)
+                    found |= future.result()
+                    missing = [number for number in some if number not in found]
+                    self._sent.difference_update(missing)  # not where it was asked
+                    self._submit(executor, question, missing, asked)
+                left = [number for number in numbers if number not in found]
+                if helped and left:
+                    found[left[-1]] = sums_of(question, self.shares[left[-1]])
+                yield
+        except Exception as error:
+            if not is_loss(error):
+                raise
+            if not helped:  # else the end of the training is near, and nobody is asked again
+                self.engine.lose(error)
+        finally:
+            for future in asked:
+                future.cancel()
+
+    def _submit(self, executor: Executor, question: Question, numbers: Sequence[int], asked: Asked) -> None:
+        """Ask for these shares, and send those that nobody has. Writes asked."""
+        for some, sent in parcels(self.shares, numbers, self._sent):
+            asked[executor.submit(answer, question, some, sent)] = some
+            self._sent |= sent.keys()
+
+
+def portions(numbers: Sequence[int], count: int) -> Iterable[Sequence[int]]:
+    """So many portions, about equally large, none of them empty."""
+    count = min(count, len(numbers))
+    return (numbers[len(numbers) * k // count : len(numbers) * (k + 1) // count] for k in range(count))
+
+
+def parcels(
+    shares: Sequence[Samples], numbers: Sequence[int], known: set[int]
+) -> Iterator[tuple[list[int], dict[int, Samples]]]:
+    """These numbers, with the shares that are not ``known``, so many at a time as should travel together."""
+    some, sent = list[int](), dict[int, Samples]()
+    for number in numbers:
+        if number not in known:
+            if sent and sum(map(bytes_of, (*sent.values(), shares[number]))) > MOST_SENT:
+                yield some, sent
+                some, sent = [], {}
+            sent[number] = shares[number]
+        some.append(number)
+    if some:
+        yield some, sent
