@@ -36,6 +36,7 @@ def fit_groups(
     shuffle: bool = True,
     seed: int = 0,
     threads: int | None = None,
+    executor: Any = None,
     progress: bool | None = None,
 ) -> GroupFit:
     """One network for each key of a table, all trained at once: a model for each store, pump or sensor.
@@ -60,7 +61,7 @@ def fit_groups(
     eta, updates, loss, rule, lam, stop, shuffle : as for ``train_many``, for all networks
     validation : a share of the rows of each network, such as 0.2, held out as ``train`` does, for EarlyStopping
     seed : decides starts, together with the key; orders and what is held out, for all keys alike
-    threads, progress : as for ``train_many``
+    threads, executor, progress : as for ``train_many``
 
     Returns
     -------
@@ -115,7 +116,7 @@ def fit_groups(
         "shuffle": as_flag("shuffle", shuffle),
         "seed": seed,
     }
-    return fit_table(setting_of(given), frame, None, threads, progress)
+    return fit_table(setting_of(given), frame, None, threads, progress, executor)
 
 
 def setting_of(given: dict[str, Any]) -> GroupSetting:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..networks.network import Network
-from ..settings.stopping import Condition, MaxEpochs
+from ..settings.stopping import CUT_OFF, Condition, MaxEpochs
 from .fits import Fits, joined
 from .given import Given
 from .train_many import train_given
 
-CUT = {"interrupted", "TimeLimit", "StopEvent"}  # why networks stopped that would have gone on
+CUT = set(CUT_OFF)
 MOST_NUMBERS = 1 << 25  # networks times samples of a call: each has a weight for every sample, where there are folds
 
 
@@ -85,6 +85,7 @@ class Task:
     conditions: Sequence[Condition]
     common: dict[str, Any]  # for ``Given``
     threads: int | None
+    executor: Any
     show: Callable[[int], None]
 
     def samples(self) -> tuple[int, int]:
@@ -173,7 +174,8 @@ class Field:
                 resume=earlier,
                 **task.common,
             )
-            fits = train_given(given, task.threads, lambda done: task.show(before + done * epochs))
+            show = lambda done: task.show(before + done * epochs)  # noqa: E731
+            fits = train_given(given, task.threads, show, task.executor)
         self.spent += int(fits.epochs.sum()) - (0 if earlier is None else int(earlier.epochs.sum()))
         self.compile_seconds += fits.compile_seconds
         return fits

@@ -129,7 +129,7 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], c
         results.errors[0] = measure(portion.net, results.parameters[0], D, portion.loss)
     if reason is None and fit.evidence is not None:
         results.evidence = np.array([fit.evidence])
-    if portion.resumable:
+    if portion.keeps:
         results.kept = kept_alone(earlier if reason is not None else replace(fit, _origin=None))
     if portion.history:
         results.history, results.validation_history = ([history.astype(np.float64)] for history in histories)

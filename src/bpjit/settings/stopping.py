@@ -20,6 +20,7 @@ from ..common.arguments import as_integer, as_real, describe, keep
 from ..maths.formulas import generalization_loss, training_progress
 
 DEFAULT_EPOCHS = 1000
+CUT_OFF = "interrupted", "TimeLimit", "StopEvent"  # what ``Limits`` end, which would have gone on
 
 
 @dataclass(frozen=True)
