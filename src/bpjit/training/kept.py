@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..common.console import deaf
 from ..kernels import drivers
 from ..kernels.devices import cores, memory_size
 from ..kernels.layout import code_of_loss
@@ -46,6 +49,16 @@ class Sums(NamedTuple):
     descent: np.ndarray  # −Σ c_k ∂E_k/∂p, [shape: (n,)], or (0,) where it was not wanted
 
 
+class Answer(NamedTuple):
+    """What a worker found, and in which process, which keeps these shares."""
+
+    process: str
+    found: dict[int, Sums]
+
+
+Numbers = Sequence[int]  # of shares
+
+
 class Kept:
     """The shares that this process keeps, the longest unused first.
 
@@ -55,7 +68,22 @@ class Kept:
     def __init__(self) -> None:
         self.shares: OrderedDict[tuple[str, int], Samples] = OrderedDict()
         self.used: dict[str, float] = {}  # when each training asked last
+        self.claims: dict[str, tuple[int, set[int]]] = {}  # of each training its last call, and what is answered of it
         self.room = math.inf  # bytes
+
+    def choose(self, question: Question, piece: Numbers, at_home: Sequence[Numbers]) -> Numbers:
+        """What to answer where this piece is asked for: one that is at home here, else this one if it is here, too;
+        nothing if all were chosen for this question before."""
+        call, chosen = self.claims.get(question.training, (-1, set()))
+        if call != question.call:
+            chosen = set()
+            self.claims[question.training] = question.call, chosen
+        here = all((question.training, number) in self.shares for number in piece)
+        for some in (*at_home, piece) if here else at_home:
+            if some[0] not in chosen:
+                chosen.add(some[0])
+                return some
+        return ()
 
     def get(self, training: str, number: int) -> Samples | None:
         self.used[training] = time.monotonic()
@@ -77,32 +105,46 @@ class Kept:
     def forget(self, training: str) -> None:
         """The training is over."""
         self.used.pop(training, None)
+        self.claims.pop(training, None)
         for key in list(self.shares):
             if key[0] == training:
                 self.shares.pop(key, None)
 
 
 kept = Kept()
-_room = threading.local()
+_room, _names = threading.local(), dict[int, str]()
 
 
 def bytes_of(share: Samples) -> int:
     return sum(array.nbytes for array in share)
 
 
-def answer(question: Question, numbers: Sequence[int], sent: Mapping[int, Samples]) -> dict[int, Sums]:
-    """The sums of these shares, those ``sent`` being kept from now on; others that are not here are left out."""
+def answer(question: Question, numbers: Numbers, sent: Mapping[int, Samples]) -> Answer:
+    """The sums of these shares, which are ``sent`` along, and kept from now on."""
     check_version(question.version)
-    found = {}
     for number in numbers:
-        share = sent.get(number)
-        if share is None:
+        kept.put(question.training, number, sent[number])
+    return _answer(question, numbers)
+
+
+def answer_at_home(question: Question, piece: Numbers, at_home: Mapping[str, Sequence[Numbers]]) -> Answer:
+    """The sums of the shares of one of the pieces that are at home in this process; without those that are not here."""
+    return _answer(question, kept.choose(question, piece, at_home.get(this_process(), ())))
+
+
+def this_process() -> str:
+    """Its name; a forked one gets its own."""
+    return _names.setdefault(os.getpid(), secrets.token_hex(8))
+
+
+def _answer(question: Question, numbers: Numbers) -> Answer:
+    found = {}
+    with contextlib.nullcontext() if question.process == os.getpid() else deaf():
+        for number in numbers:
             share = kept.get(question.training, number)
-        else:
-            kept.put(question.training, number, share)
-        if share is not None:
-            found[number] = sums_of(question, share)
-    return found
+            if share is not None:
+                found[number] = sums_of(question, share)
+    return Answer(this_process(), found)
 
 
 def sums_of(question: Question, share: Samples) -> Sums:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import secrets
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 
 import numpy as np
@@ -22,7 +23,19 @@ from ..kernels.one.chunks import CHUNK
 from ..kernels.state import Samples
 from ..networks.network import Network
 from ..version import __version__
-from .kept import GRADIENT, NOTHING, Question, Sums, answer, bytes_of, forget, sums_of
+from .kept import (
+    GRADIENT,
+    NOTHING,
+    Answer,
+    Numbers,
+    Question,
+    Sums,
+    answer,
+    answer_at_home,
+    bytes_of,
+    forget,
+    sums_of,
+)
 from .line_search import Looking
 from .workers import is_loss, words_of_loss, workers_of
 
@@ -32,9 +45,10 @@ LEAST_WORK = 1 << 18  # multiply-adds of a pass through a share, some 50 µs
 MOST_BYTES = 1 << 22  # of a share
 MOST_SENT = 1 << 23  # bytes of shares that travel together
 LOOK_SECONDS = 0.05  # how long nobody else looks while workers work
+COUNT_SECONDS = 2.0  # between looks at how many workers there are
 READY_SECONDS = 10.0  # in which workers should have their machine code and their shares; then it begins anyway
 
-Asked = dict[Future[dict[int, Sums]], Sequence[int]]  # what will answer, for which shares
+Asked = set[Future[Answer]]
 
 
 def cut(D: Samples, n: int) -> list[Samples]:
@@ -53,13 +67,21 @@ class Engine:
     def __init__(self, executor: Executor | None = None) -> None:
         self.executor = executor
         self.training = secrets.token_hex(8)
-        self.workers = 1 if executor is None else workers_of(executor)
+        self._workers, self._counted = 0, -math.inf
 
-    def lose(self, error: BaseException) -> None:
-        """It does not go on."""
+    @property
+    def workers(self) -> int:
+        """How many there are; in a cluster they come and go."""
+        if time.monotonic() - self._counted > COUNT_SECONDS:
+            self._workers, self._counted = workers_of(self.executor), time.monotonic()
+        return self._workers
+
+    def lose(self, error: BaseException) -> Looking[None]:
+        """It does not go on. What ended the workers, Ctrl-C perhaps, may end the training, too."""
         self.executor = None
-        said = f"executor: {words_of_loss(error)}; what is left is trained here"
-        warnings.warn(said, RuntimeWarning, stacklevel=2)
+        time.sleep(LOOK_SECONDS)
+        yield
+        warnings.warn(f"executor: {words_of_loss(error)}; what is left is trained here", RuntimeWarning, stacklevel=2)
 
     def __enter__(self) -> Engine:
         return self
@@ -83,14 +105,15 @@ class Shares:
         self.learning = range(len(learning))
         self.validating = range(len(learning), len(self.shares))
         self._calls = itertools.count()
-        self._sent: set[int] = set()  # that some worker has
+        self._home: dict[int, str] = {}  # the process that keeps a share
 
     def make_ready(self, p: np.ndarray) -> None:
         """Let workers have their machine code and their shares, if that does not take too long."""
         until = time.monotonic() + READY_SECONDS
-        for _ in self._found(p, NOTHING, range(len(self.shares))):
-            if time.monotonic() > until:
-                return
+        for numbers in (self.learning, self.validating):
+            for _ in self._found(p, NOTHING, numbers):
+                if time.monotonic() > until:
+                    return
 
     def look(
         self, p: np.ndarray, wish: int = GRADIENT, validate: bool = False, helped: bool = False
@@ -107,9 +130,7 @@ class Shares:
                     descent += found[number].descent
         return total, descent
 
-    def _found(
-        self, p: np.ndarray, wish: int, numbers: Sequence[int], helped: bool = False
-    ) -> Looking[dict[int, Sums]]:
+    def _found(self, p: np.ndarray, wish: int, numbers: Numbers, helped: bool = False) -> Looking[dict[int, Sums]]:
         """The sums of the shares of these numbers."""
         net, engine, found = self.net, self.engine, dict[int, Sums]()
         asked = engine.training, next(self._calls), __version__, os.getpid()
@@ -123,57 +144,68 @@ class Shares:
         return found
 
     def _ask(
-        self, executor: Executor, question: Question, numbers: Sequence[int], found: dict[int, Sums], helped: bool
+        self, executor: Executor, question: Question, numbers: Numbers, found: dict[int, Sums], helped: bool
     ) -> Looking[None]:
         """Have the workers find the sums, all unless they break. Writes found."""
-        asked: Asked = {}
+        asked: Asked = set()
+        ways = itertools.chain([self._ask_at_home, self._ask_again], itertools.repeat(self._send))
         try:
-            for some in portions(numbers, self.engine.workers):
-                self._submit(executor, question, some, asked)
-            while len(found) < len(numbers):
+            while missing := [number for number in numbers if number not in found]:
+                if not asked:
+                    next(ways)(executor, question, missing, asked)
                 for future in wait(asked, 0.0 if helped else LOOK_SECONDS, FIRST_COMPLETED).done:
-                    some = asked.pop(future)
-                    found |= future.result()
-                    missing = [number for number in some if number not in found]
-                    self._sent.difference_update(missing)  # not where it was asked
-                    self._submit(executor, question, missing, asked)
-                left = [number for number in numbers if number not in found]
-                if helped and left:
-                    found[left[-1]] = sums_of(question, self.shares[left[-1]])
+                    asked.remove(future)
+                    process, sums = future.result()
+                    self._home.update(dict.fromkeys(sums, process))
+                    found |= sums
+                if helped and missing[-1] not in found:
+                    found[missing[-1]] = sums_of(question, self.shares[missing[-1]])
                 yield
         except Exception as error:
             if not is_loss(error):
                 raise
-            if not helped:  # else the end of the training is near, and nobody is asked again
-                self.engine.lose(error)
+            if not helped:  # else this is one look, perhaps the last; the next one will tell
+                yield from self.engine.lose(error)
         finally:
             for future in asked:
                 future.cancel()
 
-    def _submit(self, executor: Executor, question: Question, numbers: Sequence[int], asked: Asked) -> None:
-        """Ask for these shares, and send those that nobody has. Writes asked."""
-        for some, sent in parcels(self.shares, numbers, self._sent):
-            asked[executor.submit(answer, question, some, sent)] = some
-            self._sent |= sent.keys()
+    def _ask_at_home(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
+        """Ask for these shares in pieces that some process keeps. No executor says who will take what; so whoever does
+        learns what is at home where, and answers for what is with it. Writes asked."""
+        size, at_home = -(-len(numbers) // self.engine.workers), dict[str, list[Numbers]]()
+        for process in dict.fromkeys(self._home.values()):
+            there = [number for number in numbers if self._home.get(number) == process]
+            at_home[process] = [there[first : first + size] for first in range(0, len(there), size)]
+        for piece in itertools.chain(*at_home.values()):
+            asked.add(executor.submit(answer_at_home, question, piece, at_home))
+        self._send(executor, question, [number for number in numbers if number not in self._home], asked)
+
+    def _ask_again(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
+        """Ask for shares that none of those asked kept; others may. Writes asked."""
+        for portion in portions(numbers, self.engine.workers):
+            asked.add(executor.submit(answer_at_home, question, portion, {}))
+
+    def _send(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
+        """Ask for these shares and send them along. Writes asked."""
+        for portion in portions(numbers, self.engine.workers):
+            for sent in parcels({number: self.shares[number] for number in portion}):
+                asked.add(executor.submit(answer, question, list(sent), sent))
 
 
-def portions(numbers: Sequence[int], count: int) -> Iterable[Sequence[int]]:
+def portions(numbers: Numbers, count: int) -> Iterable[Numbers]:
     """So many portions, about equally large, none of them empty."""
     count = min(count, len(numbers))
     return (numbers[len(numbers) * k // count : len(numbers) * (k + 1) // count] for k in range(count))
 
 
-def parcels(
-    shares: Sequence[Samples], numbers: Sequence[int], known: set[int]
-) -> Iterator[tuple[list[int], dict[int, Samples]]]:
-    """These numbers, with the shares that are not ``known``, so many at a time as should travel together."""
-    some, sent = list[int](), dict[int, Samples]()
-    for number in numbers:
-        if number not in known:
-            if sent and sum(map(bytes_of, (*sent.values(), shares[number]))) > MOST_SENT:
-                yield some, sent
-                some, sent = [], {}
-            sent[number] = shares[number]
-        some.append(number)
-    if some:
-        yield some, sent
+def parcels(shares: dict[int, Samples]) -> Iterator[dict[int, Samples]]:
+    """These shares, so many at a time as should travel together."""
+    parcel = dict[int, Samples]()
+    for number, share in shares.items():
+        if parcel and sum(map(bytes_of, (*parcel.values(), share))) > MOST_SENT:
+            yield parcel
+            parcel = {}
+        parcel[number] = share
+    if parcel:
+        yield parcel
