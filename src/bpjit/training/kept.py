@@ -28,6 +28,9 @@ NOTHING, ERRORS, GRADIENT = range(3)  # what may be wanted of a share
 IDLE_SECONDS = 60.0  # without a question, after which a training is forgotten when another begins
 
 
+Numbers = Sequence[int]  # of shares
+
+
 class Question(NamedTuple):
     """What is wanted of shares, and at which parameters."""
 
@@ -50,13 +53,16 @@ class Sums(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a worker found, and in which process, which keeps these shares."""
+    """What a worker found, and in which process, which keeps these shares. Few arrays travel faster than many."""
 
     process: str
-    found: dict[int, Sums]
+    numbers: Numbers
+    errors: np.ndarray  # [shape: (shares,)]
+    descents: np.ndarray  # [shape: (shares, n) or (shares, 0)]
 
-
-Numbers = Sequence[int]  # of shares
+    @property
+    def found(self) -> dict[int, Sums]:
+        return dict(zip(self.numbers, map(Sums, self.errors.tolist(), self.descents), strict=True))
 
 
 class Kept:
@@ -138,13 +144,14 @@ def this_process() -> str:
 
 
 def _answer(question: Question, numbers: Numbers) -> Answer:
-    found = {}
+    found = dict[int, Sums]()
     with contextlib.nullcontext() if question.process == os.getpid() else deaf():
         for number in numbers:
             share = kept.get(question.training, number)
             if share is not None:
                 found[number] = sums_of(question, share)
-    return Answer(this_process(), found)
+    errors, descents = [sums.error for sums in found.values()], [sums.descent for sums in found.values()]
+    return Answer(this_process(), list(found), np.array(errors), np.array(descents))
 
 
 def sums_of(question: Question, share: Samples) -> Sums:

@@ -148,16 +148,19 @@ class Shares:
     ) -> Looking[None]:
         """Have the workers find the sums, all unless they break. Writes found."""
         asked: Asked = set()
-        ways = itertools.chain([self._ask_at_home, self._ask_again], itertools.repeat(self._send))
+        ways = itertools.chain([self._ask_again], itertools.repeat(self._send))
         try:
+            at_home = self._ask_at_home(executor, question, numbers, asked)
             while missing := [number for number in numbers if number not in found]:
                 if not asked:
                     next(ways)(executor, question, missing, asked)
                 for future in wait(asked, 0.0 if helped else LOOK_SECONDS, FIRST_COMPLETED).done:
                     asked.remove(future)
-                    process, sums = future.result()
-                    self._home.update(dict.fromkeys(sums, process))
-                    found |= sums
+                    given = future.result()
+                    self._home.update(dict.fromkeys(given.numbers, given.process))
+                    found |= given.found
+                    if not given.numbers:  # who took this task is free
+                        self._send(executor, question, surplus(at_home), asked)
                 if helped and missing[-1] not in found:
                     found[missing[-1]] = sums_of(question, self.shares[missing[-1]])
                 yield
@@ -170,9 +173,11 @@ class Shares:
             for future in asked:
                 future.cancel()
 
-    def _ask_at_home(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
-        """Ask for these shares in pieces that some process keeps. No executor says who will take what; so whoever does
-        learns what is at home where, and answers for what is with it. Writes asked."""
+    def _ask_at_home(
+        self, executor: Executor, question: Question, numbers: Numbers, asked: Asked
+    ) -> dict[str, list[Numbers]]:
+        """Ask for these shares, in pieces that some process keeps. No executor says who will take what; so whoever does
+        learns what is at home where, which is returned, and answers for what is with it. Writes asked."""
         size, at_home = -(-len(numbers) // self.engine.workers), dict[str, list[Numbers]]()
         for process in dict.fromkeys(self._home.values()):
             there = [number for number in numbers if self._home.get(number) == process]
@@ -180,6 +185,7 @@ class Shares:
         for piece in itertools.chain(*at_home.values()):
             asked.add(executor.submit(answer_at_home, question, piece, at_home))
         self._send(executor, question, [number for number in numbers if number not in self._home], asked)
+        return at_home
 
     def _ask_again(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
         """Ask for shares that none of those asked kept; others may. Writes asked."""
@@ -191,6 +197,12 @@ class Shares:
         for portion in portions(numbers, self.engine.workers):
             for sent in parcels({number: self.shares[number] for number in portion}):
                 asked.add(executor.submit(answer, question, list(sent), sent))
+
+
+def surplus(at_home: dict[str, list[Numbers]]) -> Numbers:
+    """The last piece of the process that has most, if it has others. Takes it from there."""
+    pieces = max(at_home.values(), key=len, default=[])
+    return pieces.pop() if len(pieces) > 1 else ()
 
 
 def portions(numbers: Numbers, count: int) -> Iterable[Numbers]:
