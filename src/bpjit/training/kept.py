@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.console import deaf
+from ..common.console import leave_ctrl_c
 from ..kernels import drivers
 from ..kernels.devices import cores, memory_size
 from ..kernels.layout import code_of_loss
@@ -144,12 +144,13 @@ def this_process() -> str:
 
 
 def _answer(question: Question, numbers: Numbers) -> Answer:
+    if question.process != os.getpid():
+        leave_ctrl_c()
     found = dict[int, Sums]()
-    with contextlib.nullcontext() if question.process == os.getpid() else deaf():
-        for number in numbers:
-            share = kept.get(question.training, number)
-            if share is not None:
-                found[number] = sums_of(question, share)
+    for number in numbers:
+        share = kept.get(question.training, number)
+        if share is not None:
+            found[number] = sums_of(question, share)
     errors, descents = [sums.error for sums in found.values()], [sums.descent for sums in found.values()]
     return Answer(this_process(), list(found), np.array(errors), np.array(descents))
 
