@@ -48,7 +48,7 @@ LOOK_SECONDS = 0.05  # how long nobody else looks while workers work
 COUNT_SECONDS = 2.0  # between looks at how many workers there are
 READY_SECONDS = 10.0  # in which workers should have their machine code and their shares; then it begins anyway
 
-Asked = set[Future[Answer]]
+Asked = dict[Future[Answer], Numbers]  # and the shares to send to whoever takes the task and does not keep them
 
 
 def cut(D: Samples, n: int) -> list[Samples]:
@@ -147,20 +147,20 @@ class Shares:
         self, executor: Executor, question: Question, numbers: Numbers, found: dict[int, Sums], helped: bool
     ) -> Looking[None]:
         """Have the workers find the sums, all unless they break. Writes found."""
-        asked: Asked = set()
-        ways = itertools.chain([self._ask_again], itertools.repeat(self._send))
+        asked: Asked = {}
         try:
             at_home = self._ask_at_home(executor, question, numbers, asked)
             while missing := [number for number in numbers if number not in found]:
                 if not asked:
-                    next(ways)(executor, question, missing, asked)
+                    self._ask_again(executor, question, missing, asked)
                 for future in wait(asked, 0.0 if helped else LOOK_SECONDS, FIRST_COMPLETED).done:
-                    asked.remove(future)
-                    given = future.result()
+                    piece, given = asked.pop(future), future.result()
                     self._home.update(dict.fromkeys(given.numbers, given.process))
                     found |= given.found
-                    if not given.numbers:  # who took this task is free
-                        self._send(executor, question, surplus(at_home), asked)
+                    if not given.numbers and piece:
+                        self._send(executor, question, piece, asked)
+                    elif not given.numbers:  # who took this task is free
+                        self._ask_again(executor, question, surplus(at_home), asked)
                 if helped and missing[-1] not in found:
                     found[missing[-1]] = sums_of(question, self.shares[missing[-1]])
                 yield
@@ -183,20 +183,21 @@ class Shares:
             there = [number for number in numbers if self._home.get(number) == process]
             at_home[process] = [there[first : first + size] for first in range(0, len(there), size)]
         for piece in itertools.chain(*at_home.values()):
-            asked.add(executor.submit(answer_at_home, question, piece, at_home))
+            asked[executor.submit(answer_at_home, question, piece, at_home)] = ()
         self._send(executor, question, [number for number in numbers if number not in self._home], asked)
         return at_home
 
     def _ask_again(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
-        """Ask for shares that none of those asked kept; others may. Writes asked."""
+        """Ask for shares that nobody answered for where they are at home; whoever is free may keep them, too. Writes
+        asked."""
         for portion in portions(numbers, self.engine.workers):
-            asked.add(executor.submit(answer_at_home, question, portion, {}))
+            asked[executor.submit(answer_at_home, question, portion, {})] = portion
 
     def _send(self, executor: Executor, question: Question, numbers: Numbers, asked: Asked) -> None:
         """Ask for these shares and send them along. Writes asked."""
         for portion in portions(numbers, self.engine.workers):
             for sent in parcels({number: self.shares[number] for number in portion}):
-                asked.add(executor.submit(answer, question, list(sent), sent))
+                asked[executor.submit(answer, question, list(sent), sent)] = ()
 
 
 def surplus(at_home: dict[str, list[Numbers]]) -> Numbers:
