@@ -16,6 +16,7 @@ PACKAGE = Path(bpjit.__file__).parent
 
 # Each room imports only from rooms that stand before it, and from within itself.
 ROOMS = [
+    "version",
     "maths",
     "common",
     "frames",
@@ -39,7 +40,6 @@ ROOMS = [
     "plot",
 ]
 FRONT = [
-    "version",
     "formulas",
     "compiled",
     "cuda_info",

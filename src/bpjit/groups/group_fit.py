@@ -10,10 +10,10 @@ import numpy as np
 
 from ..common.arguments import quiet
 from ..learners.learner_bank import LearnerBank
-from ..many.executors import as_executor
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..training.crew import as_threads
+from ..training.workers import as_executor
 from .chunks import Source
 from .columns import Columns
 from .keys import Key, coded

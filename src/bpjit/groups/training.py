@@ -14,13 +14,14 @@ import numpy as np
 from ..common.arguments import quiet
 from ..common.console import ctrl_c, progress_bar
 from ..kernels.lanes import packs
-from ..many.executors import PORTIONS, Errand, Sending, workers_of
+from ..many.executors import PORTIONS, Errand, Sending
 from ..many.groups import Group, Results
 from ..many.portions import compile_for, portions_of, run
 from ..many.train_many import Work
 from ..networks.scales import Scales
 from ..settings.stopping import CUT_OFF
 from ..training.crew import Share
+from ..training.workers import workers_of
 from .chunks import DIGEST, Chunk, Prepared, Preparing, Source, alike, data_of, digests_of
 from .nodes import Nodes, chunks_of, listed
 from .setting import GroupSetting

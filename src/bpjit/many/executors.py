@@ -23,12 +23,12 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from ..common.arguments import describe, quiet
+from ..common.arguments import quiet
 from ..common.console import leave_ctrl_c
-from ..kernels.devices import cores
 from ..kernels.disk_cache import SOURCES
 from ..settings.stopping import Limits
 from ..training.crew import Share
+from ..training.workers import check_sources, is_loss, words_of_loss, workers_of
 from .groups import Group, Results
 from .portions import compile_for, run
 from .slices import Course, Piece
@@ -42,26 +42,6 @@ WORK = 1e10  # multiply-adds in a second, about
 LOOK = 0.1  # seconds between looks at what may end all
 PATIENCE = 3.0  # seconds, beyond their slices, that workers are waited for in the end
 OWN = "put what is your own into a module that workers can import, or install cloudpickle here and there"
-
-
-def as_executor(executor: Any) -> Any:
-    """What portions can be sent to, or None."""
-    if executor is None:
-        return None
-    expected = "expected an object with the interface of concurrent.futures.Executor, such as ProcessPoolExecutor()"
-    if hasattr(executor, "get_executor"):  # a Client of Dask, whose own futures are none of concurrent.futures
-        raise TypeError(f"executor: {expected}, got {describe(executor)}; give its get_executor()")
-    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
-        raise TypeError(f"executor: {expected}, got {describe(executor)}")
-    return executor
-
-
-def workers_of(executor: Any) -> int:
-    """How many portions it trains at a time, as far as that is known: else there is one for each core here."""
-    client = getattr(executor, "_client", None)  # of Dask
-    if client is not None and not getattr(client, "asynchronous", True):
-        return sum(client.nthreads().values()) or cores()
-    return getattr(executor, "_max_workers", None) or cores()
 
 
 def parts_for(executor: Any, work: float) -> int:
@@ -89,10 +69,7 @@ def train_slice(parcel: bytes, seconds: float, sources: str, sender: int, ticket
     """Train a portion for so many seconds; returns its results, and how long all but that took. ``ticket`` tells calls
     apart, for engines that remember what the same call gave before."""
     started = time.perf_counter()
-    if sources != SOURCES and sources and SOURCES:
-        raise RuntimeError(
-            "executor: expected workers with the bpjit that is here, got one with other sources; install one"
-        )
+    check_sources(sources)
     if os.getpid() != sender:
         leave_ctrl_c()
     try:
@@ -218,8 +195,7 @@ class Sending:
         self.work.report(len(piece.places) - sum(len(rest.places) for rest in left))
 
     def _lose(self, error: BaseException) -> None:
-        said = " ".join(str(error).split())
-        self.lost = self.lost or f"it does not go on ({type(error).__name__}{': ' if said else ''}{said})"
+        self.lost = self.lost or words_of_loss(error)
 
     def _wait(self) -> None:
         """Take what is still out, but for what has not begun, and what does not come back."""
@@ -243,12 +219,6 @@ class Sending:
                 results = run(piece.group, "cpu", self.work.limits, self.work.report)
                 with self.taking:
                     piece.course.come_back(piece, results, for_good=True)
-
-
-def is_loss(error: BaseException) -> bool:
-    """Whether an executor says by it that it does not go on, and not that something is wrong with what it was given."""
-    lost = BrokenExecutor, CancelledError, OSError, KeyboardInterrupt, SystemExit
-    return isinstance(error, lost) or type(error).__name__ == "KilledWorker"  # of Dask: one portion killed several
 
 
 def packed(group: Group) -> bytes:

@@ -20,8 +20,8 @@ from ..networks.networks import Networks
 from ..settings.stopping import Condition, MaxEpochs, StopEvent, TimeLimit, as_conditions
 from ..training.fit import Fit
 from ..training.train import train
+from ..training.workers import as_executor
 from .climbing import Climb
-from .executors import as_executor
 from .fits import Fits
 from .halving import Field, Rung, Task, cost, ends_of_rungs, most_within
 from .searches import deal_folds

@@ -25,7 +25,8 @@ from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
 from ..training.fit import Progress
 from ..training.train import check_options, target_of_rule
-from .executors import Errand, Sending, as_executor, numbers_of, parts_for
+from ..training.workers import as_executor
+from .executors import Errand, Sending, numbers_of, parts_for
 from .fits import Fits, gather
 from .given import Given
 from .groups import Group

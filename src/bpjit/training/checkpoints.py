@@ -41,6 +41,7 @@ class Begun(NamedTuple):
     stop: Sequence[Any] = ()  # its conditions, in words
     ended_by: str | None = None  # what ended it, None where it has not ended
     unasked: Sequence[str] = ()  # conditions that may fire where it stands too, and were not asked
+    in_shares: bool = False  # whether an executor's workers look at shares of the data, which rounds otherwise
 
 
 class Run:
@@ -81,6 +82,7 @@ class Run:
         setting: Setting,
         conditions: Sequence[Condition],
         data: tuple[Samples, Samples, int],
+        in_shares: bool,
         resume: Fit | None,
     ) -> Fit | None:
         """Note where it begins, or make sure that it is the one that began; its fit, if that has ended. ``data`` are
@@ -90,13 +92,15 @@ class Run:
         validation = b"".join(digest(array) for array in V[:3]).hex() if len(V.X) else ""
         stop = [_in_words(condition) for condition in conditions]
         epochs = resume.epochs if isinstance(resume, Fit) else 0
-        now = Begun(epochs, digest(net._parameters).hex(), self.share, validation, stop)
+        now = Begun(epochs, digest(net._parameters).hex(), self.share, validation, stop, in_shares=in_shares)
         if self.is_new or resume is None:
             self.begun = now
             return None
         self._check_net(net, resume.network, now)
         setting.check_same(resume._state["setting"], f"the run in {self.source!r} was made", INSTEAD)
         self._check_data(resume, now)
+        mine, theirs = ({"executor": "one" if each.in_shares else None} for each in (now, self.begun))
+        check_same(mine, theirs, f"the run in {self.source!r} was made", INSTEAD)
         if self._has_ended(stop):
             return replace(resume, _origin=replace(resume._origin, D=D).to_keep())
         self._check_stop(conditions, resume)

@@ -1,9 +1,15 @@
-"""Which kind of session trains by a rule of second order; they are imported when the first training needs them."""
+"""Which kind of session trains by a rule of second order, or in shares; they are imported when the first training needs
+them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from .session import Session
+
+if TYPE_CHECKING:
+    from .sharing import InShares
 
 
 def session_of_second_order(rule: Rule) -> type[Session] | None:
@@ -13,3 +19,10 @@ def session_of_second_order(rule: Rule) -> type[Session] | None:
     from .second_order import DampedSession, GradientSession
 
     return DampedSession if isinstance(rule, LevenbergMarquardt) else GradientSession
+
+
+def session_in_shares(rule: Rule) -> type[InShares]:
+    """The kind of session that trains by this rule and looks at shares of the data."""
+    from .sharing import SharedGradientSession, SharedSession
+
+    return SharedGradientSession if isinstance(rule, SecondOrder) else SharedSession

@@ -21,7 +21,7 @@ from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
 from ..settings.stopping import Condition, EarlyStopping, History, Limits, MaxEpochs, most_epochs
 from .fit import CHECKPOINT, LIMITED, Fit, Progress
-from .kinds import session_of_second_order
+from .kinds import session_in_shares, session_of_second_order
 from .origin import Origin
 from .record import CHANGED
 from .session import Mark, Session, take_up
@@ -29,6 +29,7 @@ from .setting import Setting
 
 if TYPE_CHECKING:
     from .checkpoints import Run  # which is imported where somebody wants one
+    from .shares import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,15 @@ class Problem:
     conditions: list[Condition]  # one of them an EarlyStopping at most
     count: int  # samples as they were given, absent ones too
     target: str = "cpu"
+    engine: Engine | None = None  # what looks at shares of the data
+
+    def session(self, threads: int) -> Session:
+        """What runs it on so many threads."""
+        early = [condition for condition in self.conditions if isinstance(condition, EarlyStopping)]
+        every, rule = early[0].every if early else 1, self.setting.rule
+        if self.engine is not None:
+            return session_in_shares(rule)(self.net, self.D, self.V, every, self.setting, engine=self.engine)
+        return (session_of_second_order(rule) or Session)(self.net, self.D, self.V, every, self.setting, threads)
 
 
 class Watched(NamedTuple):
@@ -67,12 +77,12 @@ def run_training(
     not counted. A ``run`` is kept in its file, and not trained where it has ended."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
-    if run is not None and (ended := run.begin(net, setting, conditions, (D, problem.V, problem.count), resume)):
+    data, in_shares = (D, problem.V, problem.count), problem.engine is not None
+    if run is not None and (ended := run.begin(net, setting, conditions, data, in_shares, resume)):
         return ended
-    early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
-    kind = session_of_second_order(setting.rule) or Session
-    session = kind(net, D, problem.V, early[0].every if early else 1, setting, threads)
-    origin = Origin(net, setting, problem.target, problem.count, D, trace=None if run is None else run.trace)
+    session = problem.session(threads)
+    trace = None if run is None else run.trace
+    origin = Origin(net, setting, problem.target, problem.count, D, trace=trace, in_shares=in_shares)
     if resume is not None:
         started -= take_up(session, resume, net if run is None or run.is_new else resume.network)
         if any(condition.needs_history for condition in conditions) and not session.record.is_whole:

@@ -13,7 +13,7 @@ from ..kernels.devices import on_host
 from ..kernels.state import EPOCH, POSITION, Samples
 from ..networks.evaluation import as_samples, no_samples
 from ..networks.network import Network
-from .kinds import session_of_second_order
+from .kinds import session_in_shares, session_of_second_order
 from .session import Session
 from .setting import Setting
 
@@ -88,6 +88,7 @@ class Origin:
     D: Samples | None
     state: dict[str, Any] | None = None
     trace: Trace | None = None  # of the data that D would be
+    in_shares: bool = False  # whether it looked at shares of the data
 
     @property
     def epochs(self) -> int:
@@ -97,7 +98,8 @@ class Origin:
     def begin(self) -> Session:
         """A session that stands there, with nothing to validate."""
         assert self.D is not None
-        kind = session_of_second_order(self.setting.rule) or Session
+        rule = self.setting.rule
+        kind = session_in_shares(rule) if self.in_shares else session_of_second_order(rule) or Session
         session = kind(self.net, self.D, no_samples(self.D), 1, self.setting)
         if self.state is not None:
             session.take_up(self.state)
@@ -137,7 +139,10 @@ class Origin:
         return replace(self, D=drivers.on_gpu(D) if self.target == "cuda" else D)
 
     def is_continued_by(self, later: Origin) -> bool:
-        """Whether a training that went on from here learnt from the same data, and so has this origin too."""
+        """Whether a training that went on from here learnt from the same data in the same way, and so has this origin
+        too."""
+        if self.in_shares != later.in_shares:
+            return False
         if self.D is not None and later.D is not None:
             pairs = zip(self.D, later.D, strict=True)
             return all(mine is theirs or np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in pairs)

@@ -27,16 +27,15 @@ from ..settings.rules import (
     ScaledConjugateGradient,
 )
 from ..settings.stopping import Condition, TargetError
-from . import session
 from .crew import ask_for_help
 from .fit import Evidence
 from .line_search import Conjugate, Looking, Pairs, Point, lbfgs_step, scg_step
+from .pausing import SHORT_CALL, PausingSession
 from .session import MOST_EPOCHS, Session
 from .setting import Setting
 
 ENDS = {damped.MU_MAX: "mu_max", damped.MIN_GRAD: "min_grad"}  # the settings of a rule that end a training
 FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
-SHORT_CALL = 0.0005  # seconds, where a training may end at any epoch: what came after that one is done in vain
 SCALE, COUNT = SCALARS, COUNTERS  # places behind the others: Møller's λ; pairs remembered, or steps
 
 
@@ -159,7 +158,7 @@ class DampedSession(Session):
         return Evidence(alpha, beta, gamma, log_evidence) if known else None
 
 
-class GradientSession(Session):
+class GradientSession(PausingSession):
     """One training by L-BFGS or scaled conjugate gradients: their steps in NumPy, errors and gradients compiled."""
 
     @staticmethod
@@ -178,46 +177,18 @@ class GradientSession(Session):
         self.gradient_work = drivers.gradient_work(net.sizes, net._activations, np.dtype(np.float64), largest)
         self.wide = self.task._replace(D=as_float64(self.D), V=as_float64(self.task.V))
         self.kernel, self.steps, self.work = None, None, None
-        self._under_way: Looking[tuple[float, float] | None] | None = None  # the epoch
-        self._here: Point | None = None  # what is known where it began
-
-    @property
-    def inside_an_epoch(self) -> bool:
-        return self._under_way is not None
+        self._here: Point | None = None  # what is known where the epoch began
 
     def _compile_kernel(self) -> None:
         for _ in drivers.look_through(self.gradient_work, self._wide_p(), no_samples(self.wide.D), self.task.loss):
             pass
 
     def _clear_work(self) -> None:
-        self._under_way = self._here = self.ended = None
+        super()._clear_work()
+        self._here = None
 
     def _wide_p(self) -> np.ndarray:
         return self.memory.p.astype(np.float64)
-
-    def _call_kernel(self, until: int) -> tuple[np.ndarray, np.ndarray]:
-        """Epochs, until it is time to let others look."""
-        first, started, found = self.epoch, time.perf_counter(), []
-        longest = min(session.CALL_SECONDS, SHORT_CALL if self.may_end_anywhere else np.inf)
-        while self.finite and self.ended is None and self.epoch < until:
-            if self._under_way is None:
-                self._under_way = self._epoch()
-            try:
-                next(self._under_way)
-            except StopIteration as end:
-                self._under_way = None
-                if end.value is not None:
-                    found.append(end.value)
-            if time.perf_counter() - started > longest:
-                break
-        if self.epoch > first:
-            self.ended = (
-                None  # it will stand again where no epoch comes before it, so that conditions see those that do
-            )
-        errors, validation_errors = np.array(found).reshape(-1, 2).T
-        if np.isnan(validation_errors).any() and len(self.task.V.X):
-            self.check_data()
-        return errors, validation_errors
 
     def _epoch(self) -> Looking[tuple[float, float] | None]:
         """One epoch; returns its error and its validation error, or None where there was none."""
@@ -242,10 +213,7 @@ class GradientSession(Session):
             self.ended = "max_search" if isinstance(rule, LBFGS) else "scale_max"
             return None
         there, after = found
-        validation_error = np.nan
-        if len(self.wide.V.X) and (self.epoch + 1) % self.task.every == 0:
-            total, _ = yield from drivers.look_through(self.gradient_work, there.p, self.wide.V, self.task.loss)
-            validation_error = total / len(self.wide.V.X)
+        validation_error = yield from self._validated(there.p)
         # From here on nothing pauses.
         if isinstance(after, Pairs):
             count = len(after.s)
@@ -264,11 +232,19 @@ class GradientSession(Session):
         m, (lam, rest) = len(self.wide.D.X), self.setting.lam
         with np.errstate(over="ignore", invalid="ignore"):
             p = p.astype(self.net.dtype).astype(np.float64)
-        total, descent = yield from drivers.look_through(self.gradient_work, p, self.wide.D, self.task.loss)
+        total, descent = yield from self._pass(p)
         with np.errstate(over="ignore", invalid="ignore"):
             gradient = -formulas.regularised_descent(descent / m, p, lam, rest)
             gradient[~self.setting.trainable] = 0.0
             return Point(p, total / m, objective_of(total / m, p, self.setting.lam), gradient)
+
+    def _pass(self, p: np.ndarray) -> Looking[tuple[float, np.ndarray]]:
+        """Σ c_k E_k and −Σ c_k ∂E_k/∂p of all samples."""
+        return (yield from drivers.look_through(self.gradient_work, p, self.wide.D, self.task.loss))
+
+    def _validate(self, p: np.ndarray) -> Looking[float]:
+        total, _ = yield from drivers.look_through(self.gradient_work, p, self.wide.V, self.task.loss)
+        return total
 
 
 def as_float64(D: Samples) -> Samples:

@@ -222,9 +222,7 @@ class Session:
         first = self.epoch
         per_epoch = len(self.D.X) + len(self.task.V.X) // self.task.every
         count = min(until - first, max(1, self._budget // per_epoch), MOST_EPOCHS)
-        ahead = np.arange(first, first + count)
-        rates = self.setting.schedule.rates(ahead) if self.rate is None else np.full(count, self.rate.eta)
-        etas = rates.astype(self.net.dtype, copy=False)
+        etas = self._etas(first, count)
         found = np.empty((2, count), self.net.dtype)
         visited = int(self.memory.counters[VISITED])
         started = time.perf_counter()
@@ -237,6 +235,11 @@ class Session:
                 ask_for_help(presence, [helping] * self._helpers)
             self.finite = self.kernel(*arguments, etas, self._budget, found)
         return self._end_of_call(found, first, visited, time.perf_counter() - started)
+
+    def _etas(self, first: int, count: int) -> np.ndarray:
+        """η of so many epochs from this one on."""
+        rates = np.full(count, self.rate.eta) if self.rate else self.setting.schedule.rates(np.arange(count) + first)
+        return rates.astype(self.net.dtype, copy=False)
 
     def _end_of_call(
         self, found: np.ndarray, first: int, visited: int, elapsed: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from .held_out import as_pair, as_share, split
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
+from .workers import as_executor
 
 if TYPE_CHECKING:
     from .checkpoints import Run
@@ -57,6 +59,7 @@ def train(
     seed: int = 0,
     target: str = "auto",
     threads: int | None = None,
+    executor: Any = None,
     history: int | None = 100_000,
     progress: bool | None = None,
     callback: Callable[[Progress], Any] | None = None,
@@ -118,6 +121,12 @@ def train(
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
     threads : how many threads may share a batch, or a system of "lm" and "br"; None is as many as there are cores,
         where it is worth it. The result does not depend on it, to the last bit
+    executor : anything with the interface of ``concurrent.futures.Executor`` whose workers look at shares of the data:
+        a process pool, loky, ``client.get_executor()`` of dask.distributed, mpi4py.futures. For updates="accumulated"
+        and rules of gradients; each worker gets its shares once and keeps them, and uses one thread. The shares depend
+        on m and the network alone and their sums are added in one order, so the result is the same to the last bit with
+        any executor, any number of workers, and where workers are lost; without an executor it is the same up to
+        rounding. Where all workers are gone, one ``RuntimeWarning`` says so, and what is left is trained here
     history : keep the errors of so many epochs at most, 2 or more: of every epoch, or in longer trainings of every
         second, fourth, and so on; ``fit.recorded`` tells which. None keeps all, 16 bytes an epoch
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
@@ -176,6 +185,7 @@ def train(
     watched = Watched(check_options(callback, progress, history), callback, progress)
     fit_before, run = run_of(resume, checkpoint, checkpoint_every, validation)
     target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
+    target = target_of_shares(target, executor, setting)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
     target = target_for(target, fit_before, setting, net, len(D.X), most_epochs(conditions))
@@ -183,7 +193,7 @@ def train(
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
     problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
-    fit = run_training(problem, watched, threads=threads, resume=fit_before, started=started, run=run)
+    fit = train_with(executor, problem, watched, threads=threads, resume=fit_before, started=started, run=run)
     if not warned:
         warn_of_end(fit, stop is None)
     return fit
@@ -224,6 +234,35 @@ def target_of_rule(target: str, rule: Rule) -> str:
     if target == "cuda":
         raise ValueError(f'target: rule "{rule.name}" runs on the CPU; expected "cpu" or "auto"')
     return "cpu"
+
+
+def target_of_shares(target: str, executor: Any, setting: Setting) -> str:
+    """The target, which is the CPU where there is an executor; refuses trainings that cannot be shared out."""
+    if as_executor(executor) is None:
+        return target
+    if isinstance(setting.rule, LevenbergMarquardt):
+        raise ValueError(
+            f'executor: rule "{setting.rule.name}" solves one system of all samples, which threads= shares; expected a '
+            'rule of gradients, such as "lbfgs", "scg" or "rprop"'
+        )
+    if setting.size is not None:
+        raise ValueError(
+            "executor: updates after single samples or batches come one after the other; expected "
+            'updates="accumulated", or several networks for train_many(executor=)'
+        )
+    if target == "cuda":
+        raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
+    return "cpu"
+
+
+def train_with(executor: Any, problem: Problem, watched: Watched, **how: Any) -> Fit:
+    """``run_training``, with the workers of an executor if there is one."""
+    if executor is None:
+        return run_training(problem, watched, **how)
+    from .shares import Engine
+
+    with Engine(executor) as engine:
+        return run_training(replace(problem, engine=engine), watched, **how)
 
 
 def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
