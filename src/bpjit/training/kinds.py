@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..kernels.state import Large, Samples
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from .session import Session
+from .windows import WindowedSession
 
 
 def session_of_second_order(rule: Rule) -> type[Session] | None:
@@ -13,3 +15,9 @@ def session_of_second_order(rule: Rule) -> type[Session] | None:
     from .second_order import DampedSession, GradientSession
 
     return DampedSession if isinstance(rule, LevenbergMarquardt) else GradientSession
+
+
+def session_for(rule: Rule, *data: Samples) -> type[Session]:
+    """The kind of session that trains by this rule on these samples."""
+    large = any(isinstance(D, Large) for D in data)
+    return session_of_second_order(rule) or (WindowedSession if large else Session)

@@ -10,16 +10,18 @@ import numpy as np
 
 from ..common.arguments import as_flag, as_integer, describe, quiet
 from ..kernels import drivers
-from ..kernels.state import Samples
-from ..networks.evaluation import as_network, as_samples, named, no_samples
+from ..kernels.state import Large, Samples
+from ..networks.blocks import are_blocks
+from ..networks.evaluation import as_network, named, no_samples
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
+from ..networks.source import brought, looked_at
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from ..settings.schedules import Schedule
 from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
-from .held_out import as_pair, as_share, split
+from .held_out import as_pair, as_share, split, split_large
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
@@ -155,13 +157,18 @@ def train(
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
     target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
-    D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
+    whole = needs_all(setting.rule, target)
+    D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions, whole)
     warned = warn_of_targets(net, setting, D)
+    if isinstance(D, Large) or isinstance(V, Large):
+        target = "cpu"
     target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
-    problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
+    problem = Problem(
+        net, D, V, setting, conditions, sum(D.source.given) if isinstance(D, Large) else as_rows(X), target
+    )
     watched = Watched(history, callback, progress)
     fit = run_training(problem, watched, threads=threads, resume=resume, started=started)
     if not warned:
@@ -188,6 +195,13 @@ def target_of_rule(target: str, rule: Rule) -> str:
     if target == "cuda":
         raise ValueError(f'target: rule "{rule.name}" runs on the CPU; expected "cpu" or "auto"')
     return "cpu"
+
+
+def needs_all(rule: Rule, target: str) -> str | None:
+    """Why all samples must be in memory; None where some at a time will do."""
+    if isinstance(rule, SecondOrder):
+        return f'rule "{rule.name}"'
+    return 'target "cuda"' if target == "cuda" else None
 
 
 def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
@@ -221,31 +235,38 @@ def as_data(
     weights: tuple[Any, Any],
     validation: Any,
     conditions: list[Condition],
+    whole: str | None = None,
 ) -> tuple[Samples, Samples]:
-    """The samples to learn from, and those to validate on. ``weights`` are those of samples and of classes."""
+    """The samples to learn from, and those to validate on. ``weights`` are those of samples and of classes; ``whole``
+    says why all must be in memory."""
     share = as_share(validation)
-    D = as_samples(net, X, Y, setting.loss, *weights)
+    D = looked_at(brought(net, X, Y, setting.loss, weights, whole=whole, cut=share is not None))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     if share is None:
-        return D, as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
+        return D, as_validation(validation, net, setting.loss, bool(early), whole) or no_samples(D)
+    if isinstance(D, Large):
+        return split_large(net, D, share, setting.seed)
     if not isinstance(D.X, np.ndarray):
         raise ValueError("validation: a share goes with data that do not lie on a GPU; expected (X, Y) or None")
     return split(net, D, share, setting.seed)
 
 
-def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:
+def as_validation(validation: Any, net: Network, loss: str, needed: bool, whole: str | None = None) -> Samples | None:
     """The validation set, or None."""
     if validation is None:
         if needed:
             raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
         return None
+    names = "validation X", "validation Y"
+    if are_blocks(validation):
+        return looked_at(brought(net, validation, None, loss, names=names, whole=whole))
     validation = as_pair(validation)
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation: expected a pair (X, Y) or a share such as 0.2, got {describe(validation)}")
     X, Y = validation
-    return as_samples(net, X, Y, loss, names=("validation X", "validation Y"))
+    return looked_at(brought(net, X, Y, loss, names=names, whole=whole))
 
 
 def as_rows(X: Any) -> int:
