@@ -5,7 +5,8 @@ memory-mapped arrays. Here: what is one, and its blocks one after another.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..common.arguments import describe
 from ..frames import is_frame, is_series
 
 T = TypeVar("T")
+NO_SAMPLES = "expected samples, got blocks without any"
 PAIR = "a pair (X, Y) of arrays, or a frame with the columns of the network"
 
 
@@ -117,15 +119,22 @@ def as_pair(block: Any) -> tuple[Any, Any]:
     return block[0], block[1]
 
 
-def blocks_of_inputs(X: Any) -> Iterator[Any] | None:
-    """Inputs block by block, also of blocks (X, Y); None where they are no blocks."""
-    if is_dask(X):
-        if len(X.shape) != 2:
-            return None
-        return (block for block, _ in DaskBlocks(X))
-    if not _is_sequence(X):
+def predicted(predict: Callable[[Any], np.ndarray], X: Any) -> np.ndarray | None:
+    """What ``predict`` gives for all samples of blocks X or (X, Y), one in memory at a time; None for other samples."""
+    blocks = DaskBlocks(X) if is_dask(X) and len(X.shape) == 2 else X
+    if blocks is X and not (_is_sequence(X) and _has_inputs(X[0])):
         return None
-    block = X[0]
-    if not (_is_pair(block) or (_is_table(block) and not isinstance(block, (tuple, list)))):
-        return None
-    return (X[index][0] if _is_pair(X[index]) else X[index] for index in range(len(X)))
+
+    def predict_block(index: int) -> np.ndarray | None:  # in whose end the block goes
+        block = blocks[index]
+        inputs = block[0] if isinstance(block, (tuple, list)) else block
+        return in_block(index, partial(predict, inputs)) if len(inputs) > 0 else None
+
+    found = [y_hat for index in range(len(blocks)) if (y_hat := predict_block(index)) is not None]
+    if not found:
+        raise ValueError(f"X: {NO_SAMPLES}")
+    return np.concatenate(found)
+
+
+def _has_inputs(block: Any) -> bool:
+    return _is_pair(block) or _is_table(block)

@@ -296,7 +296,7 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     X, single = net._architecture.input_numbers(X)
     width = net.sizes[0] if by == "inputs" else len(net._parameters)
     J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._architecture.units()
-    size = max(1, CALL // (len(net._parameters) * net.sizes[-1]))
+    size = max(1, min(CALL // (len(net._parameters) * net.sizes[-1]), BLOCK // net.sizes[0]))
     if net.scale is not None:
         size = max(1, min(size, BLOCK // (net.sizes[-1] * width)))
     for first in range(0, len(X), size):

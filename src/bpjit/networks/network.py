@@ -19,7 +19,7 @@ from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture
-from .blocks import blocks_of_inputs, in_block
+from .blocks import predicted
 from .exchanging import Exchanging
 from .initial import initial_parameters
 from .leaving import Leaving
@@ -297,9 +297,8 @@ class Network(Leaving, Exchanging):
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
-        if type(X) is not np.ndarray and (blocks := blocks_of_inputs(X)) is not None:
-            predict = partial(self.predict, target=target)
-            return np.concatenate([in_block(index, partial(predict, block)) for index, block in enumerate(blocks)])
+        if type(X) is not np.ndarray and (found := predicted(partial(self.predict, target=target), X)) is not None:
+            return found
         if target != "cpu" or lies_on_gpu(X):
             return self._predict_on(target, X)
         architecture, (given, single) = self._architecture, self._architecture.input_numbers(X)

@@ -5,10 +5,10 @@ network's units and dtype some at a time: as they stand, or in the order of an e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,22 +16,20 @@ from ..common.arguments import as_weights
 from ..frames import is_frame
 from ..kernels.devices import memory_size
 from ..kernels.layout import is_where_known, loss_as_given
-from ..kernels.orders import LOW_BITS, count_keys, keys_between
 from ..kernels.reading import fits, put_rows
 from ..kernels.state import Large, Samples
-from ..maths import random_streams
 from .architecture import ROWS
-from .blocks import as_blocks, as_pair, in_block, is_mapped
+from .blocks import NO_SAMPLES, as_blocks, as_pair, in_block, is_mapped
 from .evaluation import as_samples, check_probabilities, of_mean_one, present
 from .network import Network
 
 BUFFER = 1 << 25  # bytes of samples in memory at a time; less than these are brought there as a whole
 PART = 1 << 21  # bytes of those that pass by once
 MOST_ROWS = 1 << 21  # of arrays that a kernel reads where they lie: it keeps some numbers of each row
-WINDOW = 1 << 22  # rows whose order is in memory at a time
 SEEN, NUMBERS_SEEN = 512, 1 << 15  # rows that are kept of all, and numbers in them, about
 PIECE = 8192  # bytes of each part that tell data apart
 NOTHING = np.empty(0, np.int64)
+T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -135,9 +133,17 @@ class Source:
     def __len__(self) -> int:
         return 1 if self.blocks is None else len(self.blocks)
 
-    def name(self, index: int, work: Any) -> Any:
-        """Do something with a block; an error names it, where there are several."""
-        return work() if self.blocks is None else in_block(index, work)
+    def name(self, index: int, work: Callable[[], T]) -> T:
+        """Do something with a block; an error names it, where there are several. What was good once has changed, if it
+        is so no more."""
+        try:
+            return work() if self.blocks is None else in_block(index, work)
+        except (TypeError, ValueError) as error:
+            if self.checked:
+                raise RuntimeError(
+                    f"{self.names[0]}, {self.names[1]}: the data are others than when they were read first: {error}"
+                ) from error
+            raise
 
     def opened(self, index: int) -> Block:
         """A block, kept until another one is wanted."""
@@ -145,11 +151,12 @@ class Source:
             assert self.blocks is not None
             self._opened = None
             given = self.blocks[index]
-            self._opened = index, in_block(index, partial(self._open, index, given))
+            self._opened = index, self.name(index, partial(self._open, index, given))
         return self._opened[1]
 
     def _open(self, index: int, given: Any) -> Block:
-        block = self._block(*as_pair(given))
+        X, Y = as_pair(given)
+        block = self._empty() if np.shape(X)[:1] == (0,) else self._block(X, Y)
         if index == len(self.given):
             self.given.append(len(block.X))
             self.present.append(block.count)
@@ -159,6 +166,9 @@ class Source:
                 f"first, got {len(block.X)} and {block.count}"
             )
         return block
+
+    def _empty(self) -> Block:
+        return Block(*self.room(0)[:2], None, ready=True)
 
     def _block(self, X: Any, Y: Any, rows: np.ndarray | None = None) -> Block:
         """Checked for its shape; of its samples those of ``rows`` are looked at, None for all."""
@@ -177,7 +187,7 @@ class Source:
         if self.missing:
             known = [self._known(block, part) for part in architecture.parts(block.count)]
             there = np.concatenate(known)
-            if not there.any():
+            if not there.any() and self.blocks is None:
                 raise ValueError(f"{y}: expected a target that is known, got NaN alone")
             if not there.all():
                 block.choose(there)
@@ -254,6 +264,8 @@ class Source:
                     filled = 0
         if filled:
             yield Samples(to.X[:filled], to.Y[:filled], to.c[:filled], to.numbers)
+        if not self.m:
+            raise ValueError(f"{self.names[0]}: {NO_SAMPLES}")
         self.checked = True
 
     @cached_property
@@ -294,63 +306,6 @@ class Source:
         made = Large(X, Y, np.broadcast_to(net.dtype.type(1), (m,)), np.broadcast_to(np.uint64(0), (m,)))
         made.source = self
         return made
-
-
-class Epoch:
-    """The order of the samples in an epoch: blocks as they are drawn, and within each its samples by the keys of
-    ``epoch_order``, so that one block has the order of an array; or all as they stand. The order of a large block is
-    made range after range."""
-
-    def __init__(self, source: Source, number: int | None, seed: int = 0) -> None:
-        self.source, self.number = source, number
-        self.blocks = np.arange(len(source))
-        if number is not None:
-            base = random_streams.base(seed, random_streams.ORDER)
-            self.here = random_streams.stream(base, np.array([number], np.uint64))[0]
-            if len(source) > 1:
-                key = random_streams.base(seed, random_streams.BLOCKS)
-                key = random_streams.stream(key, np.array([number], np.uint64))
-                self.blocks = np.argsort(random_streams.draw(key, self.blocks.astype(np.uint64)), kind="stable")
-        self.starts = np.concatenate([[0], np.cumsum(np.array(source.present)[self.blocks])])
-        self._counts: tuple[int, np.ndarray] = (-1, NOTHING)
-        self._range: tuple[int, int, np.ndarray] = (-1, -1, NOTHING)
-
-    def bring(self, first: int, to: Samples, at: int, most: int) -> int:
-        """Samples from position ``first`` on, as many as are easily at hand and ``most`` at most, to the rows of ``to``
-        from ``at`` on; returns how many."""
-        slot = int(np.searchsorted(self.starts, first, "right")) - 1
-        index, offset = int(self.blocks[slot]), int(first - self.starts[slot])
-        count = int(min(most, self.starts[slot + 1] - first))
-        places: Any = slice(offset, offset + count)
-        if self.number is not None:
-            places = self._places(index, offset)[:count]
-        self.source.bring(index, places, to, at)
-        return len(places) if self.number is not None else count
-
-    def _places(self, index: int, offset: int) -> np.ndarray:
-        """Which samples of a block come from ``offset`` on: all those of a range."""
-        source = self.source
-        m = source.present[index]
-        parts = -(-m // WINDOW)
-        rows = source.opened(index).rows
-        arguments = self.here, sum(source.given[:index]), NOTHING if rows is None else rows, m
-        if self._counts[0] != index:
-            counts = np.zeros(parts, np.int64)
-            if parts > 1:
-                count_keys(*arguments, counts)
-            else:
-                counts[0] = m
-            self._counts = index, np.concatenate([[0], np.cumsum(counts)])
-        ends = self._counts[1]
-        part = int(np.searchsorted(ends, offset, "right")) - 1
-        if self._range[:2] != (index, part):
-            self._range = -1, -1, NOTHING
-            keys = np.empty(int(ends[part + 1] - ends[part]), np.uint64)
-            keys_between(*arguments, part, parts, keys)
-            keys.sort()
-            keys &= LOW_BITS
-            self._range = index, part, keys.view(np.int64)
-        return self._range[2][offset - ends[part] :]
 
 
 def large_samples(
@@ -394,10 +349,20 @@ def _lie_ready(net: Network, X: Any, Y: Any) -> bool:
     )
 
 
-def brought(net: Network, X: Any, Y: Any, loss: str, weights: tuple[Any, Any] = (None, None), **how: Any) -> Samples:
+def brought(
+    net: Network,
+    X: Any,
+    Y: Any,
+    loss: str,
+    weights: tuple[Any, Any] = (None, None),
+    *,
+    names: tuple[str, ...] = ("X", "Y", "sample_weight"),
+    whole: str | None = None,
+    cut: bool = False,
+) -> Samples:
     """Samples that stay where they are, or in memory: see ``large_samples``."""
-    D = large_samples(net, X, Y, loss, weights, **how)
-    return as_samples(net, X, Y, loss, *weights, **{key: how[key] for key in how if key == "names"}) if D is None else D
+    D = large_samples(net, X, Y, loss, weights, names=names, whole=whole, cut=cut)
+    return as_samples(net, X, Y, loss, *weights, names=names) if D is None else D
 
 
 def looked_at(D: Samples) -> Samples:

@@ -160,15 +160,11 @@ def train(
     whole = needs_all(setting.rule, target)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions, whole)
     warned = warn_of_targets(net, setting, D)
-    if isinstance(D, Large) or isinstance(V, Large):
-        target = "cpu"
-    target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
+    target = target_for(target, resume, setting, net, (D, V), most_epochs(conditions))
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
-    problem = Problem(
-        net, D, V, setting, conditions, sum(D.source.given) if isinstance(D, Large) else as_rows(X), target
-    )
+    problem = Problem(net, D, V, setting, conditions, as_rows(X, D), target)
     watched = Watched(history, callback, progress)
     fit = run_training(problem, watched, threads=threads, resume=resume, started=started)
     if not warned:
@@ -216,8 +212,14 @@ def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
     return 1 if setting.size == 1 or drivers.READABLE or gradient else threads
 
 
-def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:
-    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work."""
+def target_for(
+    target: str, resume: Any, setting: Setting, net: Network, data: tuple[Samples, Samples], epochs: int | None
+) -> str:
+    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work. Samples
+    that are not in memory come to the CPU alone."""
+    if any(isinstance(samples, Large) for samples in data):
+        target = "cpu"
+    m = len(data[0].X)
     if isinstance(resume, Fit):
         if target not in ("auto", resume.target):
             raise ValueError(f"target: the fit to resume ran on {resume.target!r}, got {target!r}; give the same")
@@ -269,6 +271,8 @@ def as_validation(validation: Any, net: Network, loss: str, needed: bool, whole:
     return looked_at(brought(net, X, Y, loss, names=names, whole=whole))
 
 
-def as_rows(X: Any) -> int:
-    """The number of samples in X, which ``as_samples`` took."""
+def as_rows(X: Any, D: Samples) -> int:
+    """The number of samples in X, absent ones too, of which D were made."""
+    if isinstance(D, Large):
+        return sum(D.source.given)
     return int(np.shape(X)[0]) if hasattr(X, "__array__") else len(X)

@@ -9,14 +9,73 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.one import tiny
 from ..kernels.one.chunks import CHUNK
-from ..kernels.one.tiny import STRETCH
+from ..kernels.orders import LOW_BITS, count_keys, keys_between
 from ..kernels.state import POSITION, Large, Samples
+from ..maths import random_streams
 from ..networks import source
-from ..networks.source import Epoch
+from ..networks.source import NOTHING, Source
 from .session import Session
 
-BEYOND = max(CHUNK, STRETCH)  # samples that a call may visit more than it was told
+WINDOW = 1 << 22  # rows whose order is in memory at a time
+
+
+class Epoch:
+    """The order of the samples in an epoch: blocks as they are drawn, and within each its samples by the keys of
+    ``epoch_order``, so that one block has the order of an array; or all as they stand. The order of a large block is
+    made range after range."""
+
+    def __init__(self, source: Source, number: int | None, seed: int = 0) -> None:
+        self.source, self.number = source, number
+        self.blocks = np.arange(len(source))
+        if number is not None:
+            base = random_streams.base(seed, random_streams.ORDER)
+            self.here = random_streams.stream(base, np.array([number], np.uint64))[0]
+            if len(source) > 1:
+                key = random_streams.base(seed, random_streams.BLOCKS)
+                key = random_streams.stream(key, np.array([number], np.uint64))
+                self.blocks = np.argsort(random_streams.draw(key, self.blocks.astype(np.uint64)), kind="stable")
+        self.starts = np.concatenate([[0], np.cumsum(np.array(source.present)[self.blocks])])
+        self._counts: tuple[int, np.ndarray] = (-1, NOTHING)
+        self._range: tuple[int, int, np.ndarray] = (-1, -1, NOTHING)
+
+    def bring(self, first: int, to: Samples, at: int, most: int) -> int:
+        """Samples from position ``first`` on, as many as are easily at hand and ``most`` at most, to the rows of ``to``
+        from ``at`` on; returns how many."""
+        slot = int(np.searchsorted(self.starts, first, "right")) - 1
+        index, offset = int(self.blocks[slot]), int(first - self.starts[slot])
+        count = int(min(most, self.starts[slot + 1] - first))
+        places: Any = slice(offset, offset + count)
+        if self.number is not None:
+            places = self._places(index, offset)[:count]
+        self.source.bring(index, places, to, at)
+        return len(places) if self.number is not None else count
+
+    def _places(self, index: int, offset: int) -> np.ndarray:
+        """Which samples of a block come from ``offset`` on: all those of a range."""
+        source = self.source
+        m = source.present[index]
+        parts = -(-m // WINDOW)
+        rows = source.opened(index).rows
+        arguments = self.here, sum(source.given[:index]), NOTHING if rows is None else rows, m
+        if self._counts[0] != index:
+            counts = np.zeros(parts, np.int64)
+            if parts > 1:
+                count_keys(*arguments, counts)
+            else:
+                counts[0] = m
+            self._counts = index, np.concatenate([[0], np.cumsum(counts)])
+        ends = self._counts[1]
+        part = int(np.searchsorted(ends, offset, "right")) - 1
+        if self._range[:2] != (index, part):
+            self._range = -1, -1, NOTHING
+            keys = np.empty(int(ends[part + 1] - ends[part]), np.uint64)
+            keys_between(*arguments, part, parts, keys)
+            keys.sort()
+            keys &= LOW_BITS
+            self._range = index, part, keys.view(np.int64)
+        return self._range[2][offset - ends[part] :]
 
 
 class Shown:
@@ -41,10 +100,11 @@ def shown(rows: np.ndarray, first: int, m: int) -> np.ndarray:
 class Window:
     """Samples of an epoch from one position to another, in memory."""
 
-    def __init__(self, D: Large) -> None:
-        self.source, self.m = D.source, D.source.m
-        self.size = min(self.m, max(source.BUFFER // self.source.row_size, 2 * BEYOND))
-        self.rows = self.source.room(self.size)
+    def __init__(self, D: Large, beyond: int = CHUNK) -> None:
+        """``beyond``: how many samples more than it was told a call may visit."""
+        self.source, self.m, self.beyond = D.source, D.source.m, beyond
+        self.size = min(self.m, max(source.BUFFER // self.source.row_size, 2 * self.beyond))
+        self.rows, self.numbers = self.source.room(self.size), np.arange(self.size)
         self.first = self.end = 0
         self.epoch: Epoch | None = None
 
@@ -52,13 +112,14 @@ class Window:
         """Have the samples from a position on in memory, of an epoch or, where it is None, of the data as they stand.
         Returns how many a call may be told to visit."""
         if self.epoch is None or self.epoch.number != epoch:
-            self.epoch, self.first, self.end = Epoch(self.source, epoch, seed), 0, 0
+            self.epoch, self.end = Epoch(self.source, epoch, seed), self.first
         if not self._reaches(position):
             kept = 0
             if self.first <= position < self.end:
                 kept = self.end - position
                 for array in self.rows[:3]:
                     array[:kept] = array[position - self.first : self.end - self.first].copy()
+            self.numbers += position - self.numbers[0]
             self.first, self.end = position, position + kept
             while self.end < self.m and self.end < self.first + self.size:
                 room = self.first + self.size - self.end
@@ -67,13 +128,13 @@ class Window:
                 except BaseException:
                     self.epoch = None  # what is there now is anything
                     raise
-        return self.m - position if self.end == self.m else self.end - position - BEYOND
+        return self.m - position if self.end == self.m else self.end - position - self.beyond
 
     def _reaches(self, position: int) -> bool:
         """Whether there are samples enough for a call."""
         if not self.first <= position < self.end:
             return False
-        return self.end == self.m or self.end - position > BEYOND
+        return self.end == self.m or self.end - position > self.beyond
 
     @property
     def samples(self) -> Samples:
@@ -84,7 +145,7 @@ class Window:
     @property
     def places(self) -> np.ndarray:
         """Where each is."""
-        return shown(np.arange(self.first, self.first + self.size), self.first, self.m)
+        return shown(self.numbers, self.first, self.m)
 
 
 class WindowedSession(Session):
@@ -93,7 +154,8 @@ class WindowedSession(Session):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.shuffle = self.task.shuffle
-        self.of_D, self.of_V = (Window(D) if isinstance(D, Large) else None for D in (self.D, self.V))
+        beyond = tiny.STRETCH if self.kernel in tiny.TRAIN_BLOCKS.values() else CHUNK
+        self.of_D, self.of_V = (Window(D, beyond) if isinstance(D, Large) else None for D in (self.D, self.V))
         if self.of_D is not None:
             self.task = self.task._replace(shuffle=False)  # they come in order
             self._show(learn=True)
