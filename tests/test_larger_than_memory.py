@@ -31,6 +31,7 @@ def little(monkeypatch):
     """So little memory that windows, parts, and ranges of keys end all over the data."""
     monkeypatch.setattr(source, "BUFFER", 1 << 13)
     monkeypatch.setattr(source, "PART", 1 << 12)
+    monkeypatch.setattr(source, "MOST_ROWS", M - 1)
     monkeypatch.setattr(windows, "WINDOW", 700)
 
 
@@ -87,10 +88,13 @@ MORE = [
 
 
 def check_mapped(mapped, sizes, settings, dtype="float64"):
-    """A mapped array of other numbers than the network's is what is not read where it lies."""
+    """Of other numbers than the network's, and of those that could be read where they lie."""
     net, (X, Y) = bpjit.Network.random(sizes, seed=1, dtype=dtype), data()
-    X = X.astype(np.float32 if dtype == "float64" else np.float64)
-    check_same(trained(net, X, Y, **settings), trained(net, mapped(X), mapped(Y), **settings))
+    X, Y = (array.astype(np.float32).astype(dtype) for array in (X, Y))
+    other = X.astype(np.float32 if dtype == "float64" else np.float64)
+    there = trained(net, X, Y, **settings)
+    check_same(there, trained(net, mapped(other), mapped(Y), **settings))
+    check_same(there, trained(net, mapped(X), mapped(Y), **settings))
 
 
 @pytest.mark.parametrize(("sizes", "settings"), SOME)

@@ -276,7 +276,7 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     Parameters
     ----------
     net : the network
-    X : (m, d) samples, or a single one of shape (d,)
+    X : (m, d) samples, also memory-mapped ones, or a single one of shape (d,)
     by : "parameters" for ∂ŷ_j/∂p in the order of ``net.parameters``, or "inputs" for ∂ŷ_j/∂x_i
 
     Returns

@@ -25,7 +25,7 @@ from .network import Network
 
 BUFFER = 1 << 25  # bytes of samples in memory at a time; less than these are brought there as a whole
 PART = 1 << 21  # bytes of those that pass by once
-MOST_ROWS = 1 << 21  # of arrays that a kernel reads where they lie: it keeps some numbers of each row
+MOST_ROWS = 1 << 21  # of arrays that kernels read where they lie, in any order: some numbers are kept of each row
 SEEN, NUMBERS_SEEN = 512, 1 << 15  # rows that are kept of all, and numbers in them, about
 PIECE = 8192  # bytes of each part that tell data apart
 NOTHING = np.empty(0, np.int64)
@@ -202,6 +202,12 @@ class Source:
 
     # --- Reading.
 
+    def lying(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Inputs and targets of the only block, if kernels can read them where they lie."""
+        block = self.opened(0)
+        whole = len(self) == 1 and block.rows is None and self.c is None and not block.ready
+        return (block.X, block.Y) if whole and lie_ready(self.net, block.X, block.Y) else None
+
     def room(self, size: int) -> Samples:
         """Arrays for so many samples, weights being 1."""
         net = self.net
@@ -333,19 +339,20 @@ def large_samples(
         return None
     if len(X) * (net.sizes[0] + net.sizes[-1]) * net.dtype.itemsize <= BUFFER:
         return None
-    if not cut and weights[0] is weights[1] is None and not is_where_known(loss) and _lie_ready(net, X, Y):
+    few = len(X) <= MOST_ROWS and np.asarray(X).nbytes + np.asarray(Y).nbytes <= memory_size() / 2
+    if few and not cut and weights[0] is weights[1] is None and not is_where_known(loss) and lie_ready(net, X, Y):
         return None
     return Source.of_arrays(net, X, Y, loss, weights, names).samples()
 
 
-def _lie_ready(net: Network, X: Any, Y: Any) -> bool:
-    """Whether kernels may read arrays where they lie: they jump from row to row, and some numbers are kept of each."""
-    return (
-        net.scale is None
-        and all(isinstance(array, np.ndarray) and array.dtype == net.dtype for array in (X, Y))
-        and all(array.ndim == 2 and array.flags.c_contiguous and array.flags.aligned for array in (X, Y))
-        and len(X) <= MOST_ROWS
-        and X.nbytes + Y.nbytes <= memory_size() / 2
+def lie_ready(net: Network, X: Any, Y: Any) -> bool:
+    """Whether kernels can read arrays where they lie."""
+    return net.scale is None and all(
+        isinstance(array, np.ndarray)
+        and (array.ndim, array.dtype) == (2, net.dtype)
+        and array.flags.c_contiguous
+        and array.flags.aligned
+        for array in (X, Y)
     )
 
 

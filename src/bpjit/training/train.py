@@ -62,7 +62,9 @@ def train(
     ----------
     net : the network to start from
     X : (m, d) inputs, one sample a row; or a frame with the columns of the network, whose names ``fit.network`` keeps
-        where it knew none and they hold numbers
+        where it knew none and they hold numbers; or, with Y None, blocks [(X, Y), ...], a sequence that may load each
+        when it is asked for; or a Dask array. Memory-mapped arrays, blocks and Dask arrays may be larger than memory:
+        see Notes
     Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs; or a frame, or values of the category
         that the outputs are. None are the columns of the outputs in X: see ``Network.for_table``
     eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for one that suits rule, activations,
@@ -79,8 +81,8 @@ def train(
     stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
         ``threading.Event`` ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit,
         MaxEpochs(1000) is added
-    validation : (X, Y), or a frame with both, whose error is recorded after each epoch, and which EarlyStopping needs;
-        or a share of the
+    validation : (X, Y), or a frame with both, or blocks, whose error is recorded after each epoch, and which
+        EarlyStopping needs; or a share of the
         samples between 0 and 1, such as 0.2, drawn by ``seed``, of each class alike where targets are those of classes:
         the network does not learn from them. They keep their weights
     sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent, and its row may hold NaN
@@ -124,6 +126,13 @@ def train(
     Notes
     -----
     The algorithm is that of chapter 5 of the pumpkin book (南瓜书), in ``bpjit/kernels/readable/online.py``.
+
+    Of memory-mapped arrays some 32 MB are in memory at a time, and the result has the bits of the same arrays there. Of
+    blocks one is there at a time besides; each is read once at first, to be checked. An epoch takes the blocks in an
+    order of its own, and the rows of each in an order of its own, both by ``seed``; rows of different blocks never mix.
+    Accumulated updates and ``shuffle=False`` take all rows as they stand, to the bits of one array of them. Rules of
+    second order and the GPU need arrays that fit into memory; ``sample_weight``, ``class_weight`` and a share held out
+    go with arrays.
 
     Examples
     --------

@@ -107,28 +107,33 @@ class Window:
         self.rows, self.numbers = self.source.room(self.size), np.arange(self.size)
         self.first = self.end = 0
         self.epoch: Epoch | None = None
+        self.lying: tuple[np.ndarray, np.ndarray] | None = None  # data that an epoch takes just as they lie
 
     def bring(self, epoch: int | None, position: int, seed: int = 0) -> int:
         """Have the samples from a position on in memory, of an epoch or, where it is None, of the data as they stand.
         Returns how many a call may be told to visit."""
         if self.epoch is None or self.epoch.number != epoch:
             self.epoch, self.end = Epoch(self.source, epoch, seed), self.first
+            self.lying = self.source.lying() if epoch is None else None
         if not self._reaches(position):
-            kept = 0
-            if self.first <= position < self.end:
-                kept = self.end - position
-                for array in self.rows[:3]:
-                    array[:kept] = array[position - self.first : self.end - self.first].copy()
             self.numbers += position - self.numbers[0]
-            self.first, self.end = position, position + kept
-            while self.end < self.m and self.end < self.first + self.size:
-                room = self.first + self.size - self.end
-                try:
-                    self.end += self.epoch.bring(self.end, self.rows, self.end - self.first, room)
-                except BaseException:
-                    self.epoch = None  # what is there now is anything
-                    raise
+            if self.lying is None:
+                self._fill(self.epoch, position)
+            else:
+                self.first, self.end = position, min(position + self.size, self.m)
         return self.m - position if self.end == self.m else self.end - position - self.beyond
+
+    def _fill(self, epoch: Epoch, position: int) -> None:
+        """Keep what is there from a position on, and bring what follows."""
+        kept = max(0, self.end - position) if self.first <= position else 0
+        for array in self.rows[:3] if kept else ():
+            array[:kept] = array[position - self.first : self.end - self.first].copy()
+        self.first, self.end = position, position + kept
+        self.epoch = None  # if anything is raised meanwhile, it is not known what is there
+        while self.end < min(self.m, self.first + self.size):
+            room = self.first + self.size - self.end
+            self.end += epoch.bring(self.end, self.rows, self.end - self.first, room)
+        self.epoch = epoch
 
     def _reaches(self, position: int) -> bool:
         """Whether there are samples enough for a call."""
@@ -140,6 +145,8 @@ class Window:
     def samples(self) -> Samples:
         """All samples, as kernels see them."""
         X, Y, c = (shown(array, self.first, self.m) for array in self.rows[:3])
+        if self.lying is not None:
+            X, Y = self.lying
         return Samples(X, Y, c, self.rows.numbers)
 
     @property
