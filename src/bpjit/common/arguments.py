@@ -276,17 +276,17 @@ def as_array(
 def first_unusual(array: np.ndarray, missing: bool) -> tuple[int, ...] | None:
     """Where the first number stands that is not finite, nor NaN where it may be ``missing``; None without any. It looks
     at some at a time, for what it notes takes memory."""
-    axes, array = array.ndim, np.atleast_1d(array)
-    some = len(array) if array.size <= AT_ONCE else max(1, AT_ONCE * len(array) // array.size)
-    for first in range(0, len(array), max(1, some)):
-        part = array[first : first + some]
-        usual = np.isfinite(part)
-        if missing:
-            usual |= np.isnan(part)
-        if not usual.all():
-            row, *columns = np.argwhere(~usual)[0].tolist()
-            return (first + row, *columns)[:axes]
-    return None
+    if array.size > AT_ONCE and len(array) > 1:
+        some = max(1, AT_ONCE * len(array) // array.size)
+        for first in range(0, len(array), some):
+            place = first_unusual(array[first : first + some], missing)
+            if place is not None:
+                return first + place[0], *place[1:]
+        return None
+    usual = np.isfinite(array)
+    if missing:
+        usual |= np.isnan(array)
+    return None if usual.all() else tuple(np.argwhere(~usual)[0].tolist())
 
 
 def as_input_numbers(name: str, value: Any, d: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def is_mapped(array: Any) -> bool:
 
 def is_dask(X: Any) -> bool:
     """Whether it is an array of Dask, or one like it: told by what it can, so that Dask is not imported."""
-    return all(hasattr(X, name) for name in ("blocks", "chunks", "compute")) and not isinstance(X, np.ndarray)
+    return hasattr(X, "blocks") and hasattr(X, "chunks") and hasattr(X, "compute")
 
 
 def in_block(index: int, work: Callable[[], T]) -> T:
@@ -105,6 +105,8 @@ def are_blocks(value: Any) -> bool:
 
 def as_blocks(X: Any, Y: Any) -> Sequence[Any] | None:
     """Blocks (X, Y) to learn from, or None where they are none."""
+    if isinstance(X, np.ndarray):
+        return None
     if is_dask(X):
         return DaskBlocks(X, Y)
     return X if Y is None and (are_blocks(X) or (_is_sequence(X) and is_frame(X[0]))) else None

@@ -1,4 +1,5 @@
-"""Which kind of session trains by a rule of second order; they are imported when the first training needs them."""
+"""Which kind of session trains by a rule of second order, imported when the first training needs it, or on samples
+that are not in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def session_of_second_order(rule: Rule) -> type[Session] | None:
     return DampedSession if isinstance(rule, LevenbergMarquardt) else GradientSession
 
 
-def session_for(rule: Rule, *data: Samples) -> type[Session]:
-    """The kind of session that trains by this rule on these samples."""
-    large = any(isinstance(D, Large) for D in data)
-    return session_of_second_order(rule) or (WindowedSession if large else Session)
+def special_session(rule: Rule, D: Samples, V: Samples) -> type[Session] | None:
+    """The kind of session that trains by this rule on these samples, if it is not the usual one."""
+    large = isinstance(D, Large) or isinstance(V, Large)
+    return session_of_second_order(rule) or (WindowedSession if large else None)

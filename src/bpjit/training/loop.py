@@ -20,7 +20,7 @@ from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
 from ..settings.stopping import Condition, EarlyStopping, History, Limits, most_epochs
 from .fit import Fit, Progress
-from .kinds import session_for
+from .kinds import special_session
 from .origin import Origin
 from .record import CHANGED
 from .session import Mark, Session, take_up
@@ -63,7 +63,7 @@ def run_training(
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
-    kind = session_for(setting.rule, D, problem.V)
+    kind = special_session(setting.rule, D, problem.V) or Session
     session = kind(net, D, problem.V, early[0].every if early else 1, setting, threads)
     earlier, origin = 0.0, Origin(net, setting, problem.target, problem.count, D)
     if resume is not None:
