@@ -15,8 +15,9 @@ from .learners.online_learner import OnlineLearner
 from .many.fits import Fits
 from .many.searches import Table, bagging, cross_validate, deal_folds, grid, multi_start
 from .many.train_many import train_many
-from .networks.evaluation import error, gradient, jacobian
+from .networks.evaluation import jacobian
 from .networks.machines import CudaInfo, cuda_info
+from .networks.measuring import error, gradient
 from .networks.network import Network
 from .networks.networks import Networks
 from .networks.scale import Scale

@@ -19,6 +19,7 @@ from .elsewhere import hint
 
 DTYPES = ("float64", "float32")
 F = TypeVar("F", bound=Callable[..., Any])
+AT_ONCE = 1 << 17  # numbers looked at
 MOST = (1 << 62) - 1  # of whole numbers: the sum of two fits 64 bits
 
 
@@ -262,17 +263,30 @@ def as_array(
         ready = np.require(picked, dtype, ["C", "A"])
     if not finite:
         return ready
-    usual = np.isfinite(ready)
-    if missing:
-        usual |= np.isnan(ready)
-    if not usual.all():
-        place = tuple(int(i) for i in np.argwhere(~usual)[0])
+    place = first_unusual(ready, missing)
+    if place is not None:
         came = picked[place]
         if rows is not None:
             place = int(np.arange(len(array))[rows][place[0]]), *place[1:]
         reason = f"too large for {dtype}" if np.isfinite(came) else "neither NaN nor infinity is allowed"
         raise ValueError(f"{name}: expected {expected}, got {came} at {list(place)}; {reason}")
     return ready
+
+
+def first_unusual(array: np.ndarray, missing: bool) -> tuple[int, ...] | None:
+    """Where the first number stands that is not finite, nor NaN where it may be ``missing``; None without any. It looks
+    at some at a time, for what it notes takes memory."""
+    if array.size > AT_ONCE and len(array) > 1:
+        some = max(1, AT_ONCE * len(array) // array.size)
+        for first in range(0, len(array), some):
+            place = first_unusual(array[first : first + some], missing)
+            if place is not None:
+                return first + place[0], *place[1:]
+        return None
+    usual = np.isfinite(array)
+    if missing:
+        usual |= np.isnan(array)
+    return None if usual.all() else tuple(np.argwhere(~usual)[0].tolist())
 
 
 def as_input_numbers(name: str, value: Any, d: int) -> np.ndarray:

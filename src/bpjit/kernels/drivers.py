@@ -15,7 +15,7 @@ from .one.chunks import CHUNK
 from .one.padded import make_work
 from .own import kind_of
 from .readable import driver
-from .state import Memory, Samples, Steps, Wishes
+from .state import Large, Memory, Samples, Steps, Wishes, parts_of
 
 
 class Plan(NamedTuple):
@@ -39,12 +39,12 @@ def trainer(
     sizes: Sequence[int],
     activations: Sequence[str],
     memory: Memory,
-    X: np.ndarray,
+    D: Samples,
     plan: Plan,
     readable: bool = False,
     threads: int = 1,
 ) -> tuple[Any, Steps | None, Any]:
-    """The driver for these settings, its steps and its work space; for the GPU if the inputs X lie there.
+    """The driver for these settings, its steps and its work space; for the GPU if the samples D lie there.
 
     Which it is depends on network, rule, kind of updates and on whether many inputs are 0, never on the amount of work,
     or bits would change.
@@ -59,7 +59,7 @@ def trainer(
         constants[: len(values)] = values
         rest = None if penalty is None else dtype.type(lam[1])
         steps = Steps(kind_of(type(rule)), constants, mask, size, penalty, rest)
-    if not isinstance(X, np.ndarray):
+    if not isinstance(D.X, np.ndarray):
         from .cuda import one
 
         return one.trainer(sizes, activations, rule, stochastic, size, dtype), steps, None
@@ -69,7 +69,7 @@ def trainer(
     if steps is None and lanes is not None:
         return tiny.TRAIN_BLOCKS[lanes], steps, tiny.make_tiny_work(sizes, activations, dtype)
     if stochastic:
-        sparse = steps is None and is_sparse(X)
+        sparse = steps is None and is_sparse(D.source.some_inputs() if isinstance(D, Large) else D.X)
         return each_sample.train_block, steps, make_work(sizes, activations, dtype, rule, mask, sparse=sparse)
     return batches.train_block, steps, batches.make_block_work(sizes, activations, dtype, size, rule, mask, threads)
 
@@ -177,7 +177,7 @@ def evaluate(
         with np.errstate(all="ignore"):  # compiled code does not heed it
             return driver.evaluate(sizes, activations, p, D, loss, wishes, total)
     errors, y_hat, gradient = wishes
-    m, dtype = len(D.X), p.dtype
+    dtype = p.dtype
     total = np.zeros(2, dtype) if total is None else total
     if y_hat is None:
         y_hat = np.empty((0, sizes[-1]), dtype)
@@ -186,14 +186,18 @@ def evaluate(
     if lanes is not None:
         work, run = tiny.make_tiny_work(sizes, activations, dtype), tiny.EVALUATE[lanes]
     else:
-        work, run = batches.make_block_work(sizes, activations, dtype, max(1, m)), batches.evaluate
+        room = CHUNK if isinstance(D, Large) else max(1, len(D.X))
+        work, run = batches.make_block_work(sizes, activations, dtype, room), batches.evaluate
     work.P[work.place] = p
-    size = max(1, CALL // len(p) // CHUNK) * CHUNK
+    size, before = max(1, CALL // len(p) // CHUNK) * CHUNK, 0
     wanted = (errors,) if lanes is not None else (errors, gradient is not None)
-    for first in range(0, max(1, m), size):
-        if first and between is not None:
-            between()
-        run(work, D, (first, min(first + size, m)), loss, *wanted, y_hat, total)
+    for part in parts_of(D):
+        m = len(part.X)
+        for first in range(0, max(1, m), size):
+            if before + first and between is not None:
+                between()
+            run(work, part, (first, min(first + size, m)), loss, *wanted, y_hat, total)
+        before += m
     if gradient is not None:
         gradient[:] = work.G[work.place]
     return total[0]

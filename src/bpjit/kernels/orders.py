@@ -44,6 +44,35 @@ def epoch_order(
 LOW_BITS = np.uint64(0xFFFFFFFF)
 
 
+@inline
+def upper_bits(here: Any, first: int, rows: np.ndarray, k: int) -> Any:
+    """The 32 bits that decide the place of sample k, which stands in row ``first + rows[k]`` of the data, or
+    ``first + k``."""
+    row = rows[k] if len(rows) > 0 else k
+    return random_streams.draw(here, np.uint64(first + row)) >> np.uint64(32)
+
+
+@kernel
+def count_keys(here: np.uint64, first: int, rows: np.ndarray, m: int, counts: np.ndarray) -> None:
+    """How many of m samples come in each of ``len(counts)`` equal ranges of their keys. Adds to counts."""
+    for k in range(m):
+        counts[(upper_bits(here, first, rows, k) * np.uint64(len(counts))) >> np.uint64(32)] += 1
+
+
+@kernel
+def keys_between(
+    here: np.uint64, first: int, rows: np.ndarray, m: int, part: int, parts: int, keys: np.ndarray
+) -> None:
+    """The keys of ``epoch_order`` that lie in one of ``parts`` equal ranges, as they come. Writes keys, which has room
+    for just these."""
+    n = 0
+    for k in range(m):
+        bits = upper_bits(here, first, rows, k)
+        if (bits * np.uint64(parts)) >> np.uint64(32) == np.uint64(part):
+            keys[n] = bits << np.uint64(32) | np.uint64(k)
+            n += 1
+
+
 @formula
 def sort_lanes(orders: Orders, m: int) -> None:
     """As many orders at once as there are lanes, each as ``epoch_order`` makes it, from the keys in the table's last

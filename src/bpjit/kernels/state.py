@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,23 @@ class Samples(NamedTuple):
     numbers: np.ndarray  # uint64 number of each sample in the caller's data: it decides its place in an epoch
 
 
+class Large(Samples):
+    """Samples that are not in memory: ``source`` reads some of them at a time. The arrays have their shapes and dtypes,
+    and hold nothing."""
+
+    source: Any  # has parts(), and what whoever trains on them asks for
+
+
+def parts_of(D: Samples) -> Iterator[Samples]:
+    """All samples as they stand, some at a time where they are not in memory: a part is gone when the next comes."""
+    return D.source.parts() if isinstance(D, Large) else iter((D,))
+
+
+def count_of(D: Samples) -> int:
+    """How many samples there are, known once all were read."""
+    return int(D.source.m) if isinstance(D, Large) else len(D.X)
+
+
 class Wishes(NamedTuple):
     """What is wanted of samples that pass through a network."""
 
@@ -86,7 +104,8 @@ class Order(NamedTuple):
     in_place: np.ndarray  # the order of the validation set, [shape: (its samples,)]
 
     @classmethod
-    def of(cls, m: int, m_of_validation: int) -> Order:
-        """For m samples and so many to validate on."""
+    def of(cls, D: Samples, V: Samples) -> Order:
+        """For these samples, and those to validate on; nothing of what is not in memory."""
+        m, m_of_validation = (0 if isinstance(samples, Large) else len(samples.X) for samples in (D, V))
         ends = np.zeros(m + 1, np.int64)
         return cls(np.arange(m), np.zeros(m, np.uint64), ends, np.full(1, -1), np.arange(m_of_validation))

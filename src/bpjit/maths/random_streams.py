@@ -18,8 +18,8 @@ _27, _30, _31, _ONE = U64(27), U64(30), U64(31), U64(1)
 
 # Purposes: the start of a network, the order of an epoch, Rprop's first steps, how folds are dealt, bags drawn, random
 # nudges of a descent, which samples are held out to validate on, what a search tries, from which rows a parent of many
-# learns.
-PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, CHOICES, PARENTS = 1, 2, 3, 4, 5, 6, 7, 8, 9
+# learns, the order of blocks in an epoch.
+PARAMETERS, ORDER, FIRST_STEPS, FOLDS, BAGS, NUDGES, HELD_OUT, CHOICES, PARENTS, BLOCKS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 
 def mix(z: Any) -> Any:

@@ -220,17 +220,19 @@ class Architecture:
         places = range(len(X)) if rows is None else range(len(X))[rows] if isinstance(rows, slice) else rows
         parts = self.parts(len(places))
         if len(parts) == 1:
-            return self._scaled(name, X, rows)
+            return self._scaled(name, X, rows, finite)
         scaled = np.empty((len(places), self.sizes[0]), self.dtype)
         for part in parts:
             here = places[part]
-            scaled[part] = self._scaled(name, X, slice(here.start, here.stop) if isinstance(here, range) else here)
+            here = slice(here.start, here.stop) if isinstance(here, range) else here
+            scaled[part] = self._scaled(name, X, here, finite)
         return scaled
 
-    def _scaled(self, name: str, X: np.ndarray, rows: Any) -> np.ndarray:
+    def _scaled(self, name: str, X: np.ndarray, rows: Any, finite: bool) -> np.ndarray:
         assert self.scale is not None
-        X = as_array(name, X, np.dtype(np.float64), expected_inputs(self.sizes[0]), rows=rows)
-        return as_fitting(name, self.scale.scale_inputs(X, self.dtype))
+        X = as_array(name, X, np.dtype(np.float64), expected_inputs(self.sizes[0]), finite, rows)
+        scaled = self.scale.scale_inputs(X, self.dtype)
+        return as_fitting(name, scaled) if finite else scaled
 
     def targets(self, name: str, Y: Any, m: int, rows: Any = None, missing: bool = False) -> np.ndarray:
         """Targets of m samples in the user's units, [shape: (m, l)]; of these ``rows``, and NaN where they may be

@@ -15,7 +15,7 @@ from ..kernels import drivers
 from ..kernels.devices import lies_on_gpu
 from ..kernels.layout import LOSSES, code_of_loss, is_where_known, loss_as_given, where_known
 from ..kernels.readable import batch
-from ..kernels.state import Samples, Wishes
+from ..kernels.state import Samples, Wishes, count_of
 from ..maths import formulas
 from ..maths.own import Own
 from .architecture import BLOCK, as_formula
@@ -125,7 +125,7 @@ def present_targets(
             numbers, targets = numbers[known.any(1)], targets[known.any(1)]
     c = c[numbers] if len(numbers) < m else c
     if sample_weight is not None or class_weight is not None:
-        c, present = _of_mean_one(net, c.copy(), targets, class_weight, names[1])
+        c, present = of_mean_one(net, c.copy(), targets, class_weight, names[1])
         if not present.all():
             numbers, targets, c = numbers[present], targets[present], c[present]
     Y = architecture.scaled_targets(names[1], targets, missing)
@@ -169,7 +169,7 @@ def _samples_on_gpu(net: Network, X: Any, Y: Any, loss: str, weighted: bool, nam
     return Samples(there, targets, np.ones(m or 0, net.dtype), np.arange(m or 0, dtype=np.uint64))
 
 
-def _of_mean_one(
+def of_mean_one(
     net: Network, c: np.ndarray, targets: np.ndarray, class_weight: Any, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights of mean 1 over the samples that are not absent; and which these are. A sample is absent if its weight,
@@ -191,7 +191,7 @@ def weigh_classes(c: np.ndarray, class_weight: Any, labels: np.ndarray, l: int) 
 
 @quiet
 def rows_of_mean_one(table: np.ndarray, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """As ``_of_mean_one``, for each row. Writes table."""
+    """As ``of_mean_one``, for each row. Writes table."""
     table /= table.max(1, keepdims=True)
     present = table >= np.finfo(dtype).tiny
     table[~present] = 0.0
@@ -225,7 +225,7 @@ def check_probabilities(name: str, Y: np.ndarray, output: str) -> None:
 # --- On data ready for the kernels.
 
 
-def _evaluate(net: Network, vector: np.ndarray, D: Samples, loss: str, wishes: Wishes, *more: Any, **named: Any) -> Any:
+def evaluate(net: Network, vector: np.ndarray, D: Samples, loss: str, wishes: Wishes, *more: Any, **named: Any) -> Any:
     return drivers.evaluate(net.sizes, net._activations, vector, D, code_of_loss(loss), wishes, *more, **named)
 
 
@@ -233,8 +233,8 @@ def measure(
     net: Network, vector: np.ndarray, D: Samples, loss: str, between: Callable[[], None] | None = None
 ) -> float:
     """E of a network with these parameters. ``between`` is called every few milliseconds, and may raise."""
-    total = _evaluate(net, vector, D, loss, Wishes(errors=True), between)
-    return float(total / net.dtype.type(max(1, len(D.X))))
+    total = evaluate(net, vector, D, loss, Wishes(errors=True), between)
+    return float(total / net.dtype.type(max(1, count_of(D))))
 
 
 def objective_of(error: float, vector: np.ndarray, lam: tuple[float, float]) -> float:
@@ -256,108 +256,17 @@ def gradient_of(
 ) -> np.ndarray:
     """∂/∂p of the objective, [shape: (n,)]; ``between`` as for ``measure``."""
     descent = np.empty(len(vector), net.dtype)
-    _evaluate(net, vector, D, loss, Wishes(gradient=descent), between)
+    evaluate(net, vector, D, loss, Wishes(gradient=descent), between)
     return mean_gradient(descent, vector, D, lam)
 
 
 def mean_gradient(descent: np.ndarray, vector: np.ndarray, D: Samples, lam: tuple[float, float]) -> np.ndarray:
     """∂/∂p of the objective from −Σ c_k ∂E_k/∂p."""
     dtype = vector.dtype.type
-    return -formulas.regularised_descent(descent / dtype(len(D.X)), vector, dtype(lam[0]), dtype(lam[1]))
+    return -formulas.regularised_descent(descent / dtype(count_of(D)), vector, dtype(lam[0]), dtype(lam[1]))
 
 
 # --- For users.
-
-
-@quiet
-def error(
-    net: Network,
-    X: Any,
-    Y: Any = None,
-    *,
-    loss: str | None = None,
-    lam: float | None = None,
-    sample_weight: Any = None,
-    class_weight: Any = None,
-    missing: str | None = None,
-) -> float:
-    """E = Σ_k c_k E_k / Σ_k c_k of a network on data; with ``lam`` the book's objective λ E + (1 − λ) Σ w².
-
-    Parameters
-    ----------
-    net : the network
-    X : (m, d) inputs
-    Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs; frames as for ``train``
-    loss : "squared" ½Σ(ŷ−y)², "absolute" Σ|ŷ−y|, "huber" (δ = 1) or "cross_entropy", each summed over the outputs;
-        None is cross_entropy for softmax outputs and squared otherwise
-    lam : the book's λ, in (0, 1), or None
-    sample_weight : (m,) weights c_k ≥ 0; a sample of weight 0 is absent, and its row may hold NaN
-    class_weight : {class number: weight} or "balanced", as in scikit-learn
-    missing : "ignore" takes NaN in Y for a target that is not known: its output counts for the others only, with 0 for
-        its share of E_k and for its g_j. A sample none of whose targets is known is absent. None refuses NaN
-
-    Raises
-    ------
-    ValueError, TypeError : naming the argument, what was expected and what came
-
-    Examples
-    --------
-    The error of S1's worked example, a 2-2-2 network computed by hand:
-
-    >>> import bpjit
-    >>> net = bpjit.Network.from_arrays(
-    ...     [[[0.15, 0.25], [0.20, 0.30]], [[0.40, 0.50], [0.45, 0.55]]], [[-0.35, -0.35], [-0.60, -0.60]])
-    >>> round(bpjit.error(net, [[0.05, 0.10]], [[0.01, 0.99]]), 9)
-    0.298371109
-    """
-    net = as_network(net, slopes=False)
-    loss, lams = as_loss(loss, net, missing), as_lam(lam)
-    if lies_on_gpu(X):
-        value = measure(net, net._parameters, as_samples(net, X, Y, loss, sample_weight, class_weight), loss)
-    else:
-        value = _measure_in_blocks(net, X, Y, loss, sample_weight, class_weight)
-    return objective_of(value, net._parameters, lams)
-
-
-def _measure_in_blocks(net: Network, X: Any, Y: Any, loss: str, sample_weight: Any, class_weight: Any) -> float:
-    """As ``measure``, of data as they came; inputs are brought into the network's units some at a time."""
-    architecture = net._architecture
-    X, rows, Y, c = present(net, X, Y, loss, sample_weight, class_weight, ("X", "Y", "sample_weight"))
-    c, total = c.astype(net.dtype), np.zeros(2, net.dtype)
-    for part in architecture.blocks(X) if rows is None else architecture.parts(len(rows)):
-        inputs = architecture.in_units("X", X, part if rows is None else rows[part])
-        D = Samples(inputs, Y[part], c[part], np.empty(0, np.uint64))
-        _evaluate(net, net._parameters, D, loss, Wishes(errors=True), total=total)
-    return float(total[0] / net.dtype.type(len(c)))
-
-
-@quiet
-def gradient(
-    net: Network,
-    X: Any,
-    Y: Any = None,
-    *,
-    loss: str | None = None,
-    lam: float | None = None,
-    sample_weight: Any = None,
-    class_weight: Any = None,
-    missing: str | None = None,
-) -> np.ndarray:
-    """∂E/∂p by all parameters, in the order of ``net.parameters``, [shape: (n,)]; with ``lam`` that of the objective.
-
-    Arguments as for ``error``. Descent goes against it: one accumulated update of plain BP is p − η · gradient.
-
-    Examples
-    --------
-    >>> import bpjit
-    >>> net = bpjit.Network.from_arrays([[[2.0]]], [[1.0]], output="identity")
-    >>> bpjit.gradient(net, [[3.0]], [[4.0]])          # ŷ = 5, g = −1: ∂E/∂w = −g x, ∂E/∂θ = g
-    array([ 3., -1.])
-    """
-    net = as_network(net)
-    loss, lams = as_loss(loss, net, missing), as_lam(lam)
-    D = as_samples(net, X, Y, loss, sample_weight, class_weight)
-    return gradient_of(net, net._parameters, D, loss, lams)
 
 
 @quiet
@@ -367,7 +276,7 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     Parameters
     ----------
     net : the network
-    X : (m, d) samples, or a single one of shape (d,)
+    X : (m, d) samples, also memory-mapped ones, or a single one of shape (d,)
     by : "parameters" for ∂ŷ_j/∂p in the order of ``net.parameters``, or "inputs" for ∂ŷ_j/∂x_i
 
     Returns
@@ -387,7 +296,7 @@ def jacobian(net: Network, X: Any, *, by: str = "parameters") -> np.ndarray:
     X, single = net._architecture.input_numbers(X)
     width = net.sizes[0] if by == "inputs" else len(net._parameters)
     J, u = np.empty((len(X), net.sizes[-1], width), net.dtype), net._architecture.units()
-    size = max(1, CALL // (len(net._parameters) * net.sizes[-1]))
+    size = max(1, min(CALL // (len(net._parameters) * net.sizes[-1]), BLOCK // net.sizes[0]))
     if net.scale is not None:
         size = max(1, min(size, BLOCK // (net.sizes[-1] * width)))
     for first in range(0, len(X), size):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ..kernels.devices import lies_on_gpu, on_host
 from ..kernels.state import Samples, Wishes
 from . import storage
 from .architecture import Architecture
+from .blocks import predicted
 from .exchanging import Exchanging
 from .initial import initial_parameters
 from .leaving import Leaving
@@ -274,7 +276,8 @@ class Network(Leaving, Exchanging):
         Parameters
         ----------
         X : (m, d) samples, one a row, or a single one of shape (d,); for a network with ``columns`` also a frame that
-            has them, in whatever order and among whatever others
+            has them, in whatever order and among whatever others. A memory-mapped array is read some rows at a time;
+            of blocks, X or (X, Y) as for ``train``, or a Dask array, one is in memory at a time, and the outputs of all
         target : "cpu", "cuda", or "auto", which is the CPU unless there is much to do
 
         Returns
@@ -294,6 +297,8 @@ class Network(Leaving, Exchanging):
         >>> net.predict([1.0, 1.0])
         array([4.])
         """
+        if type(X) is not np.ndarray and (found := predicted(partial(self.predict, target=target), X)) is not None:
+            return found
         if target != "cpu" or lies_on_gpu(X):
             return self._predict_on(target, X)
         architecture, (given, single) = self._architecture, self._architecture.input_numbers(X)
@@ -311,9 +316,10 @@ class Network(Leaving, Exchanging):
         """``predict`` where it may be the GPU."""
         if lies_on_gpu(X):
             return self._predict_there(X)
-        inputs, single = self._architecture.as_inputs(X)
-        if as_machine(target, float(len(inputs) * len(self._parameters))) == "cpu":
+        given, single = self._architecture.input_numbers(X)
+        if as_machine(target, float(len(given) * len(self._parameters))) == "cpu":
             return self.predict(X)
+        inputs = self._architecture.in_units("X", given)
         y_hat = np.empty((len(inputs), self.sizes[-1]), self.dtype)
         D = drivers.on_gpu(Samples(inputs, y_hat, y_hat[0], np.empty(0, np.uint64)))
         drivers.evaluate(self.sizes, self._activations, self._parameters, D, 0, Wishes(y_hat=y_hat))

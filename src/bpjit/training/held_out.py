@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.arguments import as_real
 from ..frames import is_frame
-from ..kernels.state import Samples
+from ..kernels.state import Large, Samples
 from ..maths import random_streams
 from ..networks.network import Network
 
@@ -63,6 +63,17 @@ def split(net: Network, D: Samples, share: float, seed: int) -> tuple[Samples, S
     """The samples to learn from, and those to validate on; the weights of both are of mean 1."""
     chosen = held_out(classes_in(net, D), D.numbers, share, seed)
     return _part(D, ~chosen), _part(D, chosen)
+
+
+def split_large(net: Network, D: Large, share: float, seed: int) -> tuple[Large, Large]:
+    """The same of samples that stay where they are, in one array; their targets and numbers come into memory."""
+    source = D.source
+    if len(source) > 1 or source.blocks is not None:
+        raise ValueError("validation: a share goes with arrays; expected (X, Y), blocks or None where X is in blocks")
+    Y = np.concatenate([part.Y.copy() for part in source.parts()])
+    numbers = np.arange(len(Y)) if source.rows is None else source.rows
+    chosen = held_out(classes_in(net, D._replace(Y=Y)), numbers.astype(np.uint64), share, seed)
+    return source.cut(~chosen).samples(), source.cut(chosen).samples()
 
 
 def _part(D: Samples, rows: np.ndarray) -> Samples:

@@ -1,12 +1,14 @@
-"""Which kind of session trains by a rule of second order, or in shares; they are imported when the first training needs
-them."""
+"""Which kind of session trains by a rule of second order, or in shares, imported when the first training needs it; or
+on samples that are not in memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..kernels.state import Large, Samples
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from .session import Session
+from .windows import WindowedSession
 
 if TYPE_CHECKING:
     from .sharing import InShares
@@ -26,3 +28,9 @@ def session_in_shares(rule: Rule) -> type[InShares]:
     from .sharing import SharedGradientSession, SharedSession
 
     return SharedGradientSession if isinstance(rule, SecondOrder) else SharedSession
+
+
+def special_session(rule: Rule, D: Samples, V: Samples) -> type[Session] | None:
+    """The kind of session that trains by this rule on these samples, if it is not the usual one."""
+    large = isinstance(D, Large) or isinstance(V, Large)
+    return session_of_second_order(rule) or (WindowedSession if large else None)

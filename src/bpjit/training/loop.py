@@ -21,7 +21,7 @@ from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
 from ..settings.stopping import Condition, EarlyStopping, History, Limits, MaxEpochs, most_epochs
 from .fit import CHECKPOINT, LIMITED, Fit, Progress
-from .kinds import session_in_shares, session_of_second_order
+from .kinds import session_in_shares, special_session
 from .origin import Origin
 from .record import CHANGED
 from .session import Mark, Session, take_up
@@ -51,7 +51,8 @@ class Problem:
         every, rule = early[0].every if early else 1, self.setting.rule
         if self.engine is not None:
             return session_in_shares(rule)(self.net, self.D, self.V, every, self.setting, engine=self.engine)
-        return (session_of_second_order(rule) or Session)(self.net, self.D, self.V, every, self.setting, threads)
+        kind = special_session(rule, self.D, self.V) or Session
+        return kind(self.net, self.D, self.V, every, self.setting, threads)
 
 
 class Watched(NamedTuple):

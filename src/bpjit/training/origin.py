@@ -10,7 +10,7 @@ import numpy as np
 
 from ..kernels import drivers
 from ..kernels.devices import on_host
-from ..kernels.state import EPOCH, POSITION, Samples
+from ..kernels.state import EPOCH, POSITION, Large, Samples
 from ..networks.evaluation import as_samples, no_samples
 from ..networks.network import Network
 from .kinds import session_in_shares, session_of_second_order
@@ -32,6 +32,8 @@ class Ranges(NamedTuple):
     @classmethod
     def of(cls, D: Samples) -> Ranges:
         """Those of the targets from all rows, those of the inputs from so many that looking costs nothing."""
+        if isinstance(D, Large):
+            return cls(D.source.seen.X, D.source.seen.Y)
         m = D.X.shape[0]
         rows = max(16, NUMBERS_OF_RANGES // D.X.shape[1])
         X = D.X[:: -(-m // rows)] if isinstance(D.X, np.ndarray) else some_rows(D.X, rows)
@@ -50,9 +52,14 @@ class Trace:
     digest: bytes  # of pieces of X and Y from all over
     sample: Samples  # some rows from all over
     ranges: Ranges
+    in_blocks: bool = False  # whose order is another than that of arrays
 
     @classmethod
     def of(cls, D: Samples, count: int) -> Trace:
+        if isinstance(D, Large):
+            seen, rows, source = D.source.seen, D.source.rows, D.source
+            numbers = None if rows is None else rows.astype(np.min_scalar_type(count))
+            return cls(count, numbers, source.c, seen.digest, seen.sample, Ranges.of(D), source.blocks is not None)
         numbers, c = D.numbers, on_host(D.c)
         kind = np.min_scalar_type(count)
         return cls(
@@ -110,7 +117,9 @@ class Origin:
     def to_keep(self) -> Origin:
         """The same without data, if these are large."""
         assert self.D is not None
-        return self.without_data() if self.D.X.nbytes + self.D.Y.nbytes > MOST_BYTES else self
+        return (
+            self.without_data() if isinstance(self.D, Large) or self.D.X.nbytes + self.D.Y.nbytes > MOST_BYTES else self
+        )
 
     def without_data(self) -> Origin:
         """The same without data, of which it keeps a trace."""
@@ -127,6 +136,10 @@ class Origin:
         """The same with the data given again, in all their rows."""
         trace = self.without_data().trace
         assert trace is not None
+        if trace.in_blocks and self.setting.shuffle and self.setting.size is not None:
+            raise ValueError(
+                "X: the fit was made with blocks of data, in an order that arrays do not have; expected none"
+            )
         present = None
         if trace.numbers is not None and len(X) == trace.count:  # what the others hold does not matter
             present = np.zeros(trace.count)
@@ -152,6 +165,7 @@ class Origin:
 
 def sample_of(D: Samples, rows: int) -> Samples:
     """So many samples at most, from all over; all of them where there are no more."""
+    D = D.source.seen.sample if isinstance(D, Large) else D
     return Samples(*(some_rows(array, rows) for array in D))
 
 

@@ -34,6 +34,7 @@ from ..kernels.state import (
     Order,
     Samples,
     Task,
+    parts_of,
 )
 from ..kernels.team import make_team
 from ..maths import formulas, random_streams
@@ -85,8 +86,8 @@ class Session:
         threads: int = 1,
         readable: bool = False,
     ) -> None:
-        self.net, self.D, self.setting = net, D, setting
-        n, m = len(net._parameters), len(D.X)
+        self.net, self.D, self.V, self.setting = net, D, V, setting
+        n = len(net._parameters)
         self.task = Task(
             D,
             V,
@@ -99,7 +100,7 @@ class Session:
         self._helpers = threads - 1
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
         self._make_work(readable)
-        self.order = Order.of(m, len(V.X))
+        self.order = Order.of(D, V)
         self.memory.scalars[[LAST_OBJECTIVE, BEST]] = np.inf
         self.record = Record(every)
         self.watch = Watch()  # it may lag behind
@@ -132,7 +133,7 @@ class Session:
             net.sizes,
             (*net.hidden, net.output),
             self.memory,
-            self.D.X,
+            self.D,
             drivers.Plan(setting.rule, size, setting.size == 1, setting.lam, setting.trainable),
             readable,
             self._helpers + 1,
@@ -173,10 +174,12 @@ class Session:
 
     def check_data(self) -> None:
         """Raise ``RuntimeError`` if data are not finite now, as they were."""
-        V, missing = self.task.V, self.setting.missing is not None
-        for name, array in (("X", self.D.X), ("Y", self.D.Y), ("validation X", V.X), ("validation Y", V.Y)):
-            if not is_finite(array, missing and name.endswith("Y")):
-                raise RuntimeError(CHANGED.format(name))
+        missing = self.setting.missing is not None
+        for of, D in (("", self.D), ("validation ", self.V)):
+            for part in parts_of(D):
+                for name, array in (("X", part.X), ("Y", part.Y)):
+                    if not is_finite(array, missing and name == "Y"):
+                        raise RuntimeError(CHANGED.format(of + name))
 
     # --- Going on, and going back.
 
@@ -322,7 +325,7 @@ class Session:
         memory.counters[BEST_EPOCH] = start.counters[BEST_EPOCH]
         if np.isnan(validation_errors[-1]):
             return
-        error = measure(self.net, memory.p, self.task.V, self.setting.loss)
+        error = measure(self.net, memory.p, self.V, self.setting.loss)
         validation_errors[-1] = error
         if error < memory.scalars[BEST]:
             memory.scalars[BEST], memory.counters[BEST_EPOCH] = error, self.epoch

@@ -99,11 +99,12 @@ class SharedSession(InShares):
         self.shares = Shares(self.engine, net, setting.loss, task.D, task.V)
         first = [0] * PAIR
         X, Y, c, numbers = (array[first] for array in task.D)
-        self.pair = task._replace(D=Samples(X, Y, np.zeros_like(c), numbers), V=no_samples(task.V)), Order.of(PAIR, 0)
+        pair, nothing = Samples(X, Y, np.zeros_like(c), numbers), no_samples(task.V)
+        self.pair = task._replace(D=pair, V=nothing), Order.of(pair, nothing)
         self.after = self.first_memory(net, setting)  # an epoch, until it counts
         plan = drivers.Plan(setting.rule, CHUNK + 1, False, setting.lam, setting.trainable)  # longer than any chunk
         kind = net.sizes, net._activations
-        self.kernel, self.steps, self.work = drivers.trainer(*kind, self.after, X, plan, readable)
+        self.kernel, self.steps, self.work = drivers.trainer(*kind, self.after, pair, plan, readable)
 
     def take_up(self, state: dict[str, Any]) -> None:
         start = state["epoch_start"]

@@ -13,16 +13,18 @@ import numpy as np
 
 from ..common.arguments import as_flag, as_integer, describe, quiet
 from ..kernels import drivers
-from ..kernels.state import Samples
-from ..networks.evaluation import as_network, as_samples, named, no_samples
+from ..kernels.state import Large, Samples
+from ..networks.blocks import are_blocks
+from ..networks.evaluation import as_network, named, no_samples
 from ..networks.machines import as_machine, target_of_data
 from ..networks.network import Network
+from ..networks.source import brought, looked_at
 from ..settings.rules import LevenbergMarquardt, Rule, SecondOrder
 from ..settings.schedules import Schedule
 from ..settings.stopping import Condition, EarlyStopping, as_conditions, most_epochs
 from .crew import as_threads
 from .fit import Fit, Progress
-from .held_out import as_pair, as_share, split
+from .held_out import as_pair, as_share, split, split_large
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
@@ -70,7 +72,9 @@ def train(
     ----------
     net : the network to start from
     X : (m, d) inputs, one sample a row; or a frame with the columns of the network, whose names ``fit.network`` keeps
-        where it knew none and they hold numbers
+        where it knew none and they hold numbers; or, with Y None, blocks [(X, Y), ...], a sequence that may load each
+        when it is asked for; or a Dask array. Memory-mapped arrays, blocks and Dask arrays may be larger than memory:
+        see Notes
     Y : (m, l) targets, (m,) if l = 1, or class numbers (m,) with softmax outputs; or a frame, or values of the category
         that the outputs are. None are the columns of the outputs in X: see ``Network.for_table``
     eta : learning rate η > 0, a schedule of ``bpjit.settings.schedules``, or None for one that suits rule, activations,
@@ -87,8 +91,8 @@ def train(
     stop : one condition of ``bpjit.settings.stopping`` or several, a whole number being ``MaxEpochs`` and a
         ``threading.Event`` ``StopEvent``; the first that fires ends the training. Without MaxEpochs or TimeLimit,
         MaxEpochs(1000) is added
-    validation : (X, Y), or a frame with both, whose error is recorded after each epoch, and which EarlyStopping needs;
-        or a share of the
+    validation : (X, Y), or a frame with both, or blocks, whose error is recorded after each epoch, and which
+        EarlyStopping needs; or a share of the
         samples between 0 and 1, such as 0.2, drawn by ``seed``, of each class alike where targets are those of classes:
         the network does not learn from them. They keep their weights
     sample_weight : (m,) weights c_k ≥ 0, scaled to mean 1; a sample of weight 0 is absent, and its row may hold NaN
@@ -153,6 +157,13 @@ def train(
     -----
     The algorithm is that of chapter 5 of the pumpkin book (南瓜书), in ``bpjit/kernels/readable/online.py``.
 
+    Of memory-mapped arrays some 32 MB are in memory at a time, and the result has the bits of the same arrays there. Of
+    blocks one is there at a time besides; each is read once at first, to be checked. An epoch takes the blocks in an
+    order of its own, and the rows of each in an order of its own, both by ``seed``; rows of different blocks never mix.
+    Accumulated updates and ``shuffle=False`` take all rows as they stand, to the bits of one array of them. Rules of
+    second order and the GPU need arrays that fit into memory; ``sample_weight``, ``class_weight`` and a share held out
+    go with arrays.
+
     Examples
     --------
     >>> import bpjit
@@ -186,13 +197,14 @@ def train(
     fit_before, run = run_of(resume, checkpoint, checkpoint_every, validation)
     target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
     target = target_of_shares(target, executor, setting)
-    D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
+    whole = "an executor" if executor is not None else needs_all(setting.rule, target)
+    D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions, whole)
     warned = warn_of_targets(net, setting, D)
-    target = target_for(target, fit_before, setting, net, len(D.X), most_epochs(conditions))
+    target = target_for(target, fit_before, setting, net, (D, V), most_epochs(conditions))
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
-    problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
+    problem = Problem(net, D, V, setting, conditions, as_rows(X, D), target)
     fit = train_with(executor, problem, watched, threads=threads, resume=fit_before, started=started, run=run)
     if not warned:
         warn_of_end(fit, stop is None)
@@ -265,6 +277,13 @@ def train_with(executor: Any, problem: Problem, watched: Watched, **how: Any) ->
         return run_training(replace(problem, engine=engine), watched, **how)
 
 
+def needs_all(rule: Rule, target: str) -> str | None:
+    """Why all samples must be in memory; None where some at a time will do."""
+    if isinstance(rule, SecondOrder):
+        return f'rule "{rule.name}"'
+    return 'target "cuda"' if target == "cuda" else None
+
+
 def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
     """How many share a batch, or a system: as many as were asked for, else as are useful; stochastic updates have
     neither."""
@@ -277,8 +296,14 @@ def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
     return 1 if setting.size == 1 or drivers.READABLE or gradient else threads
 
 
-def target_for(target: str, resume: Any, setting: Setting, net: Network, m: int, epochs: int | None) -> str:
-    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work."""
+def target_for(
+    target: str, resume: Any, setting: Setting, net: Network, data: tuple[Samples, Samples], epochs: int | None
+) -> str:
+    """The machine to run on: that of the fit to resume, or the one asked for, or the one that suits the work. Samples
+    that are not in memory come to the CPU alone."""
+    if any(isinstance(samples, Large) for samples in data):
+        target = "cpu"
+    m = len(data[0].X)
     if isinstance(resume, Fit):
         if target not in ("auto", resume.target):
             raise ValueError(f"target: the fit to resume ran on {resume.target!r}, got {target!r}; give the same")
@@ -296,33 +321,42 @@ def as_data(
     weights: tuple[Any, Any],
     validation: Any,
     conditions: list[Condition],
+    whole: str | None = None,
 ) -> tuple[Samples, Samples]:
-    """The samples to learn from, and those to validate on. ``weights`` are those of samples and of classes."""
+    """The samples to learn from, and those to validate on. ``weights`` are those of samples and of classes; ``whole``
+    says why all must be in memory."""
     share = as_share(validation)
-    D = as_samples(net, X, Y, setting.loss, *weights)
+    D = looked_at(brought(net, X, Y, setting.loss, weights, whole=whole, cut=share is not None))
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     if len(early) > 1:
         raise ValueError("stop: expected one EarlyStopping at most; give it several criteria instead")
     if share is None:
-        return D, as_validation(validation, net, setting.loss, bool(early)) or no_samples(D)
+        return D, as_validation(validation, net, setting.loss, bool(early), whole) or no_samples(D)
+    if isinstance(D, Large):
+        return split_large(net, D, share, setting.seed)
     if not isinstance(D.X, np.ndarray):
         raise ValueError("validation: a share goes with data that do not lie on a GPU; expected (X, Y) or None")
     return split(net, D, share, setting.seed)
 
 
-def as_validation(validation: Any, net: Network, loss: str, needed: bool) -> Samples | None:
+def as_validation(validation: Any, net: Network, loss: str, needed: bool, whole: str | None = None) -> Samples | None:
     """The validation set, or None."""
     if validation is None:
         if needed:
             raise ValueError("validation: EarlyStopping needs a validation set (X, Y), got None")
         return None
+    names = "validation X", "validation Y"
+    if are_blocks(validation):
+        return looked_at(brought(net, validation, None, loss, names=names, whole=whole))
     validation = as_pair(validation)
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation: expected a pair (X, Y) or a share such as 0.2, got {describe(validation)}")
     X, Y = validation
-    return as_samples(net, X, Y, loss, names=("validation X", "validation Y"))
+    return looked_at(brought(net, X, Y, loss, names=names, whole=whole))
 
 
-def as_rows(X: Any) -> int:
-    """The number of samples in X, which ``as_samples`` took."""
+def as_rows(X: Any, D: Samples) -> int:
+    """The number of samples in X, absent ones too, of which D were made."""
+    if isinstance(D, Large):
+        return sum(D.source.given)
     return int(np.shape(X)[0]) if hasattr(X, "__array__") else len(X)

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from ..kernels.state import Samples
+from ..kernels.state import Large, Samples
 from ..networks.network import Network
 from .fit import Fit
 from .setting import Setting
@@ -24,7 +24,7 @@ class TrainingWarning(UserWarning):
 def warn_of_targets(net: Network, setting: Setting, D: Samples) -> bool:
     """Warn where outputs cannot reach the targets; says whether it did."""
     low, high = net._architecture.reach
-    Y = D.Y
+    Y = D.source.seen.Y if isinstance(D, Large) else D.Y
     if setting.given_loss == "cross_entropy" or low == -math.inf or not isinstance(Y, np.ndarray):
         return False
     if np.fmin.reduce(Y, None) >= low - SLACK and np.fmax.reduce(Y, None) <= high + SLACK:

@@ -10,7 +10,7 @@ import numpy as np
 from ..epochs import Stretch, anywhere, make_train_block, nothing
 from ..jit import formula
 from ..layout import Units, lay_out
-from ..state import UPDATES, Memory, Order, Samples, Task, Wishes
+from ..state import UPDATES, Memory, Order, Samples, Task, Wishes, parts_of
 from ..sums import add_error
 from . import batch
 from .batch import add_gradient, batch_bp
@@ -68,14 +68,14 @@ def evaluate(
     last = layers[-1]
     if gradient is not None:
         gradient[:] = 0.0
-    for k in range(len(D.X)):
-        outputs(layers, p, D.X[k], u)
+    for part, k in ((some, k) for some in parts_of(D) for k in range(len(some.X))):
+        outputs(layers, p, part.X[k], u)
         if y_hat is not None:
-            total[0] += np.sum(D.X[k] * 0)
+            total[0] += np.sum(part.X[k] * 0)
             y_hat[k] = u.b[int(last.here) : int(last.here + last.fan_out)]
         if errors or gradient is not None:
-            add_error(total, D.c[k] * output_terms(layers, loss, D.Y[k], u))
+            add_error(total, part.c[k] * output_terms(layers, loss, part.Y[k], u))
         if gradient is not None:
             hidden_terms(layers, p, u)
-            add_gradient(layers, D.c[k], u, gradient)
+            add_gradient(layers, part.c[k], u, gradient)
     return total[0]
