@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..common.arguments import describe
 from ..common.console import ctrl_c, progress_bar
 from ..kernels.state import BEST_EPOCH, Samples
 from ..networks.evaluation import measure, objective_of
@@ -24,7 +25,7 @@ from .fit import CHECKPOINT, LIMITED, Fit, Progress
 from .kinds import session_in_shares, special_session
 from .origin import Origin
 from .record import CHANGED
-from .session import Mark, Session, take_up
+from .session import Mark, Session
 from .setting import Setting
 
 if TYPE_CHECKING:
@@ -165,6 +166,22 @@ def returned_network(session: Session, early: bool, stopped_by: str) -> tuple[in
     if session.rate is not None and stopped_by != "TargetError":
         return best, session.rate.vector, session.rate.epoch
     return best, memory.p, session.epoch
+
+
+def take_up(session: Session, resume: Any, net: Network) -> float:
+    """Put the session where an earlier fit stopped; returns the seconds it had taken."""
+    if not isinstance(resume, Fit):
+        raise TypeError(f"resume: expected a Fit that train returned, or a file's name, got {describe(resume)}")
+    if net != resume.network:
+        raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
+    session.setting.check_same(resume._state["setting"])
+    session.take_up(resume._state)
+    if session.inside_an_epoch and session.shape != resume._state["shape"]:
+        raise ValueError(
+            "resume: the fit stopped inside an epoch; expected its data again, {} samples and {} to validate on every "
+            "{} epochs, got {}, {} and {}".format(*resume._state["shape"], *session.shape)
+        )
+    return resume.seconds
 
 
 def origin_of(resume: Fit, here: Origin) -> Origin:

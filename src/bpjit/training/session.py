@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import describe
 from ..kernels import drivers
 from ..kernels.layout import code_of_loss
 from ..kernels.state import (
@@ -43,7 +42,7 @@ from ..networks.network import Network
 from ..settings.schedules import AdaptiveRate
 from ..settings.stopping import Block, Condition, Watch, watch_from
 from .crew import ask_for_help
-from .fit import Evidence, Fit
+from .fit import Evidence
 from .record import CHANGED, Record
 from .setting import Setting
 
@@ -386,19 +385,3 @@ def is_finite(array: Any, missing: bool = False) -> bool:
     from ..kernels.cuda import door
 
     return door.count_outside(array, -np.inf, np.inf) == 0
-
-
-def take_up(session: Session, resume: Any, net: Network) -> float:
-    """Put the session where an earlier fit stopped; returns the seconds it had taken."""
-    if not isinstance(resume, Fit):
-        raise TypeError(f"resume: expected a Fit that train returned, or a file's name, got {describe(resume)}")
-    if net != resume.network:
-        raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
-    session.setting.check_same(resume._state["setting"])
-    session.take_up(resume._state)
-    if session.inside_an_epoch and session.shape != resume._state["shape"]:
-        raise ValueError(
-            "resume: the fit stopped inside an epoch; expected its data again, {} samples and {} to validate on every "
-            "{} epochs, got {}, {} and {}".format(*resume._state["shape"], *session.shape)
-        )
-    return resume.seconds
