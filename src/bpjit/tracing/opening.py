@@ -24,8 +24,9 @@ from ..networks.network import Network
 from ..settings.rules import SETTINGS, Rule, SecondOrder
 from ..settings.schedules import AdaptiveRate, Schedule
 from ..training.fit import Fit
+from ..training.loop import take_up
 from ..training.second_order import DampedSession
-from ..training.session import Session, take_up
+from ..training.session import Session
 from ..training.setting import as_setting
 from .damping import DampedUpdate, check_traceable, damped_updates_of
 from .laid_open import LaidOpen, Layer, RuleInStep, Step, Trace, net_inputs_of

@@ -195,16 +195,13 @@ def train(
     conditions = conditions_of(net, stop)
     watched = Watched(check_options(callback, progress, history), callback, progress)
     fit_before, run = run_of(resume, checkpoint, checkpoint_every, validation)
-    target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
-    target = target_of_shares(target, executor, setting)
-    whole = "an executor" if executor is not None else needs_all(setting.rule, target)
+    target = target_of_shares(target_of_data(target_of_rule(target, setting.rule), X, Y, validation), executor, setting)
+    whole = needs_all(setting.rule, target, executor)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions, whole)
     warned = warn_of_targets(net, setting, D)
     target = target_for(target, fit_before, setting, net, (D, V), most_epochs(conditions))
-    threads = threads_for(threads, setting, net, len(D.X))
-    if target == "cuda":
-        D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
-    problem = Problem(net, D, V, setting, conditions, as_rows(X, D), target)
+    threads = threads_for(threads, setting, net, len(D.X), target)
+    problem = Problem(net, *on_machine(target, D, V), setting, conditions, as_rows(X, D), target)
     fit = train_with(executor, problem, watched, threads=threads, resume=fit_before, started=started, run=run)
     if not warned:
         warn_of_end(fit, stop is None)
@@ -277,23 +274,30 @@ def train_with(executor: Any, problem: Problem, watched: Watched, **how: Any) ->
         return run_training(replace(problem, engine=engine), watched, **how)
 
 
-def needs_all(rule: Rule, target: str) -> str | None:
+def on_machine(target: str, D: Samples, V: Samples) -> tuple[Samples, Samples]:
+    """The samples where they are to be."""
+    return (drivers.on_gpu(D), drivers.on_gpu(V)) if target == "cuda" else (D, V)
+
+
+def needs_all(rule: Rule, target: str, executor: Any) -> str | None:
     """Why all samples must be in memory; None where some at a time will do."""
+    if executor is not None:
+        return "an executor"
     if isinstance(rule, SecondOrder):
         return f'rule "{rule.name}"'
     return 'target "cuda"' if target == "cuda" else None
 
 
-def threads_for(threads: Any, setting: Setting, net: Network, m: int) -> int:
+def threads_for(threads: Any, setting: Setting, net: Network, m: int, target: str) -> int:
     """How many share a batch, or a system: as many as were asked for, else as are useful; stochastic updates have
-    neither."""
+    neither, and a GPU is led by one."""
     if isinstance(setting.rule, LevenbergMarquardt):
         useful = drivers.useful_threads_damped(int(np.count_nonzero(setting.trainable)), m * net.sizes[-1])
     else:
         useful = drivers.useful_threads(len(net.parameters), setting.size, m)
     threads = useful if threads is None else as_threads(threads)
     gradient = isinstance(setting.rule, SecondOrder) and not isinstance(setting.rule, LevenbergMarquardt)
-    return 1 if setting.size == 1 or drivers.READABLE or gradient else threads
+    return 1 if setting.size == 1 or drivers.READABLE or gradient or target == "cuda" else threads
 
 
 def target_for(
