@@ -18,13 +18,13 @@ from ..many.groups import Group, Results
 from ..many.portions import compile_for, portions_of, run
 from ..many.train_many import Work
 from ..networks.scales import Scales
+from ..settings.stopping import CUT_OFF
 from ..training.crew import Share
 from .chunks import DIGEST, Chunk, Prepared, Preparing, Source, alike, data_of, digests_of
 from .nodes import Nodes, chunks_of
 from .setting import GroupSetting
 
 NUMBERS = 1 << 21  # in the rows of a chunk, about
-CUT_OFF = "interrupted", "TimeLimit", "StopEvent"  # what ends a training that would have gone on
 
 
 @dataclass(eq=False)

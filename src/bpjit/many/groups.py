@@ -80,6 +80,7 @@ class Group:
     history: bool
     typed: bool = True  # whether the smallest may have a kernel for each shape
     resumable: bool = False  # whether results keep what a later call needs to go on
+    pauses: bool = False  # whether they keep that of networks that may train for more epochs
     kept: dict[str, np.ndarray] | None = None  # what an earlier one kept, where this call goes on, a row for each
 
     def __len__(self) -> int:
@@ -106,7 +107,12 @@ class Group:
     @property
     def last(self) -> int:
         """How many epochs can be complete after this call, or a later one."""
-        return MOST if self.resumable else self.first + int(self.epochs.max())
+        return MOST if self.keeps else self.first + int(self.epochs.max())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether results keep something, if not of all networks."""
+        return self.resumable or self.pauses
 
     @property
     def batch(self) -> int:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..networks.network import Network
-from ..settings.stopping import Condition, MaxEpochs
+from ..settings.stopping import CUT_OFF, Condition, MaxEpochs
 from .fits import Fits, joined
 from .given import Given
 from .train_many import train_given
 
-CUT = {"interrupted", "TimeLimit", "StopEvent"}  # why networks stopped that would have gone on
+CUT = set(CUT_OFF)
 MOST_NUMBERS = 1 << 25  # networks times samples of a call: each has a weight for every sample, where there are folds
 
 

@@ -169,7 +169,7 @@ class ManySession:
     def _finish(self) -> Results:
         """The results, with the errors of networks as they are returned."""
         results = self.results
-        if self.group.resumable:
+        if self.group.keeps:
             results.kept["least_epochs"] = self.least_epochs
         measure_all(self.seats, results)
         results.history, results.validation_history = (
@@ -296,8 +296,9 @@ class ManySession:
         diverged = np.flatnonzero(flags == plane_numbers.DIVERGED)
         if len(diverged):
             vectors[diverged], done[diverged] = self._last_finite(gone[diverged], done[diverged], before, etas, count)
-        if self.group.resumable:
-            self._keep_all(gone, done, before, count)
+        if self.group.keeps:
+            going = slice(None) if self.group.resumable else names[flags] == MaxEpochs.__name__
+            self._keep_all(gone[going], done[going], before, count)
         self._write(gone, vectors, self.epoch + done, names[flags])
 
     def _reason(self, flags: int) -> str:
@@ -337,7 +338,7 @@ class ManySession:
 
     def _keep(self, slots: np.ndarray, state: Any, position: int) -> None:
         """Keep the state of the networks in these slots, if a later call is to go on from it."""
-        if not self.group.resumable or not len(slots):
+        if not self.group.keeps or not len(slots):
             return
         found = to_keep({name: self.seats.vectors(state, name, slots) for name in self._names}, position)
         for name, rows in found.items():

@@ -69,7 +69,10 @@ def portions_of(group: Group, target: str, threads: int) -> list[Group]:
 
 @quiet
 def run(portion: Group, target: str, limits: Limits, report: Callable[[int], None] = lambda stopped: None) -> Results:
-    """Train the networks of a portion to their end; ``report`` hears how many have stopped."""
+    """Train the networks of a portion to their end; ``report`` hears how many have stopped. Those of one that need not
+    begin are as they were, stopped by nothing."""
+    if limits.pausing and limits.reached() is not None:
+        return Results.before(portion)
     seats = seats_on(target)
     if seats.serves(portion):
         return ManySession(seats(portion)).run(limits, report)
@@ -129,7 +132,7 @@ def train_alone(portion: Group, limits: Limits, report: Callable[[int], None], c
         results.errors[0] = measure(portion.net, results.parameters[0], D, portion.loss)
     if reason is None and fit.evidence is not None:
         results.evidence = np.array([fit.evidence])
-    if portion.resumable:
+    if portion.keeps:
         results.kept = kept_alone(earlier if reason is not None else replace(fit, _origin=None))
     if portion.history:
         results.history, results.validation_history = ([history.astype(np.float64)] for history in histories)

@@ -96,8 +96,7 @@ class Earlier:
             rows = self.fits._kept[number].rows
             form = tuple((name, *array.shape[1:]) for name, array in rows.items())
             there = np.flatnonzero(blocks == number)
-            moments = zip(rows["epochs"][places[there]].tolist(), rows["position"][places[there]].tolist(), strict=True)
-            for place, moment in zip(there.tolist(), moments, strict=True):
+            for place, moment in zip(there.tolist(), moments_of(rows, places[there]), strict=True):
                 keys[place] = form, moment
         by_key: dict[Any, list[int]] = {}
         for place, key in enumerate(keys):
@@ -146,6 +145,14 @@ class Earlier:
             f"{argument}: the fits to resume were made{came or ' with another'}; give the same settings, or start anew "
             "from resume.networks"
         )
+
+
+def moments_of(rows: dict[str, np.ndarray], places: np.ndarray) -> list[Any]:
+    """What must be the same of the networks at these places for them to train together: the epoch, and where in it, of
+    those that see each sample at the same time."""
+    if "planes" not in rows:
+        return [None] * len(places)
+    return list(zip(rows["epochs"][places].tolist(), rows["position"][places].tolist(), strict=True))
 
 
 def differs(now: Any, here: np.ndarray, before: Any, there: np.ndarray) -> int | None:

@@ -146,10 +146,9 @@ class SecondOrderLanes(ABC):
             members = members[self.numbers[members, self.reason] == 0.0]
         results = Results.before(group)
         results.parameters[:] = self.P
-        results.epochs[:] = results.updates[:] = (
-            group.first + by_member(group.epochs, every) - self.numbers[:, self.left]
-        )
-        if group.resumable:
+        done = by_member(group.epochs, every) - self.numbers[:, self.left].astype(np.int64)
+        results.epochs[:] = results.updates[:] = results.epochs + done
+        if group.keeps:
             nowhere = np.zeros(len(group), np.int64)  # inside an epoch: what has begun of one stands in the numbers
             results.kept = {"P": self.P.copy(), "numbers": self.numbers.copy(), "position": nowhere}
         results.stopped_by[:] = [self._name(flags, reason) for flags in self.numbers[:, self.reason].astype(int)]

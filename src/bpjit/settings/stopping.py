@@ -20,6 +20,7 @@ from ..common.arguments import as_integer, as_real, describe, keep
 from ..maths.formulas import generalization_loss, training_progress
 
 DEFAULT_EPOCHS = 1000
+CUT_OFF = "interrupted", "TimeLimit", "StopEvent"  # what ``Limits`` end, which would have gone on
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,11 @@ class StopEvent(Condition):
             raise TypeError(f"StopEvent: expected a threading.Event, got {describe(self.event)}")
 
 
+@dataclass(frozen=True)
+class Pause(TimeLimit):
+    """The end of a round, after which a training goes on."""
+
+
 @dataclass
 class Limits:
     """What ends a training whatever its errors: Ctrl-C, every TimeLimit and StopEvent.
@@ -234,13 +240,15 @@ class Limits:
     events: Sequence[Any] = ()  # each has ``is_set``
     interrupted: Any = None  # another such event, or None: Ctrl-C was pressed
     was_set: bool = False  # an event may be cleared again
+    pausing: bool = False  # what ends now may go on later: what has not begun need not begin
 
     @staticmethod
     def of(conditions: Sequence[Condition], started: float, interrupted: Any = None) -> Limits:
         """Those among the conditions of a training, from ``started`` on."""
         seconds = [item.seconds for item in conditions if isinstance(item, TimeLimit)]
         events = [item.event for item in conditions if isinstance(item, StopEvent)]
-        return Limits(started + min(seconds, default=np.inf), events, interrupted)
+        pausing = any(isinstance(item, Pause) for item in conditions)
+        return Limits(started + min(seconds, default=np.inf), events, interrupted, pausing=pausing)
 
     def reached(self) -> str | None:
         """Why the training ends now: the name of a condition, or "interrupted"."""
