@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import IO, Any
 
@@ -135,10 +135,13 @@ def _lock(file: IO[bytes], wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """The words and arrays of a file of this format and version.
+def read(
+    path: str | PathLike[str], form: str, version: str, older: Sequence[str] = ()
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """The words and arrays of a file of this format and version, or of one of the ``older`` versions that the caller
+    reads too: ``words["version"]`` tells which.
 
-    ``OSError`` if it is missing or cannot be read, ``ValueError`` if it is damaged or of another kind.
+    ``OSError`` if it is missing or cannot be read, ``ValueError`` if it is damaged, of another kind or newer.
     """
     import safetensors
 
@@ -149,7 +152,7 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
     try:
         with safetensors.safe_open(name, framework="numpy") as file:
             words = dict(file.metadata() or {})
-            if words.get("format") == form and words.get("version") == version:
+            if words.get("format") == form and words.get("version") in (version, *older):
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
                 if words.pop("digest", None) != digest(words, tensors):
                     raise ValueError("its digest does not fit")
@@ -158,7 +161,9 @@ def read(path: str | PathLike[str], form: str, version: str) -> tuple[dict[str, 
         raise ValueError(f"{expected} damaged: {error}") from error
     if words.get("format") != form:
         raise ValueError(f"{expected} of another kind")
-    raise ValueError(f"{expected} of version {words.get('version')!r}, not {version!r}; another bpjit may read it")
+    found, known = words.get("version", ""), " or ".join(repr(each) for each in (version, *older))
+    other = "a newer" if found.isdecimal() and int(found) > int(version) else "another"
+    raise ValueError(f"{expected} of version {found!r}, not {known}; {other} bpjit may read it")
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from ..networks.network import Network
 from ..networks.networks import Networks
 from ..networks.scale import ARRAYS
 from ..networks.scales import Scales
-from ..settings.rules import from_words as rule_from_words
-from ..settings.rules import in_words as rule_in_words
+from ..settings.rules import Rule
+from ..settings.words import from_words as part_from_words
+from ..settings.words import in_words as part_in_words
 from .keys import Key, from_words, in_words
 from .setting import GroupSetting
 
@@ -82,7 +83,7 @@ class GroupBank(LearnerBank):
         tensors["keys"] = np.frombuffer(json.dumps(keys).encode(), np.uint8)
         if self._scales is not None:
             tensors |= {f"scales.{name}": array for name, array in self._scales.arrays.items()}
-        words = {"rule": json.dumps(rule_in_words(setting.rule)), "settings": json.dumps(setting.without_rule())}
+        words = {"rule": json.dumps(part_in_words(setting.rule)), "settings": json.dumps(setting.without_rule())}
         storage.save(path, FORMAT, VERSION, self._net._architecture, tensors, {**words, "single": json.dumps(single)})
 
     @classmethod
@@ -97,8 +98,8 @@ class GroupBank(LearnerBank):
             arrays = {name: tensors[f"scales.{name}"] for name in ARRAYS if f"scales.{name}" in tensors}
             for row in range(len(networks)) if arrays else ():
                 Scales(arrays)[row]  # says what is wrong with it
-            name, fields = json.loads(file.words["rule"])
-            settings = json.loads(file.words["settings"]) | {"rule": rule_from_words(name, fields), "threads": threads}
+            rule = part_from_words(json.loads(file.words["rule"]), Rule)
+            settings = json.loads(file.words["settings"]) | {"rule": rule, "threads": threads}
             bank = cls._of(networks, keys, settings | {"scales": Scales(arrays) if arrays else None}, tensors["state"])
         assert isinstance(bank, GroupBank)
         return bank

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,10 @@ from ..networks.columns import Columns as NamedColumns
 from ..networks.initial import initial_parameters
 from ..networks.network import Network
 from ..networks.scale import Scale
-from ..settings import schedules, stopping
-from ..settings.rules import Rule, from_words, in_words
+from ..settings.rules import Rule
+from ..settings.schedules import Schedule
+from ..settings.stopping import Condition, StopEvent
+from ..settings.words import from_words, in_words
 from .keys import Key, seeds_of
 
 FALLBACKS = ("parent", "none", "error")
@@ -45,7 +47,7 @@ class GroupSetting:
     training: dict[str, Any]
     group: Group  # how they are trained, with one network and no data that count
     share: float | None  # of the rows of each, held out to validate on
-    conditions: Sequence[stopping.Condition]
+    conditions: Sequence[Condition]
 
     @property
     def scales_targets(self) -> bool:
@@ -88,10 +90,10 @@ class GroupSetting:
             words["init"] = list(self.init)
         training = dict(self.training)
         training["rule"] = in_words(self.group.rules[0])
-        if isinstance(training["eta"], schedules.Schedule):
-            training["eta"] = _said(training["eta"])
+        if isinstance(training["eta"], Schedule):
+            training["eta"] = in_words(training["eta"])
         training["loss"] = None if training["loss"] is None else str(training["loss"])
-        training["stop"] = [_said(item) for item in self.conditions if not isinstance(item, stopping.StopEvent)]
+        training["stop"] = [in_words(item) for item in self.conditions if not isinstance(item, StopEvent)]
         return {**words, "training": training}
 
 
@@ -109,32 +111,17 @@ SAID = (
 )
 
 
-def _said(record: Any) -> list[Any]:
-    """A schedule or a condition: its class and its settings."""
-    return [type(record).__name__, asdict(record)]
-
-
 def from_file(words: dict[str, Any], architecture: Architecture) -> GroupSetting:
     """The setting that ``words`` said."""
     training = dict(words["training"])
-    name, fields = training["rule"]
-    training["rule"] = from_words(name, fields)
+    training["rule"] = from_words(training["rule"], Rule)
     if isinstance(training["eta"], list):
-        name, fields = training["eta"]
-        training["eta"] = _named(schedules, name, schedules.Schedule)(**fields)
-    training["stop"] = [_named(stopping, name, stopping.Condition)(**fields) for name, fields in training["stop"]]
+        training["eta"] = from_words(training["eta"], Schedule)
+    training["stop"] = [from_words(words, Condition) for words in training["stop"]]
     rest = {name: words[name] for name in SAID}
     if isinstance(rest["init"], list):
         rest["init"] = tuple(rest["init"])
     return as_group_setting(architecture, **rest, training=training)
-
-
-def _named(module: Any, name: str, kind: type) -> Any:
-    """The class of this name, which must be one of a kind."""
-    found = getattr(module, name, None)
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(f"expected the name of a {kind.__name__}, got {name!r}")
-    return found
 
 
 def as_names(name: str, value: Any) -> tuple[str, ...]:

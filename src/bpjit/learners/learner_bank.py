@@ -20,7 +20,8 @@ from ..networks import storage
 from ..networks.architecture import same_kind
 from ..networks.network import Network
 from ..networks.networks import Networks
-from ..settings.rules import Rule, from_words, in_words
+from ..settings.rules import Rule
+from ..settings.words import from_words, in_words
 from ..training.crew import Access, as_threads, ask_for_help
 from .keys import Keys as _Keys
 from .learner_setting import as_learner_setting
@@ -302,8 +303,8 @@ class LearnerBank:
         with storage.opened(path, FORMAT, VERSION) as file:
             start, words = file.tensors["start"], file.words
             networks = Networks(file.sizes, start, dtype=start.dtype, **file.settings)
-            name, fields = json.loads(words["rule"])
-            settings = json.loads(words["settings"]) | {"rule": from_words(name, fields), "threads": threads}
+            rule = from_words(json.loads(words["rule"]), Rule)
+            settings = json.loads(words["settings"]) | {"rule": rule, "threads": threads}
             return cls._of(networks, _tuples(json.loads(words["keys"])), settings, file.tensors["state"])
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
@@ -43,10 +43,10 @@ def save(
 
 
 @contextmanager
-def opened(path: str | PathLike[str], form: str, version: str) -> Iterator[File]:
-    """What a file of this kind says; ``OSError`` if it is missing, ``ValueError`` if it is damaged or foreign, also if
-    what is made of it within the ``with`` finds so."""
-    words, tensors = read(path, form, version)
+def opened(path: str | PathLike[str], form: str, version: str, older: Sequence[str] = ()) -> Iterator[File]:
+    """What a file of this kind, and of this version or an ``older`` one, says; ``OSError`` if it is missing,
+    ``ValueError`` if it is damaged or foreign, also if what is made of it within the ``with`` finds so."""
+    words, tensors = read(path, form, version, older)
     name = form.removeprefix("bpjit ")
     with damaged(f"the {name} in {str(path)!r} {'are' if name == 'networks' else 'is'} damaged"):
         columns = None

@@ -17,6 +17,7 @@ from ..settings.rates import schedule_for
 from ..settings.rules import Rule, SecondOrder, as_rule
 from ..settings.schedules import Schedule, check_penalty
 from ..settings.stopping import Condition, EarlyStopping, GradientNorm, NoImprovement, TargetError
+from ..settings.words import check_same, from_words, in_words
 
 
 @dataclass(frozen=True)
@@ -52,29 +53,36 @@ class Setting:
         """λ as the user says it, or None."""
         return None if self.lam[1] == 0.0 else self.lam[0]
 
-    def _as_given(self) -> list[tuple[str, Any]]:
+    def _as_given(self) -> dict[str, Any]:
         """The settings as the user may have given them to ``train``."""
-        return [
-            ("loss", self.given_loss),
-            ("missing", self.missing),
-            ("rule", self.rule),
-            ("eta", self.schedule),
-            ("updates", self.updates),
-            ("lam", self.given_lam),
-            ("shuffle", self.shuffle),
-            ("seed", self.seed),
-        ]
+        return {
+            "loss": self.given_loss,
+            "missing": self.missing,
+            "rule": self.rule,
+            "eta": self.schedule,
+            "updates": self.updates,
+            "lam": self.given_lam,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+            "trainable": self.trainable,
+        }
 
-    def check_same(self, then: Setting) -> None:
+    def check_same(self, then: Setting, made: str = "the fit to resume was made") -> None:
         """Raise ``ValueError`` unless these settings go on exactly from those of an earlier fit."""
-        for (argument, now), (_, before) in zip(self._as_given(), then._as_given(), strict=True):
-            if now != before:
-                raise ValueError(
-                    f"{argument}: the fit to resume was made with {before!r}, got {now!r}; give the same settings, or "
-                    "start anew from resume.network"
-                )
-        if not np.array_equal(self.trainable, then.trainable):
-            raise ValueError("trainable: expected the same parameters to be trained as in the fit to resume")
+        check_same(self._as_given(), then._as_given(), made, "start anew from resume.network")
+
+    def words(self) -> dict[str, Any]:
+        """All but ``trainable``, which is an array, as JSON can say it; ``setting_of`` reads it."""
+        said = {name: value for name, value in self._as_given().items() if name != "trainable"}
+        return {**said, "loss": str(self.given_loss), "rule": in_words(self.rule), "eta": in_words(self.schedule)}
+
+
+def setting_of(net: Network, words: dict[str, Any], trainable: np.ndarray) -> Setting:
+    """The setting of a training of ``net`` that ``Setting.words`` said."""
+    rule = from_words(words["rule"], Rule)
+    eta = None if rule.default_eta is None else from_words(words["eta"], Schedule)
+    given = {**words, "rule": rule, "eta": eta, "trainable": trainable, "train_thresholds": True}
+    return as_setting(net, **given, second_order=True)
 
 
 def as_setting(

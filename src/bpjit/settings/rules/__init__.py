@@ -33,15 +33,11 @@ The default rates are those of small networks of tanh units; ``settings/rates.py
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from ...common.arguments import as_choice, describe
-from ...maths.own import UnknownFormula
 from .by_gradient import SGD, Momentum, Nesterov
 from .by_sign import Quickprop, Rprop
 from .by_squares import Adagrad, Adam, RMSProp
-from .own import KNOWN, OwnRule
+from .own import OwnRule
 from .rule import RULES, SETTINGS, SHARED, SLOTS, Rule, Shown
 from .second_order import (
     LBFGS,
@@ -75,24 +71,7 @@ __all__ = [
     "SecondOrder",
     "Shown",
     "as_rule",
-    "from_words",
-    "in_words",
 ]
-
-
-def in_words(rule: Rule) -> list[Any]:
-    """A rule as a file says it: its name, in full for one of the user's own, and its settings."""
-    name = rule.form.in_full if isinstance(rule, OwnRule) else rule.name
-    return [name, asdict(rule)]
-
-
-def from_words(name: str, settings: dict[str, Any]) -> Rule:
-    """The rule that ``in_words`` said; ``UnknownFormula`` for one of the user's own that is not known here."""
-    if "#" not in name:
-        return (RULES | SECOND_ORDER)[name](**settings)
-    if name not in KNOWN:
-        raise UnknownFormula(f"rule: {name!r} is not known here; make it first, as where it was made, by bpjit.rule")
-    return KNOWN[name](tuple(settings["values"]))
 
 
 def as_rule(rule: str | Rule, second_order: bool = False) -> Rule:
