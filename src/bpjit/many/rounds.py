@@ -40,7 +40,7 @@ class Rounds:
         self.checkpoints, self.save = checkpoints, save
         self.seconds = min((item.seconds for item in conditions if isinstance(item, TimeLimit)), default=np.inf)
         self.others = [item for item in conditions if not isinstance(item, TimeLimit)]
-        self.ahead, self.ended = list(groups), list[tuple[Group, Results]]()
+        self.ahead, self._ended = list(groups), list[tuple[Group, Results]]()
         self.standings: list[Standing] = []  # of those that have ended
         self._deadline: float | None = None
         self._divided, self._reason = False, ""
@@ -55,7 +55,11 @@ class Rounds:
     @property
     def done(self) -> int:
         """How many networks have ended."""
-        return sum(len(group) for group, _ in self.ended)
+        return sum(len(group) for group, _ in self._ended)
+
+    def ended(self) -> tuple[list[Group], list[Results]]:
+        """All networks, once no round is left, and what became of them."""
+        return [group for group, _ in self._ended], [results for _, results in self._ended]
 
     # --- From an earlier call.
 
@@ -129,7 +133,7 @@ class Rounds:
         """What became of the portions of this round; ``interrupted`` is the event of Ctrl-C."""
         pairs = list(zip(self._portions, results, strict=True))
         if self.checkpoints is None:
-            self.ended += pairs
+            self._ended += pairs
         elif self._reason:
             self._cut_off(pairs)
         else:
@@ -169,13 +173,13 @@ class Rounds:
         """Note networks that have ended."""
         if self.checkpoints is not None:
             self.standings += Standing.of_ended(group, results)
-        self.ended.append((group, results))
+        self._ended.append((group, results))
 
     def _cut_off(self, pairs: Sequence[tuple[Group, Results]]) -> None:
         """Note networks that would go on."""
         for _, result in pairs:
             result.stopped_by[:] = self._reason
-        self.ended += pairs
+        self._ended += pairs
 
     def _write(self) -> None:
         if self.checkpoints is not None:

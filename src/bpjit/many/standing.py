@@ -1,5 +1,5 @@
-"""Where networks stand in the middle of a ``train_many``: what became of those that have ended, and what the others need
-to go on; as rows of arrays, between two rounds and in a file.
+"""Where networks stand in the middle of a ``train_many``: what became of those that have ended, and what the others
+need to go on; as rows of arrays, between two rounds and in a file.
 
 Rows of what is kept have names of their own, see ``resuming``: here they begin with ``KEPT``.
 """
