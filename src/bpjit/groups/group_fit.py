@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import quiet
+from ..common.checkpoints import Checkpoints
 from ..learners.learner_bank import LearnerBank
 from ..networks.network import Network
 from ..networks.networks import Networks
@@ -19,7 +20,7 @@ from .keys import Key, coded
 from .nodes import Nodes, as_nodes, listed
 from .setting import GroupSetting
 from .table import GroupTable, objects
-from .training import Trained, train_nodes
+from .training import Keeping, Trained, train_nodes
 
 BLOCK = 1 << 17  # rows that predictions are made for at a time
 
@@ -300,14 +301,25 @@ def _nearest(parents: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def fit_table(
-    setting: GroupSetting, frame: Any, old: tuple[Trained, dict[Any, int]] | None, threads: Any, progress: bool | None
+    setting: GroupSetting,
+    frame: Any,
+    old: tuple[Trained, dict[Any, int]] | None,
+    threads: Any,
+    progress: bool | None,
+    checkpoints: Checkpoints | None = None,
 ) -> GroupFit:
     """The fit of a table; of an ``old`` fit it takes what has not changed."""
     columns = Columns("frame", frame)
     columns.need((*setting.key, *setting.inputs, *setting.outputs))
     nodes, order = as_nodes(coded(columns, setting.key), setting.fallback == "parent")
     source = Source(columns, (*setting.inputs, *setting.outputs), order)
-    trained, said = train_nodes(setting, source, nodes, old, (as_threads(threads), threads is not None), progress)
+    keeping = None
+    if checkpoints is not None:
+        from .storing import save
+
+        keeping = Keeping(checkpoints, lambda path, known: save(path, setting, nodes, known, columns.kind))
+    how = (as_threads(threads), threads is not None), progress, keeping
+    trained, said = train_nodes(setting, source, nodes, old, *how)
     if setting.fallback == "error" and not trained.own.all():
         without = np.flatnonzero(~trained.own)
         why = trained.note[without[0]] or trained.stopped_by[without[0]]
