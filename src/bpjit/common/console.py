@@ -78,6 +78,23 @@ class _Note:
 
 
 @contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """Leave Ctrl-C to the process that this one works for. A terminal sends it to both."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or isinstance(before, _Note):  # that of a process from which this one was forked
+        before = signal.default_int_handler
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # a thread that sees no signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def progress_bar(wanted: bool | None, total: int | None, unit: str = "epoch") -> Iterator[Callable[..., None]]:
     """A function that shows how many epochs, or units, are done, and the last error; the bar appears after a while.
 

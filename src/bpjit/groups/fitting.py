@@ -39,6 +39,7 @@ def fit_groups(
     shuffle: bool = True,
     seed: int = 0,
     threads: int | None = None,
+    executor: Any = None,
     progress: bool | None = None,
     checkpoint: str | PathLike[str] | None = None,
     checkpoint_every: timedelta | None = None,
@@ -66,7 +67,7 @@ def fit_groups(
     eta, updates, loss, rule, lam, stop, shuffle : as for ``train_many``, for all networks
     validation : a share of the rows of each network, such as 0.2, held out as ``train`` does, for EarlyStopping
     seed : decides starts, together with the key; orders and what is held out, for all keys alike
-    threads, progress : as for ``train_many``
+    threads, executor, progress : as for ``train_many``
     checkpoint, checkpoint_every : file to write the keys that are done to, every minute or after so much time, as for
         ``train_many``; it is one that ``GroupFit.load`` reads
     resume : path of a checkpoint to go on from: keys that are done, and whose rows are as they were, are not trained
@@ -126,7 +127,8 @@ def fit_groups(
         "seed": seed,
     }
     setting, checkpoints = setting_of(given), as_checkpoints_of_nodes(checkpoint, checkpoint_every)
-    return fit_table(setting, frame, as_resumed(resume, checkpoints, setting), threads, progress, checkpoints)
+    old = as_resumed(resume, checkpoints, setting)
+    return fit_table(setting, frame, old, threads, progress, executor, checkpoints)
 
 
 def setting_of(given: dict[str, Any]) -> GroupSetting:

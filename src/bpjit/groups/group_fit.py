@@ -11,6 +11,7 @@ import numpy as np
 from ..common.arguments import quiet
 from ..common.checkpoints import Checkpoints
 from ..learners.learner_bank import LearnerBank
+from ..many.executors import as_executor
 from ..networks.network import Network
 from ..networks.networks import Networks
 from ..training.crew import as_threads
@@ -140,16 +141,18 @@ class GroupFit:
             y_hat[part] = self._outputs(bank, nodes[found.codes[part]], X)
         return y_hat
 
-    def update(self, frame: Any, *, threads: int | None = None, progress: bool | None = None) -> GroupFit:
+    def update(
+        self, frame: Any, *, threads: int | None = None, executor: Any = None, progress: bool | None = None
+    ) -> GroupFit:
         """The fit of another table, of the same rows and others: only keys whose rows differ from those before are
         trained anew, and their parents. The same bits as ``fit_groups`` of this table with the same settings.
 
         Parameters
         ----------
         frame : the whole table, as for ``fit_groups``; keys that are not in it are gone
-        threads, progress : as for ``fit_groups``
+        threads, executor, progress : as for ``fit_groups``
         """
-        return fit_table(self._setting, frame, (self._trained, self._number), threads, progress)
+        return fit_table(self._setting, frame, (self._trained, self._number), threads, progress, executor)
 
     def bank(self, **settings: Any) -> LearnerBank:
         """A ``GroupBank``, a ``LearnerBank`` that goes on from here record by record, each key with the scale of its
@@ -306,6 +309,7 @@ def fit_table(
     old: tuple[Trained, dict[Any, int]] | None,
     threads: Any,
     progress: bool | None,
+    executor: Any = None,
     checkpoints: Checkpoints | None = None,
 ) -> GroupFit:
     """The fit of a table; of an ``old`` fit it takes what has not changed."""
@@ -318,8 +322,8 @@ def fit_table(
         from .storing import save
 
         keeping = Keeping(checkpoints, lambda path, known: save(path, setting, nodes, known, columns.kind))
-    how = (as_threads(threads), threads is not None), progress, keeping
-    trained, said = train_nodes(setting, source, nodes, old, *how)
+    helpers = as_threads(threads), threads is not None
+    trained, said = train_nodes(setting, source, nodes, old, helpers, progress, as_executor(executor), keeping)
     if setting.fallback == "error" and not trained.own.all():
         without = np.flatnonzero(~trained.own)
         why = trained.note[without[0]] or trained.stopped_by[without[0]]

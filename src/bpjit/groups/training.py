@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from ..common.arguments import quiet
 from ..common.checkpoints import Checkpoints
 from ..common.console import ctrl_c, progress_bar
 from ..kernels.lanes import packs
+from ..many.executors import PORTIONS, Errand, Sending, workers_of
 from ..many.groups import Group, Results
 from ..many.portions import compile_for, portions_of, run
 from ..many.train_many import Work
@@ -22,7 +23,7 @@ from ..networks.scales import Scales
 from ..settings.stopping import CUT_OFF
 from ..training.crew import Share
 from .chunks import DIGEST, Chunk, Prepared, Preparing, Source, alike, data_of, digests_of
-from .nodes import Nodes, chunks_of
+from .nodes import Nodes, chunks_of, listed
 from .setting import GroupSetting
 
 NUMBERS = 1 << 21  # in the rows of a chunk, about
@@ -115,6 +116,11 @@ class GroupWork(Work):
     @quiet
     def learn(self, members: np.ndarray) -> None:
         """Train these nodes."""
+        for portion, take in self.errands_of(members):
+            take(run(portion, "cpu", self.limits, self.report))
+
+    def errands_of(self, members: np.ndarray) -> Iterator[Errand]:
+        """What is to be trained for these nodes, portion by portion."""
         trained, setting = self.trained, self.setting
         if (reason := self.limits.reached()) is not None:
             trained.stopped_by[members], trained.note[members] = reason, "not begun"
@@ -133,21 +139,25 @@ class GroupWork(Work):
         parts = [] if chunk.prepared is None else [chunk.prepared]
         if setting.group.second_order:  # which train in lanes or one by one as the length of their passes asks
             parts = [each for part in parts for each in alike(part)]
-        for part in parts:
-            self._train(part, members[part.nodes])
         others = np.ones(len(members), bool)
         for part in parts:
             others[part.nodes] = False
         self.over[members[others]] = True
+        for part in parts:
+            for portion in self._portions(part, members[part.nodes]):
+                self._compile(portion)
+                yield portion, partial(self._take, portion)
         self.report(int(np.count_nonzero(others)))
 
-    def _train(self, prepared: Prepared, members: np.ndarray) -> None:
+    def _portions(self, prepared: Prepared, members: np.ndarray) -> list[Group]:
         setting, keys = self.setting, [self.nodes.keys[member] for member in members.tolist()]
         D, V = data_of(prepared, setting.like)
         group = replace(setting.group, start=setting.starts(keys), members=members, D=D, V=V)
-        for portion in portions_of(group, "cpu", 1):
-            self._compile(portion)
-            self._take(portion, run(portion, "cpu", self.limits, self.report))
+        return portions_of(group, "cpu", 1)
+
+    def names_of(self, members: list[int]) -> str:
+        shown = listed([self.nodes.keys[member] for member in members])
+        return f"{'key' if len(members) == 1 else 'keys'} {shown}"
 
     def _compile(self, portion: Group) -> None:
         with self.compiling:
@@ -194,10 +204,11 @@ def train_nodes(
     old: tuple[Trained, dict[Any, int]] | None,
     threads: tuple[int, bool],
     progress: bool | None,
+    executor: Any,
     keeping: Keeping | None = None,
 ) -> tuple[Trained, dict[str, Any]]:
-    """Train all nodes, but those whose rows are as they were in ``old``, by so many threads, which must be had or may;
-    and how many that were, in how many seconds."""
+    """Train all nodes, but those whose rows are as they were in ``old``, by so many threads, which must be had or may,
+    or by an executor; and how many that were, in how many seconds."""
     started, trained = time.perf_counter(), Trained.room(setting, nodes.counts)
     with ctrl_c() as interrupted, progress_bar(progress, len(nodes), "network") as show:
         work = GroupWork(setting, source, nodes, trained, show, interrupted)
@@ -210,8 +221,15 @@ def train_nodes(
             work.share = Share()
         if old is None or trained.digests.any(axis=1).all():  # else there was no time to see which are done
             work.keep(keeping, left)
-        chunks = [left[chunk] for chunk in chunks_of(_lengths(setting, nodes, left), *_sizes(setting, threads, left))]
-        work.share.run([partial(work.learn, chunk) for chunk in chunks], *threads, work.look)
+        takers, lengths = threads[0] if executor is None else workers_of(executor), _lengths(setting, nodes, left)
+        least, most = _sizes(setting, takers, left)
+        if executor is not None:
+            most = max(1, min(most, int(lengths.sum()) // (takers * PORTIONS)))
+        chunks = [left[chunk] for chunk in chunks_of(lengths, least, most)]
+        if executor is None:
+            work.share.run([partial(work.learn, chunk) for chunk in chunks], *threads, work.look)
+        else:
+            Sending(executor, work).run((errand for chunk in chunks for errand in work.errands_of(chunk)), *threads)
         if work.keeping is not None:
             work.keeping.write(setting, trained, work.over)
     seconds = time.perf_counter() - started - work.compile_seconds
@@ -224,12 +242,10 @@ def _lengths(setting: GroupSetting, nodes: Nodes, members: np.ndarray) -> np.nda
     return np.where(members < nodes.full, counts, np.minimum(counts, setting.parent_rows))
 
 
-def _sizes(
-    setting: GroupSetting, threads: tuple[int, bool] = (1, False), members: np.ndarray | None = None
-) -> tuple[int, int]:
+def _sizes(setting: GroupSetting, takers: int = 1, members: np.ndarray | None = None) -> tuple[int, int]:
     """How many nodes a chunk has at least, if there are so many, and how many rows about."""
     width, columns = packs.width(setting.like.dtype), len(setting.inputs) + len(setting.outputs)
-    if members is not None and len(members) < 2 * width * threads[0]:  # so that each thread has some
+    if members is not None and len(members) < 2 * width * takers:  # so that each of them has some
         width = packs.width(setting.like.dtype, packs.NARROW)
     return width, max(1, NUMBERS // columns)
 

@@ -23,8 +23,8 @@ class GroupWorker:
 
     Parameters
     ----------
-    key, inputs, outputs, ... : as for ``bpjit.fit_groups``, without ``threads``, ``progress``, ``fallback`` and
-        ``shrinkage``: a worker sees no parent
+    key, inputs, outputs, ... : as for ``bpjit.fit_groups``, without ``threads``, ``executor``, ``progress``,
+        ``fallback`` and ``shrinkage``: a worker sees no parent
 
     The table has the columns of the key; ``rows``, ``left_out``, ``epochs``, whole numbers; ``error``,
     ``validation_error``, floats; ``stopped_by``, ``note``, words; ``own``, a truth value; ``parameters``, ``scale``,
@@ -45,7 +45,7 @@ class GroupWorker:
     """
 
     def __init__(self, **settings: Any) -> None:
-        for name in ("threads", "progress", "fallback", "shrinkage"):
+        for name in ("threads", "executor", "progress", "fallback", "shrinkage"):
             if name in settings:
                 raise TypeError(f"{name}: expected none, as a worker has one thread and sees one key")
         self.settings = settings

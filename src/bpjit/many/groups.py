@@ -52,6 +52,23 @@ class Data:
         c, row = (None if array is None else array[part] for array in (self.c, self.row))
         return Data(self.X, self.Y, c, row, self.numbers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled are those rows that these networks have, and weights that several share once."""
+        X, Y, c, row, shared = self.X, self.Y, self.c, self.row, None
+        if row is not None:
+            used = np.zeros(len(X), bool)
+            used[row] = True
+            X, Y, row = X[used], Y[used], (np.cumsum(used) - 1)[row]
+        if c is not None:
+            found: dict[bytes, int] = {}
+            shared = np.array([found.setdefault(weights.tobytes(), len(found)) for weights in c])
+            c = c[np.unique(shared, return_index=True)[1]]
+        return _unpickled, (X, Y, c, shared, row, self.numbers)
+
+
+def _unpickled(X: np.ndarray, Y: np.ndarray, c: Any, shared: Any, row: Any, numbers: np.ndarray) -> Data:
+    return Data(X, Y, None if c is None else c[shared], row, numbers)
+
 
 OF_EACH = "rules", "etas", "schedules", "lam", "seeds", "target_errors", "epochs"  # one for all, or one for each
 
@@ -231,6 +248,24 @@ class Results:
             history=[],
             validation_history=[],
         )
+
+    def put(self, places: np.ndarray, other: Results) -> None:
+        """Write those of some networks."""
+        for name in ("parameters", *COUNTED, "stopped_by", "errors", "validation_errors"):
+            getattr(self, name)[places] = getattr(other, name)
+        count = len(self.epochs)
+        for mine, theirs in ((self.history, other.history), (self.validation_history, other.validation_history)):
+            if theirs and not mine:
+                mine += [np.empty(0)] * count
+            for place, errors in zip(places.tolist(), theirs, strict=bool(theirs)):
+                mine[place] = errors
+        if other.evidence is not None:
+            self.evidence = (
+                np.full((count, other.evidence.shape[1]), np.nan) if self.evidence is None else self.evidence
+            )
+            self.evidence[places] = other.evidence
+        for name, rows in other.kept.items():
+            self.kept.setdefault(name, np.zeros((count, *rows.shape[1:]), rows.dtype))[places] = rows
 
 
 def by_member(values: np.ndarray, members: np.ndarray) -> np.ndarray:

@@ -85,6 +85,7 @@ class Task:
     conditions: Sequence[Condition]
     common: dict[str, Any]  # for ``Given``
     threads: int | None
+    executor: Any
     show: Callable[[int], None]
 
     def samples(self) -> tuple[int, int]:
@@ -173,7 +174,8 @@ class Field:
                 resume=earlier,
                 **task.common,
             )
-            fits = train_given(given, task.threads, lambda done: task.show(before + done * epochs))
+            show = lambda done: task.show(before + done * epochs)  # noqa: E731
+            fits = train_given(given, task.threads, show, task.executor)
         self.spent += int(fits.epochs.sum()) - (0 if earlier is None else int(earlier.epochs.sum()))
         self.compile_seconds += fits.compile_seconds
         return fits

@@ -21,6 +21,7 @@ from ..settings.stopping import Condition, MaxEpochs, StopEvent, TimeLimit, as_c
 from ..training.fit import Fit
 from ..training.train import train
 from .climbing import Climb
+from .executors import as_executor
 from .fits import Fits
 from .halving import Field, Rung, Task, cost, ends_of_rungs, most_within
 from .searches import deal_folds
@@ -122,6 +123,7 @@ def search(
     dtype: Any = "float64",
     study: Any = None,
     threads: int | None = None,
+    executor: Any = None,
     progress: bool | None = None,
     **fixed: Any,
 ) -> Search:
@@ -156,7 +158,7 @@ def search(
     study : an Optuna study to ask for n configurations at once; it is told the errors of each rung, and those dropped
         are pruned. ``space`` may then also have distributions of Optuna, or be a function that takes a trial and gives
         a configuration. ``python -m pip install 'bpjit[optuna]'``
-    threads, progress : as for ``train_many``
+    threads, executor, progress : as for ``train_many``
     fixed : settings by the names above that are the same for all; and loss, class_weight, missing, train_thresholds,
         shuffle, as for ``train_many``
 
@@ -212,7 +214,7 @@ def search(
     with ctrl_c() as interrupted, progress_bar(progress, total, "epoch") as show:
         part = None if validation is not None else deal_folds(Y, folds, seed)
         common = {**common, "seed": seed}
-        task = Task(X, Y, part, folds, validation, as_ends(stop), common, threads, show)
+        task = Task(X, Y, part, folds, validation, as_ends(stop), common, threads, as_executor(executor), show)
         climb = Climb(Field(task), makers, source, budget, interrupted, started)
         try:
             climb.run(n, ends, halving)

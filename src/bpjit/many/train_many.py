@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from os import PathLike
@@ -27,6 +27,7 @@ from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
 from ..training.fit import Progress
 from ..training.train import check_options, target_of_rule
+from .executors import Errand, Sending, as_executor, numbers_of, parts_for
 from .fits import Fits, gather
 from .given import Given
 from .groups import Group
@@ -64,6 +65,7 @@ def train_many(
     seed: Any = 0,
     target: str = "auto",
     threads: int | None = None,
+    executor: Any = None,
     progress: bool | None = None,
     history: bool = False,
     best_first: bool = False,
@@ -114,6 +116,10 @@ def train_many(
     seed* : decides these orders. Networks of one seed share the orders, which is faster
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it
     threads : how many threads to use, None for as many as there are cores; results do not depend on it
+    executor : whose workers train instead of threads here: whatever has the interface of
+        ``concurrent.futures.Executor``, as ``ProcessPoolExecutor()``, loky's ``get_reusable_executor()``,
+        ``client.get_executor()`` of Dask and ``MPIPoolExecutor()`` of mpi4py have. Results are the same, to the bit,
+        where processors are of one kind
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
     history : keep the error of each epoch of each network
     best_first : return the networks in the order of ``Fits.ranking``
@@ -135,6 +141,11 @@ def train_many(
     of second order networks also do where ``history``, EarlyStopping or NoImprovement watch their epochs, and where a
     pass through the samples is long: by "lbfgs" and "scg" from about 200,000 samples times parameters on.
 
+    To the workers of an ``executor`` networks go in portions with their data, one thread each, for a second or, where
+    data are large, twenty times as long as it takes to send them; then they go on, there or elsewhere, exactly. A
+    worker that is lost costs as much where the executor goes on without it, as Dask does. Where it does not, what is
+    left is trained here, with a RuntimeWarning. Ctrl-C, TimeLimit and StopEvent end all within two such slices.
+
     Examples
     --------
     >>> import bpjit
@@ -150,6 +161,8 @@ def train_many(
     as_machine(target)
     journal = as_journal(resume, checkpoint, checkpoint_every)
     target = target_to_resume(target_of_data(target, X, Y, validation), resume if journal is None else journal)
+    if as_executor(executor) is not None:
+        target = target_of_workers(target)
     check_flags(progress=progress, best_first=best_first)
     sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
     given = Given(
@@ -175,7 +188,7 @@ def train_many(
         shape_kernels=as_flag("shape_kernels", shape_kernels),
         resume=resume if journal is None else None,
     )
-    fits = _train(given, target, as_threads(threads), threads is not None, progress, started, journal)
+    fits = _train(given, target, as_threads(threads), threads is not None, progress, started, executor, journal)
     return fits.best_first() if best_first else fits
 
 
@@ -196,6 +209,13 @@ def target_to_resume(target: str, resume: Any) -> str:
     return as_machine(resume.target)
 
 
+def target_of_workers(target: str) -> str:
+    """The machine on which the workers of an executor train."""
+    if target == "cuda":
+        raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
+    return "cpu"
+
+
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:
     """Make sure the machine code for networks like this one is there."""
     nets = Networks._of(net._architecture, np.tile(net.parameters, (packs.width(net.dtype), 1)))
@@ -213,9 +233,11 @@ def work_of(group: Group) -> float:
     return 3.0 * float(most) * group.D.m * len(group.net.parameters)
 
 
-def train_given(given: Given, threads: int | None = None, show: Callable[[int], None] | None = None) -> Fits:
+def train_given(
+    given: Given, threads: int | None = None, show: Callable[[int], None] | None = None, executor: Any = None
+) -> Fits:
     """``train_many`` on the CPU, of arguments that are checked; ``show`` is told how many networks are done."""
-    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter())
+    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter(), executor)
 
 
 @quiet
@@ -237,27 +259,35 @@ def _train(
     must: bool,
     progress: Any,
     started: float,
-    journal: Journal | None = None,
+    executor: Any = None,
+    journal: Any = None,
 ) -> Fits:
-    """Train in portions, by so many threads if they ``must``, else by those that can be had, and join the results.
-    ``progress`` is as for ``train_many``, or a function that is told how many networks are done."""
+    """Train in portions, by the workers of an executor or by so many threads, if they ``must``, else by those that can
+    be had, and join the results. ``progress`` is as for ``train_many``, or a function that is told how many networks
+    are done. A ``journal`` gives the ``rounds``."""
     groups = given.groups()
     for group in groups:
         target = target_of_rule(target, group.rules[0])
-    target = as_machine(target, sum(work_of(group) for group in groups))
+    adds = sum(work_of(group) for group in groups)
+    target = as_machine(target, adds)
     threads = 1 if target == "cuda" else threads
+    parts = threads if executor is None else parts_for(executor, adds)
     rounds = Rounds(groups, given.conditions) if journal is None else journal.rounds(given, groups, target)
     compile_seconds = 0.0
     bar = contextlib.nullcontext(progress) if callable(progress) else progress_bar(progress, given.count, "network")
     with ctrl_c() as interrupted, bar as show:
-        while portions := rounds.next(target, threads):
+        while portions := rounds.next(target, parts):
             compiling = sum(compile_for(portion, target) for portion in portions)
             work = Work(portions, target, rounds.conditions(compiling), rounds.shown(show), interrupted)
-            work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
+            if executor is not None:
+                Sending(executor, work).run(work.errands(), threads, must)
+            else:
+                work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
             rounds.take(work.results, interrupted)
             compile_seconds += compiling
     seconds = time.perf_counter() - started - compile_seconds
-    return gather(*rounds.ended(), given.count, seconds, compile_seconds, target, groups)
+    ended, results = rounds.ended()
+    return gather(ended, results, given.count, seconds, compile_seconds, target, groups)
 
 
 class Work:
@@ -284,6 +314,15 @@ class Work:
     def do(self, number: int) -> None:
         """Train a portion."""
         self.results[number] = run(self.portions[number], self.target, self.limits, self.report)
+
+    def errands(self) -> Iterator[Errand]:
+        """The same portions for somebody else to train."""
+        for number, portion in enumerate(self.portions):
+            yield portion, partial(self.results.__setitem__, number)
+
+    def names_of(self, members: list[int]) -> str:
+        """What networks are called in messages."""
+        return numbers_of(members)
 
     def report(self, stopped: int) -> None:
         """So many networks more are done."""

@@ -146,7 +146,7 @@ class Fit:
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: all but the data."""
-        return {**self.__dict__, "_origin": self._origin.without_data()}
+        return {**self.__dict__, "_origin": self._origin and self._origin.without_data()}
 
     def __repr__(self) -> str:
         advice = f"; {self.advice[0]}" if self.advice else ""
