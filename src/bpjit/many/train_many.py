@@ -234,10 +234,15 @@ def work_of(group: Group) -> float:
 
 
 def train_given(
-    given: Given, threads: int | None = None, show: Callable[[int], None] | None = None, executor: Any = None
+    given: Given,
+    threads: int | None = None,
+    show: Callable[[int], None] | None = None,
+    executor: Any = None,
+    journal: Any = None,
 ) -> Fits:
     """``train_many`` on the CPU, of arguments that are checked; ``show`` is told how many networks are done."""
-    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter(), executor)
+    started, must = time.perf_counter(), threads is not None
+    return _train(given, "cpu", as_threads(threads), must, show or False, started, executor, journal)
 
 
 @quiet
