@@ -13,7 +13,7 @@ from ..networks.networks import Networks
 from ..settings.stopping import StopEvent, TimeLimit
 from .fits import Fits
 from .halving import Field, Rung, cost, left_after
-from .search_journal import SearchJournal, numbered, of_these
+from .search_journal import SearchJournal, fingerprint, numbered, of_these
 
 FIRST_BATCH = 256  # configurations, where time decides how many there are
 
@@ -158,6 +158,7 @@ class Climb:
             "broken": sorted(field.broken),
             "epochs": field.epochs.tolist(),
             "spent": field.spent,
+            "configurations": [fingerprint(whole) for whole in field.settings],
             "seconds": [self.elapsed(), field.compile_seconds, self._since, self._spent],
         }
 
@@ -179,8 +180,13 @@ class Climb:
         if not state["rungs"]:
             return
         self._enter(self._entered, 0)
-        if len(self.rows) < self._entered:
-            raise ValueError(f"space: the checkpoint has {self._entered} configurations of it, got {len(self.rows)}")
+        for place, then in enumerate(state["configurations"]):
+            if place >= len(field.settings) or fingerprint(field.settings[place]) != then:
+                came = self.rows[place] if place < len(self.rows) else "none"
+                raise ValueError(
+                    f"space: the checkpoint was made with another, configuration {place} being {came} now; give the "
+                    "same, or start anew with another checkpoint"
+                )
         self.rungs = [Rung(*rung) for rung in state["rungs"]]
         field.scores = [dict(zip(*scores, strict=True)) for scores in state["scores"]]
         field.broken, field.epochs = set(state["broken"]), np.array(state["epochs"], np.int64)

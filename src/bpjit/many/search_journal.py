@@ -3,6 +3,7 @@ where the networks of the rung under way stand."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -13,7 +14,9 @@ import numpy as np
 from ..common.arguments import describe
 from ..common.checkpoints import Checkpoints, as_checkpoints, file_to_resume
 from ..common.files import write
-from ..settings import words as settings_in_words
+from ..settings.rules import Rule
+from ..settings.schedules import Schedule
+from ..settings.words import check_same, in_words
 from . import standing, terms
 from .given import Given
 from .groups import Group
@@ -42,6 +45,13 @@ def numbered(standings: Sequence[Standing], numbers: np.ndarray) -> list[Standin
     return [Standing(numbers[each.members], each.rows) for each in standings]
 
 
+def fingerprint(whole: dict[str, Any]) -> str:
+    """Of a configuration in full."""
+    parts = {name: in_words(value) if isinstance(value, (Rule, Schedule)) else value for name, value in whole.items()}
+    said = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+
+
 class SearchJournal(Journal):
     """``checkpoint``, ``checkpoint_every`` and ``resume`` of a search."""
 
@@ -63,7 +73,7 @@ class SearchJournal(Journal):
         """Refuse to go on with another plan."""
         if self.state:
             instead = "start anew with another checkpoint"
-            settings_in_words.check_same(plan, self.state["plan"], "the checkpoint was made", instead)
+            check_same(plan, self.state["plan"], "the checkpoint was made", instead)
 
     def rounds_of(self, passage: Passage, given: Given, groups: Sequence[Group], target: str) -> Rounds:
         """The rounds of some networks."""
