@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -120,6 +121,21 @@ def training() -> Iterator[tuple[str, Work]]:
         return of_fit(again)
 
     yield "resumed", resumed
+
+    def kept_in_a_file(target: str) -> dict[str, np.ndarray]:
+        def kill(progress: bpjit.Progress) -> None:
+            if progress.epoch == 2:
+                raise InterruptedError
+
+        options: dict = {"updates": 4, "stop": 3, "rule": "momentum", "target": target, "checkpoint_every": 1}
+        with tempfile.TemporaryDirectory() as folder:
+            options["checkpoint"] = options["resume"] = Path(folder) / "run"
+            with contextlib.suppress(InterruptedError):
+                bpjit.train(net, X, Y, callback=kill, **options)
+            assert bpjit.Fit.load(options["checkpoint"]).epochs == 1
+            return of_fit(bpjit.train(net, X, Y, **options))
+
+    yield "kept in a file", kept_in_a_file
 
     def already_there(target: str) -> dict[str, np.ndarray]:
         data: tuple = (X, Y)

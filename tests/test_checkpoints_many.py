@@ -214,8 +214,14 @@ OTHERS = {
     "classes": ({"class_weight": "balanced"}, "class_weight: the checkpoint was made with None, got 'balanced'"),
     "share": ({"validation": 0.2}, "validation: the checkpoint was made with None, got 0.2"),
     "validation": ({"validation": VALIDATION}, "validation X: the checkpoint was made with others"),
-    "nets": ({"nets": bpjit.Networks((2, 4, 1), OTHER, hidden="tanh")}, "network 1: nets: the checkpoint was made with"),
-    "activation": ({"nets": bpjit.Networks((2, 4, 1), nets(3).parameters)}, "nets: the checkpoint was made with others"),
+    "nets": (
+        {"nets": bpjit.Networks((2, 4, 1), OTHER, hidden="tanh")},
+        "network 1: nets: the checkpoint was made with",
+    ),
+    "activation": (
+        {"nets": bpjit.Networks((2, 4, 1), nets(3).parameters)},
+        "nets: the checkpoint was made with others",
+    ),
     "count": ({"nets": nets(2), "eta": 0.5}, "nets: the checkpoint was made with 3 networks, got 2"),
     "kernels": ({"shape_kernels": False}, "shape_kernels: the checkpoint was made with True, got False"),
     "target": ({"target": "cuda"}, "target: the checkpoint to resume ran on 'cpu', got 'cuda'"),
@@ -249,7 +255,11 @@ def test_own_data_name_their_network(tmp_path):
     [
         ({"checkpoint": 7}, TypeError, "checkpoint: expected the name of a file"),
         ({"checkpoint": ""}, ValueError, "checkpoint: expected the name of a file, got ''"),
-        ({"checkpoint": "x", "checkpoint_every": 0.5}, TypeError, "checkpoint_every: expected a whole number of epochs"),
+        (
+            {"checkpoint": "x", "checkpoint_every": 0.5},
+            TypeError,
+            "checkpoint_every: expected a whole number of epochs",
+        ),
         ({"checkpoint": "x", "checkpoint_every": 0}, ValueError, "checkpoint_every: expected"),
         ({"checkpoint": "x", "checkpoint_every": datetime.timedelta(0)}, ValueError, "expected a time above 0"),
         ({"checkpoint_every": 5}, ValueError, "checkpoint_every: expected None, as there is no checkpoint; got 5"),
@@ -533,7 +543,9 @@ def killed(call, path, rng, longest, kills, load):
 
 def mixed():
     """Networks of several shapes and dtypes, by rules of all kinds; a third of them train alone."""
-    start = [bpjit.Network.random((2, 3 + i % 3, 1), "tanh", seed=i, dtype=("float64", "float32")[i % 2]) for i in range(36)]
+    start = [
+        bpjit.Network.random((2, 3 + i % 3, 1), "tanh", seed=i, dtype=("float64", "float32")[i % 2]) for i in range(36)
+    ]
     start += [bpjit.Network.random((2, 300, 1), "tanh", seed=i) for i in range(4)]
     rules = [["sgd", "adam", "momentum", "rprop", "lm", "lbfgs", "scg", "nesterov", "br"][i % 9] for i in range(36)]
     return start, {"rule": [*rules, "sgd", "adam", "rprop", "scg"], "max_epochs": [600] * 36 + [30] * 4}

@@ -52,6 +52,7 @@ WINGS = ["kernels.readable", "kernels.one", "kernels.lanes", "kernels.cuda"]  # 
 # Methods that open a higher room when they are called: (who, whom).
 DOORS = {
     ("training.fit", "replay"),
+    ("training.fit", "training.storing"),
     ("networks.architecture", "own.shipped"),
     ("networks.leaving", "export.c"),
     ("networks.leaving", "export.javascript"),

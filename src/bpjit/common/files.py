@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import IO, Any
 
@@ -42,6 +42,27 @@ def write(
     words["digest"] = digest(words, tensors)
     data = safetensors.numpy.save({name: array.copy() for name, array in tensors.items()}, metadata=words)
     write_whole(path, data)
+
+
+def parted(tree: Any, arrays: dict[str, np.ndarray], path: str = "") -> Any:
+    """A tree of dicts, lists and plain values as JSON can say it. Its arrays go into ``arrays``, by their paths."""
+    if isinstance(tree, np.ndarray):
+        arrays[path] = tree
+        return {"": path}
+    if isinstance(tree, dict):
+        return {name: parted(part, arrays, f"{path}.{name}" if path else name) for name, part in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [parted(part, arrays, f"{path}.{place}") for place, part in enumerate(tree)]
+    return tree.item() if isinstance(tree, np.generic) else tree
+
+
+def joined(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The tree, its tuples now lists, that ``parted`` took apart."""
+    if isinstance(tree, dict):
+        if tree.keys() == {""}:
+            return arrays[tree[""]]
+        return {name: joined(part, arrays) for name, part in tree.items()}
+    return [joined(part, arrays) for part in tree] if isinstance(tree, list) else tree
 
 
 def as_path(path: Any, argument: str = "path") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,14 @@ from ..common.arguments import as_numbers, describe
 from ..frames import of_row
 from ..kernels.one.learner import learn_kernel, predict_kernel
 from ..kernels.one.learner_state import State, places_of, seen_by_prediction
+from ..networks import storage
 from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
 from ..settings.rules import Rule
+from ..settings.words import from_words, in_words
 from .learner_setting import as_learner_setting
+
+FORMAT, VERSION = "bpjit online learner", "1"  # of files
 
 
 class OnlineLearner:
@@ -203,7 +209,46 @@ class OnlineLearner:
             )
         return float(error)
 
-    # --- Pickles and copies: what it has learnt, in an order that is the same on every machine.
+    # --- Files, pickles and copies: what it has learnt, in an order that is the same on every machine.
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the learner to a safetensors file, whole or not at all: settings, the network it started from, and what
+        it has learnt. See ``OnlineLearner.load``."""
+        setting = self._setting
+        words = {"rule": json.dumps(in_words(setting.rule)), "settings": json.dumps(setting.without_rule())}
+        tensors = {"start": self._start._parameters, "learnt": self._numbers()[self._places]}
+        storage.save(path, FORMAT, VERSION, self._start._architecture, tensors, words)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> OnlineLearner:
+        """Read a learner that ``save`` wrote; ``OSError`` if the file is missing, ``ValueError`` if it is damaged,
+        foreign or of a newer bpjit.
+
+        It goes on as the one that was saved would have, to the last bit on the same machine.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import bpjit
+        >>> learner = bpjit.OnlineLearner(bpjit.Network.random((2, 3, 1)), rule="adam")
+        >>> error = learner.learn([0, 1], 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "learner.safetensors")
+        ...     learner.save(path)
+        ...     later = bpjit.OnlineLearner.load(path)
+        >>> later.learn([1, 1], 0) == learner.learn([1, 1], 0)
+        True
+        """
+        with storage.opened(path, FORMAT, VERSION) as file:
+            start, learnt = file.tensors["start"], file.tensors["learnt"]
+            net = Network(file.sizes, start, dtype=start.dtype, **file.settings)
+            rule = from_words(json.loads(file.words["rule"]), Rule)
+            learner = cls(net, rule=rule, **json.loads(file.words["settings"]))
+            places = learner._places
+            if learnt.shape != places.shape or learnt.dtype != net.dtype or not np.isfinite(learnt).all():
+                raise ValueError(f"expected {len(places)} finite numbers of {net.dtype}, got {describe(learnt)}")
+            learner._state.data[places] = learnt
+        return learner
 
     def __getstate__(self) -> dict[str, Any]:
         made_anew = ("_learn", "_state", "_place", "_direct", "_classes")

@@ -83,6 +83,7 @@ class Rounds:
     def _stand(self, group: Group, standing: Standing) -> list[Group]:
         """Those of a group that go on. They are the ones that had not ended, or because of their epochs, of which there
         are more now."""
+        standing = standing.of_kind(group.net)
         left, reasons = left_of(group, standing.rows["epochs"]), standing.rows.get("stopped_by")
         goes = np.ones(len(group), bool) if reasons is None else (reasons == MaxEpochs.__name__) & (left > 0)
         for place in np.flatnonzero(left < goes)[:1].tolist():

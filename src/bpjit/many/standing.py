@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from ..common.files import joined, parted
+from ..networks.network import Network
 from ..settings.stopping import MaxEpochs
+from ..training.storing import fit_of, tree_of
 from .groups import COUNTED, Group, Results, by_member
 from .resuming import moments_of
 
 KEPT = "kept."
 HISTORIES = {"history": "errors", "validation_history": "validation_errors"}  # and what they are called once kept
 LENGTHS = ".lengths"  # of the rows of what is as long as it likes
-RAGGED = (*HISTORIES, KEPT + "fit")
+FIT = KEPT + "fit"  # of networks that train alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,13 @@ class Standing:
     def at(self, places: np.ndarray) -> Standing:
         """Those at these places."""
         return Standing(self.members[places], at(self.rows, places))
+
+    def of_kind(self, net: Network) -> Standing:
+        """The same of networks like this one: what a file says of fits becomes fits."""
+        if FIT not in self.rows:
+            return self
+        fits = [fit_of(net.with_parameters(x["network"]), x) if isinstance(x, dict) else x for x in self.rows[FIT]]
+        return Standing(self.members, {**self.rows, FIT: objects(fits)})
 
     def results(self) -> Results:
         """What became of networks that have ended."""
@@ -127,10 +137,14 @@ def _column(place: str, name: str, values: np.ndarray) -> dict[str, np.ndarray]:
     if name == "stopped_by":
         names, codes = np.unique(values.astype(str), return_inverse=True)
         return {place: codes.astype(np.uint8), f"{place}.names": as_bytes(json.dumps(names.tolist()))}
-    if name not in RAGGED:
+    if name == FIT:
+        arrays: dict[str, np.ndarray] = {}
+        trees = parted([None if fit is None else tree_of(fit) for fit in values], arrays, f"fits.{place}")
+        return {place: as_bytes(json.dumps(trees)), **arrays}
+    if name not in HISTORIES:
         return {place: values}
-    pieces = [as_bytes(fit_to_bytes(value)) for value in values] if name == KEPT + "fit" else list(values)
-    return {place: np.concatenate(pieces), place + LENGTHS: np.array([len(piece) for piece in pieces], np.int64)}
+    lengths = np.array([len(errors) for errors in values], np.int64)
+    return {place: np.concatenate(list(values)), place + LENGTHS: lengths}
 
 
 def from_tensors(tensors: dict[str, np.ndarray], count: int) -> list[Standing]:
@@ -161,23 +175,15 @@ def _values(tensors: dict[str, np.ndarray], place: str, name: str) -> np.ndarray
     values = tensors[place]
     if name == "stopped_by":
         return np.array(json.loads(tensors[f"{place}.names"].tobytes()), object)[values]
-    if name not in RAGGED:
+    if name == FIT:
+        return objects(joined(json.loads(values.tobytes()), tensors))
+    if name not in HISTORIES:
         return values
     lengths = tensors[place + LENGTHS]
     if (lengths < 0).any() or lengths.sum() != len(values):
         raise ValueError(f"expected {name} of {lengths.sum()} numbers, got {len(values)}")
-    pieces = np.split(values, np.cumsum(lengths)[:-1])
-    return objects(fit_from_bytes(piece.tobytes()) for piece in pieces) if name == KEPT + "fit" else objects(pieces)
+    return objects(np.split(values, np.cumsum(lengths)[:-1]))
 
 
 def as_bytes(data: str | bytes) -> np.ndarray:
     return np.frombuffer(data.encode() if isinstance(data, str) else data, np.uint8)
-
-
-def fit_to_bytes(fit: Any) -> bytes:
-    """A ``Fit`` of a network that trains alone; nothing of one that has not begun."""
-    raise NotImplementedError
-
-
-def fit_from_bytes(data: bytes) -> Any:
-    raise NotImplementedError

@@ -12,6 +12,9 @@ import numpy as np
 
 from ..networks.network import Network
 
+CHECKPOINT = "checkpoint"  # what has stopped a fit that is read from the file of a training still to be ended
+LIMITED = "TimeLimit", "StopEvent", "interrupted"  # what may stop it anywhere, before conditions were asked
+
 
 class Evidence(NamedTuple):
     """What Bayesian regularisation found of a network: ``rule="br"``.
@@ -48,7 +51,7 @@ class Fit:
     network_epoch : completed epochs of the network returned: best_epoch with EarlyStopping; with an AdaptiveRate where
         the objective was smallest; otherwise all
     stopped_by : name of the condition that ended it, or "diverged", "interrupted", "callback"; rules of second order
-        also end by their own "mu_max" or "min_grad"
+        also end by their own "mu_max" or "min_grad"; "checkpoint" in the file of a training that has not ended
     seconds : seconds of training, callbacks and all resumes included, without ``compile_seconds``
     compile_seconds : seconds spent compiling, or loading machine code from disk
     target : "cpu" or "cuda"
@@ -143,6 +146,49 @@ class Fit:
         from ..advice import findings_of
 
         return [finding.say() for finding in findings_of(self)[:3]]
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write all of the fit but the data to a safetensors file, whole or not at all: network, errors, settings, and
+        what ``resume`` goes on from. See ``Fit.load``.
+
+        What conditions of a class of one's own remember is not in it: they look at the recorded epochs again.
+
+        Raises
+        ------
+        OSError : the file cannot be written
+        TypeError : the rule or the schedule is of a class of one's own, which no file can say; rules and formulas that
+            ``bpjit.rule``, ``activation`` and ``loss`` make can be said
+        """
+        from .storing import save
+
+        save(path, self)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Fit:
+        """Read a fit that ``save`` wrote, or ``train(checkpoint=)``; ``OSError`` if the file is missing, ``ValueError``
+        if it is damaged, foreign, or of a newer bpjit.
+
+        It is what was saved: ``train(fit.network, X, Y, resume=fit)`` goes on from there with the same bits. That
+        of a training which has not ended has ``stopped_by="checkpoint"`` and, for it was not measured, ``error`` NaN.
+        ``replay`` needs the data again.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import bpjit
+        >>> X, Y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+        >>> whole = bpjit.train(bpjit.Network.random((2, 4, 1)), X, Y, rule="adam", stop=200)
+        >>> half = bpjit.train(bpjit.Network.random((2, 4, 1)), X, Y, rule="adam", stop=100)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "half.bpjit")
+        ...     half.save(path)
+        ...     half = bpjit.Fit.load(path)
+        >>> bpjit.train(half.network, X, Y, rule="adam", stop=100, resume=half).network == whole.network
+        True
+        """
+        from .storing import load
+
+        return load(path)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles and copies hold: all but the data."""

@@ -8,9 +8,10 @@ random streams make a replay exact) and ask them there; if none fires, go on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from ..common.console import ctrl_c, progress_bar
 from ..kernels.state import BEST_EPOCH, Samples
 from ..networks.evaluation import measure, objective_of
 from ..networks.network import Network
-from ..settings.stopping import Condition, EarlyStopping, History, Limits, most_epochs
-from .fit import Fit, Progress
+from ..settings.stopping import Condition, EarlyStopping, History, Limits, MaxEpochs, most_epochs
+from .fit import CHECKPOINT, LIMITED, Fit, Progress
 from .kinds import session_of_second_order
 from .origin import Origin
 from .record import CHANGED
 from .session import Mark, Session, take_up
 from .setting import Setting
+
+if TYPE_CHECKING:
+    from .checkpoints import Run  # which is imported where somebody wants one
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +60,19 @@ def run_training(
     resume: Any = None,
     started: float | None = None,
     limits: Limits | None = None,
+    run: Run | None = None,
 ) -> Fit:
     """Train until a condition fires, on so many threads. ``started`` is when the caller did, on ``time.perf_counter``;
     ``limits`` are those of the caller, who has also others to end, instead of those among the conditions: compiling is
-    not counted."""
+    not counted. A ``run`` that has begun is kept in its file."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     kind = session_of_second_order(setting.rule) or Session
     session = kind(net, D, problem.V, early[0].every if early else 1, setting, threads)
-    earlier, origin = 0.0, Origin(net, setting, problem.target, problem.count, D)
+    origin = Origin(net, setting, problem.target, problem.count, D, trace=None if run is None else run.trace)
     if resume is not None:
-        earlier = take_up(session, resume, net)
+        started -= take_up(session, resume, net if run is None or run.is_new else resume.network)
         if any(condition.needs_history for condition in conditions) and not session.record.is_whole:
             raise ValueError(
                 "stop: a condition of your own sees every epoch, but the fit to resume kept only some; train it with "
@@ -80,16 +85,38 @@ def run_training(
             limits = Limits.of(conditions, time.perf_counter(), interrupted)
         else:
             limits = replace(limits, deadline=limits.deadline + compile_seconds)
+        since = started + compile_seconds
         with progress_bar(watched.progress, most_epochs(conditions)) as show:
-            stopped_by, error = _Loop(session, conditions, watched, show, limits).run()
+            loop = _Loop(session, conditions, watched, show, limits)
+            if resume is not None:
+                loop.unasked = resume._state.get("unasked", ())
+            if run is not None:
+                loop.start, loop.unasked, loop.kept = run.start, run.unasked, run
+                run.keep(lambda: fit_of(loop, problem, origin, (CHECKPOINT, np.nan), since, compile_seconds))
+            ended_by, error = loop.run()
+    stopped_by = ended_by
     if limits.interrupted is not None and limits.interrupted.is_set():  # also where something else ended it just then
         stopped_by = "interrupted"
-    best, vector, returned = returned_network(session, bool(early), stopped_by)
-    if vector is not session.memory.p:
-        error = measure(net, vector, D, setting.loss)
+    session.finish(watched.history)
+    unasked, loop.unasked = loop.unasked, loop.unasked if stopped_by in LIMITED else ()
+    fit = fit_of(loop, problem, origin, (stopped_by, error), since, compile_seconds)
+    if run is not None:
+        run.end(fit, unasked)
+    return fit
+
+
+def fit_of(
+    loop: _Loop, problem: Problem, origin: Origin, ended: tuple[str, float], since: float, compile_seconds: float
+) -> Fit:
+    """The training as it stands, ended by something and with an error; it took the time since then. Of a checkpoint
+    nothing is measured."""
+    net, setting, session, (stopped_by, error) = problem.net, problem.setting, loop.session, ended
+    early = any(isinstance(condition, EarlyStopping) for condition in problem.conditions)
+    best, vector, returned = returned_network(session, early, stopped_by)
+    if vector is not session.memory.p and stopped_by != CHECKPOINT:
+        error = measure(net, vector, problem.D, setting.loss)
         if not np.isfinite(error):
             session.check_data()
-    session.finish(watched.history)
     record = session.record
     return Fit(
         network=net.with_parameters(vector),
@@ -103,11 +130,11 @@ def run_training(
         best_epoch=best,
         network_epoch=returned,
         stopped_by=stopped_by,
-        seconds=earlier + time.perf_counter() - started - compile_seconds,
+        seconds=time.perf_counter() - since,
         compile_seconds=compile_seconds,
         target=problem.target,
-        evidence=None if stopped_by == "interrupted" else session.evidence(vector),
-        _state={**session.state(), "setting": setting},
+        evidence=None if stopped_by in ("interrupted", CHECKPOINT) else session.evidence(vector),
+        _state={**session.state(), "setting": setting, "unasked": loop.unasked},
         _origin=origin.to_keep(),
     )
 
@@ -151,6 +178,8 @@ class _Loop:
     ) -> None:
         self.session, self.conditions, self.callback, self.show = session, conditions, watched.callback, show
         self.over = limits.reached  # why there is no time for anything more
+        self.kept: Run | None = None
+        self.unasked: Sequence[str] = ()  # conditions that may fire where it stands, and there was no time to ask them
         self.start = session.epoch
         session.may_end_anywhere = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
@@ -160,6 +189,8 @@ class _Loop:
     def run(self) -> tuple[str, float]:
         """Train; returns why it ended, and E of the network as it then stands."""
         session = self.session
+        if reason := self.ended_by_unasked():
+            return reason, session.error()
         mark = earlier = session.mark()
         while True:
             if not session.inside_an_epoch and session.epoch > mark.epochs:
@@ -179,6 +210,8 @@ class _Loop:
             if reason is not None:
                 error = session.error() if session.finite else np.nan
                 return (reason, error) if np.isfinite(error) else self.back_to_finite([mark, earlier])
+            if self.kept is not None:
+                self.kept.look(session.epoch)
 
     def back_to_finite(self, marks: list[Mark]) -> tuple[str, float]:
         """Go back to the last epoch after which the error of the network was finite; or, where there is no time for
@@ -217,6 +250,8 @@ class _Loop:
         if self.callback is not None or self.session.inside_an_epoch:  # marks stand between epochs
             return epoch + 1
         known = [condition.horizon(epoch, self.start) for condition in self.conditions]
+        if self.kept is not None:
+            known.append(self.kept.horizon())
         return min((limit for limit in known if limit is not None), default=epoch + (1 << 30))
 
     def ended_by_condition(self, mark: Mark) -> str | None:
@@ -225,21 +260,16 @@ class _Loop:
         record = session.record
         history = History(record.errors, record.validation_errors, self.start) if self.needs_history else None
         watch, candidates = session.watch.after(session.block(self.start), history)
-        for epoch, place in candidates:
+        for number, (epoch, place) in enumerate(candidates):
             if not session.replay(mark, epoch, self.over):
                 return self.over()
-            try:
-                session.between = self.raise_if_over
-                fires = self.conditions[place].confirm(session)
-            except _Over:
-                return self.over()
-            finally:
-                session.between = None
-            if fires:
-                if epoch == end:
+            fires = self.fires(self.conditions[place])
+            if reason := type(self.conditions[place]).__name__ if fires else self.over():
+                if fires and epoch == end:
                     session.watch = watch
-                return type(self.conditions[place]).__name__
-            if reason := self.over():
+                asked = number + (fires is False)  # one that fires is asked again if Ctrl-C was pressed just then
+                end_of_epoch = bisect_right(candidates, (epoch, len(self.conditions)))
+                self.unasked = [repr(self.conditions[other]) for _, other in candidates[asked:end_of_epoch]]
                 return reason
         if candidates:
             if not session.replay(mark, end, self.over):
@@ -247,6 +277,27 @@ class _Loop:
             session.finite = not diverged
         session.watch = watch
         return None
+
+    def ended_by_unasked(self) -> str | None:
+        """Ask the conditions that an earlier call had no time to ask where it ended."""
+        for condition in self.conditions:
+            there = not isinstance(condition, MaxEpochs) or self.session.epoch == self.start + condition.epochs
+            if there and repr(condition) in self.unasked:
+                fires = self.fires(condition)
+                if reason := type(condition).__name__ if fires else self.over():
+                    return reason
+        self.unasked = ()
+        return None
+
+    def fires(self, condition: Condition) -> bool | None:
+        """Whether a condition fires, here; None where there is no time to find out."""
+        self.session.between = self.raise_if_over
+        try:
+            return bool(condition.confirm(self.session))
+        except _Over:
+            return None
+        finally:
+            self.session.between = None
 
     def raise_if_over(self) -> None:
         if self.over():

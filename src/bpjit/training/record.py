@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 CHANGED = "{}: the data changed while train was running; do not write to them meanwhile, or give train copies"
@@ -126,6 +128,31 @@ class Record:
         other._columns = self._columns[:, : self._length].copy()
         other._length = other._reached = self._length
         return other
+
+    def tree(self) -> dict[str, Any]:
+        """All that ``of_tree`` needs, as plain values and arrays."""
+        return {
+            "every": self.every,
+            "limit": self.limit,
+            "epochs": self.epochs,
+            "level": self._level,
+            "thinned": self._thinned,
+            "columns": self._columns[:, : self._length],
+        }
+
+    @classmethod
+    def of_tree(cls, tree: dict[str, Any]) -> Record:
+        """The record that ``tree`` told of; what it has is not taken back."""
+        made, columns = cls(int(tree["every"])), tree["columns"].astype(np.float64)
+        made.limit, made._level = tree["limit"], int(tree["level"])
+        made.epochs = made.floor = int(tree["epochs"])
+        made._thinned = tree["thinned"].astype(np.int64)
+        made._columns, made._length = columns, columns.shape[1]
+        made._reached = made._length
+        gapless = made._length - len(made._thinned)
+        if columns.shape != (2, made._length) or not 0 <= gapless <= made.epochs or made.every < 1:
+            raise ValueError(f"expected the errors of {made.epochs} epochs or fewer, got {columns.shape}")
+        return made
 
     def without_epochs(self) -> Record:
         """As many epochs, of which nothing is recorded."""

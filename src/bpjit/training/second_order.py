@@ -19,6 +19,7 @@ from ..kernels.state import BEST, BEST_EPOCH, COUNTERS, EPOCH, SCALARS, UPDATES,
 from ..kernels.team import make_team
 from ..maths import formulas
 from ..networks.evaluation import no_samples, objective_of
+from ..networks.network import Network
 from ..settings.rules import (
     LBFGS,
     BayesianRegularization,
@@ -31,6 +32,7 @@ from .crew import ask_for_help
 from .fit import Evidence
 from .line_search import Conjugate, Looking, Pairs, Point, lbfgs_step, scg_step
 from .session import MOST_EPOCHS, Session
+from .setting import Setting
 
 ENDS = {damped.MU_MAX: "mu_max", damped.MIN_GRAD: "min_grad"}  # the settings of a rule that end a training
 FIRST_BUDGET = 1 << 24  # multiply-adds of the first call, some milliseconds
@@ -43,8 +45,9 @@ class DampedSession(Session):
 
     work: damped_parts.DampedWork
 
-    def _first_memory(self) -> Memory:
-        net, rule = self.net, self.setting.rule
+    @staticmethod
+    def first_memory(net: Network, setting: Setting) -> Memory:
+        rule = setting.rule
         assert isinstance(rule, LevenbergMarquardt)
         slots = np.zeros((2, gauss_newton.KEPT_NUMBERS))
         slots[:, gauss_newton.MU], slots[:, gauss_newton.BETA], slots[:, gauss_newton.FALL] = rule.mu, 1.0, -1.0
@@ -159,8 +162,9 @@ class DampedSession(Session):
 class GradientSession(Session):
     """One training by L-BFGS or scaled conjugate gradients: their steps in NumPy, errors and gradients compiled."""
 
-    def _first_memory(self) -> Memory:
-        net, rule, n = self.net, self.setting.rule, len(self.net._parameters)
+    @staticmethod
+    def first_memory(net: Network, setting: Setting) -> Memory:
+        rule, n = setting.rule, len(net._parameters)
         rows = 2 * rule.memory if isinstance(rule, LBFGS) else 1
         scalars, counters = np.zeros(SCALARS + 1), np.zeros(COUNTERS + 1, np.int64)
         if isinstance(rule, ScaledConjugateGradient):

@@ -95,7 +95,7 @@ class Session:
             setting.shuffle and setting.size is not None,
             random_streams.base(setting.seed, random_streams.ORDER)[0],
         )
-        self.memory = self._first_memory()
+        self.memory = self.first_memory(net, setting)
         self._helpers = threads - 1
         self._budget = max(1, int(FIRST_CALL_SECONDS / (1e-7 + 5e-9 * n)))  # samples in the next kernel call
         self._make_work(readable)
@@ -112,8 +112,9 @@ class Session:
         self.may_end_anywhere = False  # if it may end at any epoch, a block is at most half as long as all before it
         self.ended: str | None = None  # the setting of the rule that ended the training, where no epoch began any more
 
-    def _first_memory(self) -> Memory:
-        net, setting, n, dtype = self.net, self.setting, len(self.net._parameters), self.net.dtype
+    @staticmethod
+    def first_memory(net: Network, setting: Setting) -> Memory:
+        n, dtype = len(net._parameters), net.dtype
         return Memory(
             net._parameters.copy(),
             np.zeros(n, dtype),
@@ -384,7 +385,7 @@ def is_finite(array: Any, missing: bool = False) -> bool:
 def take_up(session: Session, resume: Any, net: Network) -> float:
     """Put the session where an earlier fit stopped; returns the seconds it had taken."""
     if not isinstance(resume, Fit):
-        raise TypeError(f"resume: expected a Fit that train returned, got {describe(resume)}")
+        raise TypeError(f"resume: expected a Fit that train returned, or a file's name, got {describe(resume)}")
     if net != resume.network:
         raise ValueError("net: expected the network of the fit to resume, resume.network, got another one")
     session.setting.check_same(resume._state["setting"])

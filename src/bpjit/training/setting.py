@@ -67,9 +67,11 @@ class Setting:
             "trainable": self.trainable,
         }
 
-    def check_same(self, then: Setting, made: str = "the fit to resume was made") -> None:
+    def check_same(
+        self, then: Setting, made: str = "the fit to resume was made", instead: str = "start anew from resume.network"
+    ) -> None:
         """Raise ``ValueError`` unless these settings go on exactly from those of an earlier fit."""
-        check_same(self._as_given(), then._as_given(), made, "start anew from resume.network")
+        check_same(self._as_given(), then._as_given(), made, instead)
 
     def words(self) -> dict[str, Any]:
         """All but ``trainable``, which is an array, as JSON can say it; ``setting_of`` reads it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from .held_out import as_pair, as_share, split
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
+
+if TYPE_CHECKING:
+    from .checkpoints import Run
 
 WORTH_A_GPU = 1 << 22  # multiply-adds of a pass through one batch
 
@@ -44,7 +49,9 @@ def train(
     class_weight: Any = None,
     missing: str | None = None,
     trainable: Any = None,
-    resume: Fit | None = None,
+    resume: Fit | str | PathLike[str] | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | timedelta | None = None,
     train_thresholds: bool = True,
     shuffle: bool = True,
     seed: int = 0,
@@ -92,7 +99,19 @@ def train(
         network, and all settings those it was made with; ``stop`` counts this call's epochs. The data should be the
         same too; with others it goes on learning from them, with the state of the rule and the best network so far.
         The same conditions go on as if there had been no break; others count from the first start too, but know
-        only the epochs that ``history`` kept
+        only the epochs that ``history`` kept. Or the name of a file that ``checkpoint`` wrote: see there
+    checkpoint : the name of a file that always holds the training as it was a short time ago, so that one that was
+        killed goes on from there, with the same bits as if nothing had happened:
+        ``train(net, X, Y, checkpoint="run.bpjit", resume="run.bpjit")`` serves the first start, where there is no such
+        file yet, and every other. ``net`` is then always the network of the first start, and ``stop`` counts from
+        there, but for TimeLimit. A run that has ended is not trained any more: its fit comes back, unless the condition
+        that ended it is no longer given. Other networks, data and settings are refused. A file that is not resumed from
+        is replaced. It is written whole or not at all: at the start, where an ``OSError`` ends the call; now and then,
+        where one warns and the next time it is tried again; and at the end, also after Ctrl-C. Conditions and a
+        callback of one's own are not in it: give them again
+    checkpoint_every : so many epochs, or a ``datetime.timedelta``, from one write to the next; None is a minute. A
+        write takes some 10 ms, and of a large network about 60 ms for each MB of parameters. The result does not depend
+        on when it comes
     train_thresholds : False leaves all thresholds as they are
     shuffle : visit the samples in an order of its own in each epoch
     seed : decides these orders, and which samples a share held out has
@@ -113,11 +132,13 @@ def train(
     ------
     ValueError, TypeError : naming the argument, what was expected and what came
     RuntimeError : target "cuda" where it cannot be used; X, Y or ``validation`` changed meanwhile, where that shows
+    OSError : ``checkpoint`` cannot be written, ``resume`` cannot be read
 
     Warns
     -----
     TrainingWarning : once, where the outputs cannot reach the targets, where training diverged, or where it ran its
         1,000 epochs by default and learnt nothing; ``fit.advice`` says more, and about all trainings
+    RuntimeWarning : ``checkpoint`` could not be written meanwhile
 
     Notes
     -----
@@ -154,16 +175,21 @@ def train(
     conditions = as_conditions(stop)
     check_numbers(net.dtype, conditions=conditions)
     history = check_options(callback, progress, history)
+    fit_before, run = run_of(resume, checkpoint, checkpoint_every)
     target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
-    target = target_for(target, resume, setting, net, len(D.X), most_epochs(conditions))
+    target = target_for(target, fit_before, setting, net, len(D.X), most_epochs(conditions))
     threads = threads_for(threads, setting, net, len(D.X))
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
     problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
     watched = Watched(history, callback, progress)
-    fit = run_training(problem, watched, threads=threads, resume=resume, started=started)
+    if run is not None:
+        ended = run.begin(net, setting, conditions, (D, V, problem.count), as_share(validation), fit_before)
+        if ended is not None:
+            return ended
+    fit = run_training(problem, watched, threads=threads, resume=fit_before, started=started, run=run)
     if not warned:
         warn_of_end(fit, stop is None)
     return fit
@@ -179,6 +205,15 @@ def check_options(callback: Any, progress: Any, history: Any) -> int | None:
     if progress is not None:
         as_flag("progress", progress)
     return None if history is None else as_integer("history", history, low=2)
+
+
+def run_of(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
+    """The fit to go on from, and the run that is kept in a file or read from one, where somebody wants that."""
+    if checkpoint is None and every is None and (resume is None or isinstance(resume, Fit)):
+        return resume, None
+    from .checkpoints import as_run
+
+    return as_run(resume, checkpoint, every)
 
 
 def target_of_rule(target: str, rule: Rule) -> str:

@@ -1,0 +1,272 @@
+"""A training that is kept in a file while it runs, and goes on from there: ``train(checkpoint=, resume=path)``.
+
+The file is that of a fit, with what is known of the run: where it began, which later calls must begin as well.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from os import PathLike, path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..common.arguments import as_integer, describe
+from ..common.files import as_path
+from ..kernels.state import Samples
+from ..maths.own import UnknownFormula
+from ..networks.network import Network
+from ..settings.stopping import Condition, MaxEpochs, StopEvent, most_epochs
+from ..settings.words import check_same, in_words, is_sayable
+from .fit import LIMITED, Fit
+from .origin import Trace, digest
+from .setting import Setting
+from .storing import load, save
+
+EVERY = timedelta(minutes=1)
+
+
+class Begun(NamedTuple):
+    """Where a run began."""
+
+    epochs: int = 0  # completed before
+    parameters: str = ""  # a fingerprint of those that it started from
+    share: float | None = None  # held out to validate on
+    validation: str = ""  # a fingerprint of what it validates on
+    stop: Sequence[Any] = ()  # its conditions, in words
+    ended_by: str | None = None  # what ended it, None where it has not ended
+    unasked: Sequence[str] = ()  # conditions that may fire where it stands too, and were not asked
+
+
+class Run:
+    """A training that goes on from call to call.
+
+    Parameters
+    ----------
+    file : where it is kept, or None
+    every : epochs, or seconds, between two writes
+    source : the file that it goes on from, or None
+    begun : where it began, as that file says; None for a new one
+    """
+
+    def __init__(self, file: str | None, every: int | float, source: str | None, begun: Begun | None) -> None:
+        self.file, self.every, self.source = file, every, source
+        self.is_new, self.begun = begun is None, begun or Begun()
+        self.trace: Trace | None = None
+        self._fit: Callable[[], Fit] | None = None
+        self._due: float = 0  # at which epoch, or when
+        self._failed = False
+
+    @property
+    def start(self) -> int:
+        """The epochs before it began: conditions count from there."""
+        return self.begun.epochs
+
+    @property
+    def unasked(self) -> Sequence[str]:
+        """The conditions that were not asked where it stands."""
+        return self.begun.unasked
+
+    def begin(
+        self,
+        net: Network,
+        setting: Setting,
+        conditions: Sequence[Condition],
+        data: tuple[Samples, Samples, int],
+        share: float | None,
+        resume: Fit | None,
+    ) -> Fit | None:
+        """Note where it begins, or make sure that it is the one that began; its fit, if that has ended. ``data`` are
+        those to learn from, those to validate on, and how many samples were given."""
+        D, V, count = data
+        self.trace = Trace.of(D, count)
+        validation = b"".join(digest(array) for array in V[:3]).hex() if len(V.X) else ""
+        stop = [_in_words(condition) for condition in conditions]
+        epochs = resume.epochs if isinstance(resume, Fit) else 0
+        now = Begun(epochs, digest(net._parameters).hex(), share, validation, stop)
+        if self.is_new or resume is None:
+            self.begun = now
+            return None
+        self._check_net(net, resume.network, now)
+        setting.check_same(resume._state["setting"], f"the run in {self.source!r} was made", INSTEAD)
+        self._check_data(resume, now)
+        if self._has_ended(stop):
+            return replace(resume, _origin=replace(resume._origin, D=D).to_keep())
+        self._check_stop(conditions, resume)
+        self.begun = self.begun._replace(stop=stop, ended_by=None)
+        return None
+
+    def _has_ended(self, stop: list[Any]) -> bool:
+        """Whether it has ended for these conditions too: what ended it is still one of them, or is none."""
+        before, name = list(self.begun.stop), self.begun.ended_by
+        if name is None or name == "callback":
+            return name is not None and stop == before
+        return all(condition in stop for condition in before if name == condition[0])
+
+    # --- What must be as it was.
+
+    def _check_net(self, net: Network, then: Network, now: Begun) -> None:
+        mine, theirs = (_kind(each) for each in (net, then))
+        check_same(mine, theirs, f"the run in {self.source!r} began with a network", INSTEAD)
+        if now.parameters != self.begun.parameters:
+            raise ValueError(
+                f"net: expected the network that the run in {self.source!r} began with, got one with other parameters; "
+                f"give the same, or {INSTEAD}"
+            )
+
+    def _check_data(self, fit: Fit, now: Begun) -> None:
+        then, here, begun = fit._origin.trace, self.trace, self.begun
+        assert here is not None
+        made = f"the run in {self.source!r} was made"
+        check_same({"validation": now.share}, {"validation": begun.share}, made, INSTEAD)
+        half, absent = len(then.digest) // 2, "sample_weight" if fit._state["setting"].missing is None else "Y"
+        for argument, same in (
+            ("X", here.count == then.count),
+            (absent, np.array_equal(here.numbers, then.numbers)),  # type: ignore[arg-type]
+            ("X", here.digest[:half] == then.digest[:half]),
+            ("Y", here.digest[half:] == then.digest[half:]),
+            ("sample_weight or class_weight", here.same_as(then)),
+            ("validation", now.validation == begun.validation),
+        ):
+            if not same:
+                raise ValueError(f"{argument}: {made} with other data; give the same, or {INSTEAD}")
+
+    def _check_stop(self, conditions: Sequence[Condition], fit: Fit) -> None:
+        """Refuse to end before where it stands."""
+        most = most_epochs(conditions)
+        left = any(isinstance(condition, MaxEpochs) and repr(condition) in self.unasked for condition in conditions)
+        if most is not None and self.start + most <= fit.epochs and not left:
+            raise ValueError(
+                f"stop: the run in {self.source!r} has {fit.epochs - self.start} epochs already, and conditions count "
+                f"from its start; expected more than that, got {most}"
+            )
+
+    # --- The file.
+
+    def keep(self, fit: Callable[[], Fit]) -> None:
+        """From now on keep what this function gives: now, which may fail, and whenever it is due."""
+        self._fit = fit
+        if self.file is not None:
+            self._write(fit())
+
+    def horizon(self) -> int | None:
+        """After how many completed epochs it is due, if it counts them."""
+        return int(self._due) if self.file is not None and isinstance(self.every, int) else None
+
+    def look(self, epoch: int) -> None:
+        """Write if it is due. A file that cannot be written is no reason to end a training: it warns, and tries again
+        when it is due again."""
+        if self.file is not None and (epoch if isinstance(self.every, int) else time.monotonic()) >= self._due:
+            assert self._fit is not None
+            self.begun = self.begun._replace(unasked=())
+            self._write_or_warn(self._fit())
+
+    def end(self, fit: Fit, unasked: Sequence[str]) -> None:
+        """Keep how the call ended, and whether the run has; and which conditions were not asked there."""
+        ended_by = None if fit.stopped_by in LIMITED else fit.stopped_by  # they end a call, not a run
+        self.begun = self.begun._replace(ended_by=ended_by, unasked=unasked)
+        if self.file is not None:
+            self._write_or_warn(fit)
+
+    def _write_or_warn(self, fit: Fit) -> None:
+        try:
+            self._write(fit)
+        except OSError as error:
+            if not self._failed:
+                warnings.warn(
+                    f"checkpoint: {error}; the training goes on, and it is tried again later. What stood in the file "
+                    "before is still there",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            self._failed = True
+
+    def _write(self, fit: Fit) -> None:
+        assert self.file is not None
+        epochs = isinstance(self.every, int)
+        self._due = (fit.epochs if epochs else time.monotonic()) + self.every
+        save(self.file, fit, self.begun._asdict())
+        if not epochs:
+            self._due = time.monotonic() + self.every  # as long again, however long it took
+        self._failed = False
+
+
+INSTEAD = "give a checkpoint of another name to start anew"
+
+
+def _kind(net: Network) -> dict[str, Any]:
+    """What networks of one kind have in common, by the arguments of ``Network``."""
+    names = "sizes", "hidden", "output", "dtype", "scale", "columns"
+    return {f"net's {name}": getattr(net, name) for name in names}
+
+
+def _in_words(condition: Condition) -> Any:
+    """A condition in words; one of a class of the user's own as it says itself, but for where it lies in memory."""
+    if is_sayable(condition):
+        return in_words(condition)
+    said = "" if isinstance(condition, StopEvent) else re.sub(" at 0x[0-9A-Fa-f]+", "", repr(condition))
+    return [type(condition).__name__, said]
+
+
+# --- The arguments of train.
+
+
+def as_run(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
+    """The fit to go on from, if it is not a new start; and the run, if there is one to be kept or to go on with."""
+    file, between = _as_file("checkpoint", checkpoint), _as_interval(every)
+    if every is not None and file is None:
+        raise ValueError(f"checkpoint_every: goes with checkpoint, the name of a file, got {describe(every)}")
+    if not isinstance(resume, (str, PathLike)):
+        return resume, None if file is None else Run(file, between, None, None)
+    source = _as_file("resume", resume)
+    assert source is not None
+    try:
+        fit, words = load(source)
+    except FileNotFoundError:
+        if file is None or path.realpath(file) != path.realpath(source):
+            raise
+        return None, Run(file, between, None, None)
+    except ValueError as error:
+        raise _about("resume", error) from error
+    if words is None:
+        raise ValueError(
+            f"resume: expected what train(checkpoint=) wrote, {source!r} was written by Fit.save; give "
+            f"resume=bpjit.Fit.load({source!r}), and its network as net"
+        )
+    try:
+        return fit, Run(file, between, source, Begun(**words))
+    except TypeError as error:
+        raise ValueError(f"resume: the run in {source!r} is damaged: {error}") from error
+
+
+def _as_file(argument: str, name: Any) -> str | None:
+    try:
+        return None if name is None else as_path(name)
+    except (TypeError, ValueError) as error:
+        raise _about(argument, error) from error
+
+
+def _about(argument: str, error: Exception) -> Exception:
+    """The error about a path as one about this argument."""
+    kind = type(error) if type(error) in (TypeError, UnknownFormula) else ValueError
+    return kind(f"{argument}: {str(error).removeprefix('path: ')}")
+
+
+def _as_interval(every: Any) -> int | float:
+    """Epochs, an int, or seconds, a float."""
+    if every is None or isinstance(every, timedelta):
+        seconds = (EVERY if every is None else every).total_seconds()
+        if not seconds > 0.0:
+            raise ValueError(f"checkpoint_every: expected a time > 0, got {every!r}")
+        return seconds
+    if isinstance(every, float):
+        raise TypeError(
+            f"checkpoint_every: expected a whole number of epochs or a datetime.timedelta, got {every!r}; "
+            f"timedelta(seconds={every:g}) is a time"
+        )
+    return as_integer("checkpoint_every", every, low=1)
