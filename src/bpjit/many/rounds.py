@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.checkpoints import Checkpoints
-from ..settings.stopping import CUT_OFF, Condition, Limits, MaxEpochs, Pause, StopEvent, TimeLimit
+from ..settings.stopping import CUT_OFF, Condition, Limits, MaxEpochs, StopEvent, TimeLimit
 from .data import concerning
 from .groups import Group, Results
 from .portions import portions_of
@@ -23,6 +23,13 @@ from .standing import Standing, left_of
 AT_ONCE = 1e-9  # seconds, before which nothing has begun
 
 Save = Callable[[str, list[Standing]], None]  # to a path
+
+
+@dataclass(frozen=True)
+class Pause(TimeLimit):
+    """The end of a round, after which the training goes on."""
+
+    pauses: ClassVar[bool] = True
 
 
 class Rounds:
