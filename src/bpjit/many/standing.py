@@ -19,6 +19,7 @@ from ..settings.stopping import MaxEpochs
 from ..training.storing import fit_of, tree_of
 from .groups import COUNTED, Group, Results, by_member
 from .resuming import moments_of
+from .starts import start_of, to_keep
 
 KEPT = "kept."
 HISTORIES = {"history": "errors", "validation_history": "validation_errors"}  # and what they are called once kept
@@ -80,12 +81,25 @@ class Standing:
         kept = {name.removeprefix(KEPT): values for name, values in rows.items() if name.startswith(KEPT)}
         kept |= {name: rows[name] for name in COUNTED}
         kept |= {name: rows[history] for history, name in HISTORIES.items() if history in rows}
+        self._check(group, kept)
         left = left_of(group, rows["epochs"] - since)
         whole = replace(group, start=rows["parameters"], kept=kept, epochs=left)
         parts: dict[Any, list[int]] = {}
         for place, moment in enumerate(moments_of(kept, np.arange(len(group)))):
             parts.setdefault(moment, []).append(place)
         return [whole] if len(parts) == 1 else [whole.part(np.array(places)) for places in parts.values()]
+
+    def _check(self, group: Group, kept: dict[str, np.ndarray]) -> None:
+        """Refuse rows of another length than these networks have, which kernels would run across."""
+        like: dict[str, np.ndarray] = {"P": group.start}
+        if "planes" in kept:
+            like = to_keep(start_of(replace(group.part(slice(0, 1)), kept=None), np.arange(1)), 1)
+        pairs = [(kept[name], like[name]) for name in kept.keys() & like.keys() if name != "position"]
+        for mine, theirs in (*pairs, (self.rows["parameters"], group.start)):
+            if mine.shape[1:] != theirs.shape[1:]:
+                raise ValueError(
+                    f"resume: the file is damaged: expected rows of {theirs.shape[1:]}, got {mine.shape[1:]}"
+                )
 
 
 def rows_of(results: Results) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -26,6 +26,7 @@ from .resuming import updates_of
 from .standing import as_bytes
 
 KINDS: dict[str, Any] = {"rule": Rule, "eta": Schedule, "stop": Condition}  # what words of an argument stand for
+NOTHING = {"lam": 1.0, "target_error": -np.inf}  # numbers for what is not wanted
 MADE = "the checkpoint was made with"
 
 
@@ -60,8 +61,10 @@ class Term:
 
     def value(self, argument: str, network: int) -> Any:
         """That of a network, as a user would give it."""
-        number = one_of(self.numbers, network)
-        return number.item() if self.words is None else _read(argument, self.words[int(number)])
+        number = one_of(self.numbers, network).item()
+        if self.words is not None:
+            return _read(argument, self.words[number])
+        return None if NOTHING.get(argument) == number else number
 
     def differing(self, before: Term, argument: str) -> int | None:
         """The first network for which it is another one."""

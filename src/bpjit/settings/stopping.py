@@ -227,7 +227,7 @@ class StopEvent(Condition):
 
 @dataclass
 class Limits:
-    """What ends a training whatever its errors: Ctrl-C, every TimeLimit and StopEvent. Plain data, if the events are."""
+    """What ends a training whatever its errors: Ctrl-C, TimeLimit and StopEvent. Plain data, if the events are."""
 
     deadline: float = np.inf  # on ``time.perf_counter``, a clock that all processes of a machine share
     events: Sequence[Any] = ()  # each has ``is_set``
