@@ -55,7 +55,7 @@ class Enough(Condition):
 
 SETTINGS = {
     "sgd": {"stop": 40, "eta": bpjit.StepDecay(1.0, 0.5, 10)},
-    "adam": {"rule": "adam", "updates": 5, "stop": [40, bpjit.TargetError(1e-9)], "lam": 0.999},
+    "adam": {"rule": "adam", "updates": 5, "stop": [20, bpjit.TargetError(1e-9)], "lam": 0.999},
     "rprop": {"rule": bpjit.Rprop("iRprop+", delta0=(0.05, 0.2)), "stop": [40, bpjit.NoImprovement(25)]},
     "br": {"rule": "br", "stop": [12, bpjit.NoImprovement(10, 1e-3)]},
     "lbfgs": {"rule": "lbfgs", "stop": [25, bpjit.EarlyStopping(20)], "validation": 0.25},
@@ -63,10 +63,10 @@ SETTINGS = {
         "eta": bpjit.AdaptiveRate(3.0),
         "updates": 5,
         "validation": 0.25,
-        "stop": [40, bpjit.EarlyStopping(every=2, generalization_loss=500.0, progress=1e-9)],
+        "stop": [20, bpjit.EarlyStopping(every=2, generalization_loss=500.0, progress=1e-9)],
         "history": 5,
     },
-    "softmax": {"rule": "adam", "updates": 5, "sample_weight": np.arange(12.0), "class_weight": "balanced", "stop": 30},
+    "softmax": {"rule": "adam", "updates": 5, "sample_weight": np.arange(12.0), "class_weight": "balanced", "stop": 15},
 }
 MORE = {
     "quickprop": {"rule": "quickprop", "stop": 40},
@@ -538,6 +538,39 @@ def test_a_write_that_fails_ends_nothing(reason, tmp_path, monkeypatch):
     check_same(bpjit.Fit.load(path), fit)
 
 
+GOLD = Path(__file__).parent / "files"  # written when these formats began; every later version reads them
+GOLD_X, GOLD_Y = [[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0.0, 1.0, 1.0]
+
+
+def test_files_of_version_1_are_read_and_go_on(tmp_path):
+    start = bpjit.Network.random((2, 1), seed=3)
+
+    def close(fit, whole):
+        np.testing.assert_allclose(fit.network.parameters, whole.network.parameters, rtol=1e-9)
+        np.testing.assert_allclose(fit.errors, whole.errors, rtol=1e-9)
+        assert (fit.epochs, fit.stopped_by) == (whole.epochs, whole.stopped_by)
+
+    early = [bpjit.NoImprovement(9), bpjit.EarlyStopping(9)]
+    options = {"rule": "adam", "validation": (GOLD_X, GOLD_Y)}
+    fit = bpjit.Fit.load(GOLD / "fit.safetensors")
+    fit = bpjit.train(fit.network, GOLD_X, GOLD_Y, resume=fit, stop=[7, *early], **options)
+    close(fit, bpjit.train(start, GOLD_X, GOLD_Y, stop=[9, *early], **options))
+    options = {"eta": bpjit.AdaptiveRate(1.0), "stop": [9, bpjit.GradientNorm(0.0, 2)]}
+    assert bpjit.Fit.load(GOLD / "run.safetensors").epochs == 2
+    fit = bpjit.train(start, GOLD_X, GOLD_Y, resume=GOLD / "run.safetensors", **options)
+    close(fit, bpjit.train(start, GOLD_X, GOLD_Y, **options))
+    learner = bpjit.OnlineLearner.load(GOLD / "learner.safetensors")
+    twin = bpjit.OnlineLearner(start, rule="momentum", eta=0.01, lam=0.99, clip_gradient=1.0)
+    for x, y in zip(GOLD_X, GOLD_Y, strict=True):
+        twin.learn(x, y)
+    np.testing.assert_allclose(learner.learn(GOLD_X[0], 1.0), twin.learn(GOLD_X[0], 1.0), rtol=1e-9)
+    for kind, name in ((bpjit.Fit, "fit"), (bpjit.OnlineLearner, "learner")):
+        kind.load(GOLD / f"{name}.safetensors").save(tmp_path / name)
+        form = storing.FORMAT if name == "fit" else "bpjit online learner"
+        old, new = (files.read(path, form, "1")[0] for path in (GOLD / f"{name}.safetensors", tmp_path / name))
+        assert old == new
+
+
 PROGRAM = """
 import resource, sys, warnings
 from datetime import timedelta
@@ -554,12 +587,20 @@ print(fit.epochs, flush=True)
 
 def longer(name):
     """A problem of about a second of training."""
-    epochs = {"sgd": 400_000, "adam": 300_000, "rprop": 500_000, "br": 300, "lbfgs": 3000, "adaptive": 3000}[name]
-    (net, X, Y), settings = problem(name)
+    epochs = {
+        "sgd": 400_000,
+        "adam": 300_000,
+        "rprop": 500_000,
+        "br": 300,
+        "lbfgs": 3000,
+        "adaptive": 3000,
+        "full": 100_000,
+    }[name]
+    (net, X, Y), settings = problem("sgd" if name == "full" else name)
     if name == "br":
         net, rng = bpjit.Network.random((3, 20, 2), seed=1), np.random.default_rng(3)
         X, Y = rng.normal(size=(2000, 3)), rng.uniform(size=(2000, 2))
-    return (net, X, Y), {**settings, "stop": epochs, "history": None if name == "sgd" else 2000}
+    return (net, X, Y), {**settings, "stop": epochs, "history": None if name == "full" else 2000}
 
 
 def start(name, path, most=0):
@@ -571,14 +612,14 @@ def start(name, path, most=0):
 def test_a_full_disk_leaves_what_was_there(tmp_path):
     """The file grows with the epochs until it may not any more; what stood in it before still does, and goes on."""
     path = tmp_path / "run"
-    process = start("sgd", path, 2_000_000)
+    process = start("full", path, 400_000)
     out, error = process.communicate()
-    assert out.split() == ["begins", "400000"], error
+    assert out.split() == ["begins", "100000"], error
     assert error.count("RuntimeWarning") == 1
     assert "File too large" in error
     assert os.listdir(tmp_path) == ["run"]
-    read, (data, settings) = bpjit.Fit.load(path), longer("sgd")
-    assert 0 < read.epochs < 400_000
+    read, (data, settings) = bpjit.Fit.load(path), longer("full")
+    assert 0 < read.epochs < 100_000
     check_same(bpjit.train(*data, resume=path, **settings), bpjit.train(*data, **settings))
 
 

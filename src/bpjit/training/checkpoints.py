@@ -50,12 +50,15 @@ class Run:
     ----------
     file : where it is kept, or None
     every : epochs, or seconds, between two writes
+    share : of the samples, held out to validate on, or None
     source : the file that it goes on from, or None
     begun : where it began, as that file says; None for a new one
     """
 
-    def __init__(self, file: str | None, every: int | float, source: str | None, begun: Begun | None) -> None:
-        self.file, self.every, self.source = file, every, source
+    def __init__(
+        self, file: str | None, every: int | float, share: float | None, source: str | None, begun: Begun | None
+    ) -> None:
+        self.file, self.every, self.share, self.source = file, every, share, source
         self.is_new, self.begun = begun is None, begun or Begun()
         self.trace: Trace | None = None
         self._fit: Callable[[], Fit] | None = None
@@ -78,7 +81,6 @@ class Run:
         setting: Setting,
         conditions: Sequence[Condition],
         data: tuple[Samples, Samples, int],
-        share: float | None,
         resume: Fit | None,
     ) -> Fit | None:
         """Note where it begins, or make sure that it is the one that began; its fit, if that has ended. ``data`` are
@@ -88,7 +90,7 @@ class Run:
         validation = b"".join(digest(array) for array in V[:3]).hex() if len(V.X) else ""
         stop = [_in_words(condition) for condition in conditions]
         epochs = resume.epochs if isinstance(resume, Fit) else 0
-        now = Begun(epochs, digest(net._parameters).hex(), share, validation, stop)
+        now = Begun(epochs, digest(net._parameters).hex(), self.share, validation, stop)
         if self.is_new or resume is None:
             self.begun = now
             return None
@@ -216,13 +218,13 @@ def _in_words(condition: Condition) -> Any:
 # --- The arguments of train.
 
 
-def as_run(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
+def as_run(resume: Any, checkpoint: Any, every: Any, share: float | None) -> tuple[Any, Run | None]:
     """The fit to go on from, if it is not a new start; and the run, if there is one to be kept or to go on with."""
     file, between = _as_file("checkpoint", checkpoint), _as_interval(every)
     if every is not None and file is None:
         raise ValueError(f"checkpoint_every: goes with checkpoint, the name of a file, got {describe(every)}")
     if not isinstance(resume, (str, PathLike)):
-        return resume, None if file is None else Run(file, between, None, None)
+        return resume, None if file is None else Run(file, between, share, None, None)
     source = _as_file("resume", resume)
     assert source is not None
     try:
@@ -230,7 +232,7 @@ def as_run(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
     except FileNotFoundError:
         if file is None or path.realpath(file) != path.realpath(source):
             raise
-        return None, Run(file, between, None, None)
+        return None, Run(file, between, share, None, None)
     except ValueError as error:
         raise _about("resume", error) from error
     if words is None:
@@ -239,7 +241,7 @@ def as_run(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
             f"resume=bpjit.Fit.load({source!r}), and its network as net"
         )
     try:
-        return fit, Run(file, between, source, Begun(**words))
+        return fit, Run(file, between, share, source, Begun(**words))
     except TypeError as error:
         raise ValueError(f"resume: the run in {source!r} is damaged: {error}") from error
 

@@ -64,9 +64,11 @@ def run_training(
 ) -> Fit:
     """Train until a condition fires, on so many threads. ``started`` is when the caller did, on ``time.perf_counter``;
     ``limits`` are those of the caller, who has also others to end, instead of those among the conditions: compiling is
-    not counted. A ``run`` that has begun is kept in its file."""
+    not counted. A ``run`` is kept in its file, and not trained where it has ended."""
     net, D, setting, conditions = problem.net, problem.D, problem.setting, problem.conditions
     started = time.perf_counter() if started is None else started
+    if run is not None and (ended := run.begin(net, setting, conditions, (D, problem.V, problem.count), resume)):
+        return ended
     early = [condition for condition in conditions if isinstance(condition, EarlyStopping)]
     kind = session_of_second_order(setting.rule) or Session
     session = kind(net, D, problem.V, early[0].every if early else 1, setting, threads)

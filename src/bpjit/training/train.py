@@ -172,10 +172,9 @@ def train(
         missing=missing,
         second_order=True,
     )
-    conditions = as_conditions(stop)
-    check_numbers(net.dtype, conditions=conditions)
-    history = check_options(callback, progress, history)
-    fit_before, run = run_of(resume, checkpoint, checkpoint_every)
+    conditions = conditions_of(net, stop)
+    watched = Watched(check_options(callback, progress, history), callback, progress)
+    fit_before, run = run_of(resume, checkpoint, checkpoint_every, validation)
     target = target_of_data(target_of_rule(target, setting.rule), X, Y, validation)
     D, V = as_data(net, X, Y, setting, (sample_weight, class_weight), validation, conditions)
     warned = warn_of_targets(net, setting, D)
@@ -184,11 +183,6 @@ def train(
     if target == "cuda":
         D, V, threads = drivers.on_gpu(D), drivers.on_gpu(V), 1
     problem = Problem(net, D, V, setting, conditions, as_rows(X), target)
-    watched = Watched(history, callback, progress)
-    if run is not None:
-        ended = run.begin(net, setting, conditions, (D, V, problem.count), as_share(validation), fit_before)
-        if ended is not None:
-            return ended
     fit = run_training(problem, watched, threads=threads, resume=fit_before, started=started, run=run)
     if not warned:
         warn_of_end(fit, stop is None)
@@ -196,6 +190,13 @@ def train(
 
 
 # --- Arguments of train alone.
+
+
+def conditions_of(net: Network, stop: Any) -> list[Condition]:
+    """The conditions that ``stop`` stands for, whose numbers the network's dtype can hold."""
+    conditions = as_conditions(stop)
+    check_numbers(net.dtype, conditions=conditions)
+    return conditions
 
 
 def check_options(callback: Any, progress: Any, history: Any) -> int | None:
@@ -207,13 +208,13 @@ def check_options(callback: Any, progress: Any, history: Any) -> int | None:
     return None if history is None else as_integer("history", history, low=2)
 
 
-def run_of(resume: Any, checkpoint: Any, every: Any) -> tuple[Any, Run | None]:
+def run_of(resume: Any, checkpoint: Any, every: Any, validation: Any) -> tuple[Any, Run | None]:
     """The fit to go on from, and the run that is kept in a file or read from one, where somebody wants that."""
     if checkpoint is None and every is None and (resume is None or isinstance(resume, Fit)):
         return resume, None
     from .checkpoints import as_run
 
-    return as_run(resume, checkpoint, every)
+    return as_run(resume, checkpoint, every, as_share(validation))
 
 
 def target_of_rule(target: str, rule: Rule) -> str:
