@@ -364,7 +364,7 @@ def by_hand():
 
 def test_a_file_of_version_1_is_read():
     """Written by this call, with a checkpoint every 15 epochs, after 30: two networks had ended, three go on."""
-    settings = {"eta": [0.5, 0.25, 0.5, 0.75, 1.0], "rule": "momentum", "updates": 4}
+    settings = {"eta": [0.5, 0.25, 0.5, 0.75, 1.0]}
     start, inputs, targets = by_hand()
     path = FILES / "train_many.checkpoint"
     fits = bpjit.train_many(start, inputs, targets, max_epochs=[20, 20, 60, 60, 60], resume=path, **settings)
@@ -562,7 +562,7 @@ def test_killed_at_random_moments(tmp_path):
     path = tmp_path / "run"
 
     def call(**how):
-        return bpjit.train_many(nets(300), X, Y, stop=20_000, **how)
+        return bpjit.train_many(nets(), X, Y, stop=40_000, **how)
 
     resume = {"checkpoint": path, "checkpoint_every": SHORT, "resume": path}
     whole, done = check_kills(call, path, 0, 0.25, 3, resume)

@@ -126,9 +126,8 @@ def fit_groups(
         "shuffle": as_flag("shuffle", shuffle),
         "seed": seed,
     }
-    setting, checkpoints = setting_of(given), as_checkpoints_of_nodes(checkpoint, checkpoint_every)
-    old = as_resumed(resume, checkpoints, setting)
-    return fit_table(setting, frame, old, threads, progress, executor, checkpoints)
+    setting, kept = setting_of(given), as_checkpoints_of_nodes(checkpoint, checkpoint_every)
+    return fit_table(setting, frame, as_resumed(resume, kept, setting), threads, progress, executor, kept)
 
 
 def setting_of(given: dict[str, Any]) -> GroupSetting:
