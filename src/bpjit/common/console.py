@@ -77,21 +77,11 @@ class _Note:
         return ours
 
 
-@contextlib.contextmanager
-def deaf() -> Iterator[None]:
-    """Leave Ctrl-C to the process that this one works for. A terminal sends it to both."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or isinstance(before, _Note):  # that of a process from which this one was forked
-        before = signal.default_int_handler
-    try:
+def leave_ctrl_c() -> None:
+    """Leave Ctrl-C to the process that this one works for, from now on: a terminal sends it to both. What it raises in
+    a worker of ``multiprocessing`` between two jobs can leave the queue locked, for all workers and for good."""
+    with contextlib.suppress(ValueError):  # a thread that sees no signals
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # a thread that sees no signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -19,11 +19,12 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from ..common.arguments import describe, quiet
-from ..common.console import deaf
+from ..common.console import leave_ctrl_c
 from ..kernels.devices import cores
 from ..settings.stopping import Limits
 from ..training.crew import Share
@@ -40,6 +41,7 @@ SECONDS = 0.1  # if each then trains for so long
 WORK = 1e10  # multiply-adds in a second, about
 LOOK = 0.1  # seconds between looks at what may end all
 PATIENCE = 3.0  # seconds, beyond their slices, that workers are waited for in the end
+OWN = "put what is your own into a module that workers can import, or install cloudpickle here and there"
 
 
 def as_executor(executor: Any) -> Any:
@@ -89,20 +91,19 @@ def train_slice(parcel: bytes, seconds: float, version: str, sender: int, ticket
     started = time.perf_counter()
     if version != __version__:
         raise RuntimeError(f"executor: expected workers with bpjit {version}, as here, got one with {__version__}")
-    with contextlib.nullcontext() if os.getpid() == sender else deaf():
-        try:
-            portion = pickle.loads(parcel)
-        except Exception as error:
-            raise TypeError(
-                f"executor: a worker cannot read its portion ({type(error).__name__}: {error}); put what is your own "
-                "into a module that workers can import, or install cloudpickle here and there"
-            ) from None
-        try:
-            compiling = compile_for(portion, "cpu")
-            results = run(portion, "cpu", Limits(time.perf_counter() + seconds))
-        except Exception as error:
-            raise Failed(portion.members.tolist(), type(error).__name__, str(error)) from error
-        return results, time.perf_counter() - started - compiling - seconds
+    if os.getpid() != sender:
+        leave_ctrl_c()
+    try:
+        portion = pickle.loads(parcel)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise TypeError(f"executor: a worker cannot read what it is sent ({said}); {OWN}") from None
+    try:
+        compiling = compile_for(portion, "cpu")
+        results = run(portion, "cpu", Limits(time.perf_counter() + seconds))
+    except Exception as error:
+        raise Failed(portion.members.tolist(), type(error).__name__, str(error)) from error
+    return results, time.perf_counter() - started - compiling - seconds
 
 
 # --- Here.
@@ -133,7 +134,6 @@ class Sending:
         self.again = deque[Piece]()  # to go on
         self.out: dict[Piece, tuple[Any, float]] = {}  # futures, and the seconds of their slices
         self.back: SimpleQueue[Piece] = SimpleQueue()
-        self.costs: dict[Course, float] = {}  # seconds beyond that of a slice
         self.lost = ""  # why no more goes out
         self.drawing, self.taking = threading.Lock(), threading.Lock()
 
@@ -168,14 +168,11 @@ class Sending:
             if (piece := self._next()) is None:
                 break
             parcel = packed(piece.group)
-            cost = max(len(parcel) / SPEED, self.costs.get(piece.course, 0.0))
             left = self.work.limits.deadline - time.perf_counter()
-            seconds = max(0.0, min(max(SLICE, WORTH * cost), left))
+            seconds = max(0.0, min(max(SLICE, WORTH * max(len(parcel) / SPEED, piece.cost)), left))
             how = parcel, seconds, __version__, os.getpid(), uuid.uuid4().hex
             try:
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", "Sending large graph")  # Dask, of parcels of 10 MB
-                    future = self.executor.submit(train_slice, *how)
+                future = self._submit(train_slice, *how)
             except BrokenExecutor as error:
                 self.again.appendleft(piece)
                 self._lose(error)
@@ -183,6 +180,13 @@ class Sending:
             self.out[piece] = future, seconds
             future.add_done_callback(lambda _, piece=piece: self.back.put(piece))
         return bool(self.out)
+
+    def _submit(self, *call: Any) -> Any:
+        if not hasattr(self.executor, "_client"):
+            return self.executor.submit(*call)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # so calls Dask a parcel of 10 MB
+            return self.executor.submit(*call)
 
     def _receive(self) -> None:
         """Take what comes back next, if it comes soon."""
@@ -208,9 +212,7 @@ class Sending:
             return
         results, cost = future.result()
         left = piece.course.come_back(piece, results)
-        if piece.begun:  # the first may have compiled
-            self.costs[piece.course] = cost
-        self.again.extendleft(left)
+        self.again.extendleft(replace(rest, cost=cost if piece.begun else 0.0) for rest in left)  # the first compiled
         self.work.report(len(piece.places) - sum(len(rest.places) for rest in left))
 
     def _lose(self, error: BaseException) -> None:
@@ -249,19 +251,20 @@ def is_loss(error: BaseException) -> bool:
 
 def packed(group: Group) -> bytes:
     """A portion as bytes; what was defined in the program itself, and not in a module, goes along where cloudpickle is
-    there."""
+    there, as it is with Dask and loky."""
+    parcel, why = b"", ""
     try:
         parcel = pickle.dumps(group, protocol=5)
-        if b"__main__" in parcel:
-            with contextlib.suppress(ImportError):
-                import cloudpickle
-
-                parcel = cloudpickle.dumps(group, protocol=5)
     except Exception as error:
-        raise TypeError(
-            f"executor: expected settings that can be sent to a worker, but {type(error).__name__}: {error}; put what "
-            "is your own into a module that workers can import"
-        ) from None
+        why = f"{type(error).__name__}: {error}"
+    if why or b"__main__" in parcel:
+        try:
+            import cloudpickle
+
+            return cloudpickle.dumps(group, protocol=5)
+        except ImportError:
+            if why:
+                raise TypeError(f"executor: expected settings that can be sent to a worker, but {why}; {OWN}") from None
     return parcel
 
 

@@ -7,6 +7,7 @@ those of ``lane_seats`` on the CPU, of ``cuda_seats`` on the GPU.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from ..kernels import plane_numbers
 from ..maths import formulas
 from ..settings.stopping import EarlyStopping, Limits, MaxEpochs, NoImprovement, TargetError
 from ..training.session import CALL_SECONDS, FIRST_CALL_SECONDS, MOST_EPOCHS
+from .data import concerning
 from .groups import Group, Results, by_member
 from .starts import planes_of, start_of, to_keep
 
@@ -103,6 +105,18 @@ def measure_all(seats: Seats, results: Results) -> None:
     results.errors[:] = seats.measure(seats.state)
     if group.V.m > 0:
         results.validation_errors[:] = seats.measure(seats.state, validation=True)
+
+
+def rates_of(group: Group, epochs: np.ndarray) -> np.ndarray:
+    """η in these epochs by each schedule. What one of the user's own raises names the network."""
+    rates: list[np.ndarray] = []
+    try:
+        for schedule in group.schedules:
+            rates.append(schedule.rates(epochs))
+    except (TypeError, ValueError) as error:
+        with concerning(int(group.members[len(rates)])) if len(group.schedules) > 1 else contextlib.nullcontext():
+            raise error
+    return np.array(rates)
 
 
 class ManySession:
@@ -201,7 +215,7 @@ class ManySession:
         if not self.group.schedules or self.group.adaptive:  # an adaptive one stands in the planes
             return self._rates
         epochs = np.arange(self.epoch + later, self.epoch + later + count)
-        return self.seats.rates(np.array([schedule.rates(epochs) for schedule in self.group.schedules]).T)
+        return self.seats.rates(rates_of(self.group, epochs).T)
 
     def _call(self, count: int, limits: Limits) -> int | None:
         """Run so many epochs; returns how many networks stopped meanwhile, or None if limits were reached."""

@@ -52,6 +52,7 @@ class Piece:
     places: np.ndarray  # in the portion
     group: Group
     begun: bool = False  # whether a slice of it has come back
+    cost: float = 0.0  # seconds that it took beside those of the slice, if that is known
 
 
 def rest_of(piece: Piece, results: Results) -> list[Piece]:
