@@ -83,6 +83,7 @@ class Standing:
         kept |= {name: rows[history] for history, name in HISTORIES.items() if history in rows}
         self._check(group, kept)
         left = left_of(group, rows["epochs"] - since)
+        left = left[:1] if (left == left[0]).all() else left  # of as many epochs for all the end is foreseen
         whole = replace(group, start=rows["parameters"], kept=kept, epochs=left)
         parts: dict[Any, list[int]] = {}
         for place, moment in enumerate(moments_of(kept, np.arange(len(group)))):
