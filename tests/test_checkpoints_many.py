@@ -548,7 +548,7 @@ def mixed():
 
 def check_kills(call, path, seed, longest, kills, resume):
     """Killed so many times and then let alone, it comes to the same end."""
-    rng, count = random.Random(seed), 0
+    rng, count = random.Random(str(seed)), 0
     whole = call()
     while count < kills:
         met = killed(lambda: call(**resume), path, rng, longest, 1, lambda: shutil.copy(path, f"{path}.copy"))
