@@ -164,28 +164,22 @@ def train_many(
     if as_executor(executor) is not None:
         target = target_of_workers(target)
     check_flags(progress=progress, best_first=best_first)
+    flags: Any = {"train_thresholds": train_thresholds, "shuffle": shuffle, "history": history, "resumable": resumable}
+    flags["shape_kernels"] = shape_kernels
+    rules: Any = {"eta": eta, "updates": updates, "loss": loss, "rule": rule, "lam": lam, "seed": seed}
     sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
     given = Given(
         nets,
         X,
         Y,
-        eta=eta,
-        updates=updates,
-        loss=loss,
-        rule=rule,
-        lam=lam,
+        **rules,
+        **sets,
         stop=stop,
         max_epochs=max_epochs,
         target_error=target_error,
-        **sets,
         missing=missing,
         trainable=trainable,
-        train_thresholds=as_flag("train_thresholds", train_thresholds),
-        shuffle=as_flag("shuffle", shuffle),
-        seed=seed,
-        history=as_flag("history", history),
-        resumable=as_flag("resumable", resumable),
-        shape_kernels=as_flag("shape_kernels", shape_kernels),
+        **{name: as_flag(name, flag) for name, flag in flags.items()},
         resume=resume if journal is None else None,
     )
     fits = _train(given, target, as_threads(threads), threads is not None, progress, started, executor, journal)
