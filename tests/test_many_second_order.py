@@ -209,3 +209,11 @@ def test_a_network_that_diverges_disturbs_no_other(rule):
 def test_what_does_not_go_together_is_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         bpjit.train_many([bpjit.Network.random((2, 3, 2))] * 2, X, Y, stop=1, **settings)
+
+
+@pytest.mark.parametrize("rule", ["lm", "scg"])
+def test_epochs_are_counted_where_time_alone_limits_them(rule):
+    nets = bpjit.Networks.random((2, 3, 2), 9, "tanh", "identity")
+    timed, counted = (bpjit.train_many(nets, X, Y, rule=rule, stop=stop) for stop in (bpjit.TimeLimit(60), 10**5))
+    assert timed.epochs.tolist() == counted.epochs.tolist()
+    assert timed.epochs.min() > 3

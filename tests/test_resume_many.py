@@ -205,7 +205,7 @@ def test_what_cannot_be_resumed_says_why():
     fits = bpjit.train_many(start, X, Y, stop=2)
     with pytest.raises(ValueError, match=r"resume: expected fits that can go on, of train_many\(..., resumable=True\)"):
         bpjit.train_many(fits.networks, X, Y, resume=fits)
-    with pytest.raises(TypeError, match="resume: expected Fits that train_many returned, got 7"):
+    with pytest.raises(TypeError, match="resume: expected Fits that train_many returned, or the path of a c"):
         bpjit.train_many(start, X, Y, resume=7)
     fits = bpjit.train_many(start, X, Y, stop=2, resumable=True)
     with pytest.raises(ValueError, match="resume: expected the fits of these 2 networks, got those of 3"):

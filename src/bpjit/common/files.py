@@ -67,13 +67,13 @@ def joined(tree: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return [joined(part, arrays) for part in tree] if isinstance(tree, list) else tree
 
 
-def as_path(path: Any) -> str:
+def as_path(path: Any, argument: str = "path") -> str:
     """The name of a file: no number, which ``open`` would take for a file that is open already."""
     name = os.fspath(path) if isinstance(path, (str, PathLike)) else None
     if not isinstance(name, str):
-        raise TypeError(f"path: expected the name of a file, a str or a pathlib.Path, got {describe(path)}")
+        raise TypeError(f"{argument}: expected the name of a file, a str or a pathlib.Path, got {describe(path)}")
     if not name or "\0" in name:
-        raise ValueError(f"path: expected the name of a file, got {name!r}")
+        raise ValueError(f"{argument}: expected the name of a file, got {name!r}")
     return name
 
 

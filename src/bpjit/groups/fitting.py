@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from os import PathLike
 from typing import Any
 
 from ..common.arguments import as_flag
 from .group_fit import GroupFit, fit_table
+from .keeping import as_checkpoints_of_nodes, as_resumed
 from .setting import SAID, TRAINING, GroupSetting, as_architecture, as_group_setting, as_names
 
 
@@ -38,6 +41,9 @@ def fit_groups(
     threads: int | None = None,
     executor: Any = None,
     progress: bool | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: timedelta | None = None,
+    resume: str | PathLike[str] | None = None,
 ) -> GroupFit:
     """One network for each key of a table, all trained at once: a model for each store, pump or sensor.
 
@@ -62,6 +68,10 @@ def fit_groups(
     validation : a share of the rows of each network, such as 0.2, held out as ``train`` does, for EarlyStopping
     seed : decides starts, together with the key; orders and what is held out, for all keys alike
     threads, executor, progress : as for ``train_many``
+    checkpoint, checkpoint_every : file to write the keys that are done to, every minute or after so much time, as for
+        ``train_many``; it is one that ``GroupFit.load`` reads
+    resume : path of a checkpoint to go on from: keys that are done, and whose rows are as they were, are not trained
+        again. Settings must be the same. The same path as ``checkpoint`` need not exist yet
 
     Returns
     -------
@@ -116,7 +126,8 @@ def fit_groups(
         "shuffle": as_flag("shuffle", shuffle),
         "seed": seed,
     }
-    return fit_table(setting_of(given), frame, None, threads, progress, executor)
+    setting, kept = setting_of(given), as_checkpoints_of_nodes(checkpoint, checkpoint_every)
+    return fit_table(setting, frame, as_resumed(resume, kept, setting), threads, progress, executor, kept)
 
 
 def setting_of(given: dict[str, Any]) -> GroupSetting:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import quiet
+from ..common.checkpoints import Checkpoints
 from ..learners.learner_bank import LearnerBank
 from ..networks.network import Network
 from ..networks.networks import Networks
@@ -20,7 +21,7 @@ from .keys import Key, coded
 from .nodes import Nodes, as_nodes, listed
 from .setting import GroupSetting
 from .table import GroupTable, objects
-from .training import Trained, train_nodes
+from .training import Keeping, Trained, train_nodes
 
 BLOCK = 1 << 17  # rows that predictions are made for at a time
 
@@ -309,14 +310,20 @@ def fit_table(
     threads: Any,
     progress: bool | None,
     executor: Any = None,
+    checkpoints: Checkpoints | None = None,
 ) -> GroupFit:
     """The fit of a table; of an ``old`` fit it takes what has not changed."""
     columns = Columns("frame", frame)
     columns.need((*setting.key, *setting.inputs, *setting.outputs))
     nodes, order = as_nodes(coded(columns, setting.key), setting.fallback == "parent")
     source = Source(columns, (*setting.inputs, *setting.outputs), order)
+    keeping = None
+    if checkpoints is not None:
+        from .storing import save
+
+        keeping = Keeping(checkpoints, lambda path, known: save(path, setting, nodes, known, columns.kind))
     helpers = as_threads(threads), threads is not None
-    trained, said = train_nodes(setting, source, nodes, old, helpers, progress, as_executor(executor))
+    trained, said = train_nodes(setting, source, nodes, old, helpers, progress, as_executor(executor), keeping)
     if setting.fallback == "error" and not trained.own.all():
         without = np.flatnonzero(~trained.own)
         why = trained.note[without[0]] or trained.stopped_by[without[0]]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.arguments import quiet
+from ..common.checkpoints import Checkpoints
 from ..common.console import ctrl_c, progress_bar
 from ..kernels.lanes import packs
 from ..many.executors import PORTIONS, Errand, Sending
@@ -74,6 +75,21 @@ class Trained:
                 mine[nodes] = theirs[others]
 
 
+@dataclass(frozen=True, eq=False)
+class Keeping:
+    """Where nodes are written that are done, and by whom."""
+
+    checkpoints: Checkpoints
+    save: Callable[[str, Trained], None]
+
+    def write(self, setting: GroupSetting, trained: Trained, done: np.ndarray) -> None:
+        """Write them, and the others as not begun. They change no more, whoever else is at work."""
+        there, known = np.flatnonzero(done), Trained.room(setting, trained.rows.copy())
+        known.stopped_by[:], known.note[:] = "interrupted", "not begun"
+        known.take(there, trained, there)
+        self.checkpoints.write(lambda path: self.save(path, known))
+
+
 class GroupWork(Work):
     """Chunks of nodes on their way through several threads."""
 
@@ -87,6 +103,8 @@ class GroupWork(Work):
         interrupted: threading.Event,
     ) -> None:
         super().__init__([], "cpu", setting.conditions, show, interrupted)
+        self.over = np.zeros(len(nodes), bool)  # of which trained has all
+        self.keeping: Keeping | None = None
         self.setting, self.source, self.nodes, self.trained = setting, source, nodes, trained
         self.compile_seconds, self.compiling = 0.0, threading.Lock()
 
@@ -122,11 +140,15 @@ class GroupWork(Work):
         parts = [] if chunk.prepared is None else [chunk.prepared]
         if setting.group.second_order:  # which train in lanes or one by one as the length of their passes asks
             parts = [each for part in parts for each in alike(part)]
+        others = np.ones(len(members), bool)
+        for part in parts:
+            others[part.nodes] = False
+        self.over[members[others]] = True
         for part in parts:
             for portion in self._portions(part, members[part.nodes]):
                 self._compile(portion)
                 yield portion, partial(self._take, portion)
-        self.report(len(members) - sum(len(part.nodes) for part in parts))
+        self.report(int(np.count_nonzero(others)))
 
     def _portions(self, prepared: Prepared, members: np.ndarray) -> list[Group]:
         setting, keys = self.setting, [self.nodes.keys[member] for member in members.tolist()]
@@ -160,6 +182,20 @@ class GroupWork(Work):
         diverged, cut_off = results.stopped_by == "diverged", np.isin(results.stopped_by.astype(str), CUT_OFF)
         trained.own[members] = ~diverged & ((results.updates > 0) | ~cut_off)
         trained.digests[members[cut_off]] = 0
+        self.over[members[~cut_off]] = True
+
+    def look(self) -> None:
+        super().look()
+        if self.keeping is not None and self.keeping.checkpoints.due:
+            self.keeping.write(self.setting, self.trained, self.over)
+
+    def keep(self, keeping: Keeping | None, left: np.ndarray) -> None:
+        """From now on write all but those ``left``, and of these the ones that are done."""
+        self.over[:] = True
+        self.over[left] = False
+        if keeping is not None:
+            keeping.write(self.setting, self.trained, self.over)
+            self.keeping = keeping
 
 
 def train_nodes(
@@ -170,6 +206,7 @@ def train_nodes(
     threads: tuple[int, bool],
     progress: bool | None,
     executor: Any,
+    keeping: Keeping | None = None,
 ) -> tuple[Trained, dict[str, Any]]:
     """Train all nodes, but those whose rows are as they were in ``old``, by so many threads, which must be had or may,
     or by an executor; and how many that were, in how many seconds."""
@@ -183,6 +220,8 @@ def train_nodes(
             left = _changed(nodes, trained, *old)
             work.report(len(nodes) - len(left))
             work.share = Share()
+        if old is None or trained.digests.any(axis=1).all():  # else there was no time to see which are done
+            work.keep(keeping, left)
         takers, lengths = threads[0] if executor is None else workers_of(executor), _lengths(setting, nodes, left)
         least, most = _sizes(setting, takers, left)
         if executor is not None:
@@ -192,6 +231,8 @@ def train_nodes(
             work.share.run([partial(work.learn, chunk) for chunk in chunks], *threads, work.look)
         else:
             Sending(executor, work).run((errand for chunk in chunks for errand in work.errands_of(chunk)), *threads)
+        if work.keeping is not None:
+            work.keeping.write(setting, trained, work.over)
     seconds = time.perf_counter() - started - work.compile_seconds
     return trained, {"trained": len(left), "seconds": seconds, "compile_seconds": work.compile_seconds}
 

@@ -13,6 +13,7 @@ from ..networks.networks import Networks
 from ..settings.stopping import StopEvent, TimeLimit
 from .fits import Fits
 from .halving import Field, Rung, cost, left_after
+from .search_journal import SearchJournal, fingerprint, numbered, of_these
 
 FIRST_BATCH = 256  # configurations, where time decides how many there are
 
@@ -48,6 +49,8 @@ class Climb:
         self.rows: list[dict[str, Any]] = []  # as the space has them
         self.rungs: list[Rung] = []
         self.cut = ""  # why it ended before the last rung
+        self.plan: dict[str, Any] = {}  # what a later search must have the same
+        self._entered = 0  # configurations that came into an earlier search
         self._since, self._spent = 0.0, 0  # when this rung began, and epochs then
 
     def elapsed(self) -> float:
@@ -71,29 +74,33 @@ class Climb:
 
     def run(self, n: int | None, ends: list[int], halving: int) -> None:
         """Up to the last rung, or as far as it may go."""
-        if n is None:
-            self._enter_by_time(ends, halving)
-        else:
-            self.cut = self._enter(n, ends[0])
-        order = self._judge(0, ends[0])
+        if not self.rungs:
+            if n is None:
+                self._enter_by_time(ends, halving)
+            else:
+                self.cut = self._enter(n, ends[0])
+            self._judge(0, ends[0])
         n = len(self.rows)
-        for rung in range(1, len(ends)):
+        for rung in range(len(self.rungs), len(ends)):
             self.cut = self.cut or self._over()
             if self.cut:
                 break
-            best = order[: left_after(n, halving, rung)]
+            best = self.field.order()[: left_after(n, halving, rung)]
             self.field.keep([number for number in best if number not in self.field.broken] or best[:1])
-            self.cut = self.field.go_on(ends[rung] - ends[rung - 1], self._limits())
+            self.cut = self.field.go_on(ends[rung], self._limits())
             if self.cut:
                 break
-            order = self._judge(ends[rung - 1], ends[rung])
+            self._judge(ends[rung - 1], ends[rung])
 
-    def _enter(self, count: int, epochs: int) -> str:
+    def _enter(self, count: int, end: int) -> str:
         """So many configurations come in; returns why they were cut off, or nothing."""
         rows = self.source.draw(count)
         whole = [self.maker.whole(row) for row in rows]
         starts = [self.maker.start(*pair) for pair in zip(rows, whole, strict=True)]
-        cut = self.field.enter(whole, starts, epochs, self._limits())
+        if end:
+            cut = self.field.enter(whole, starts, end, self._limits())
+        else:  # an earlier search has trained them
+            cut, self.field.settings, self.field.starts = "", whole, starts
         for row, each in zip(rows, whole, strict=True):
             row.update({name: None for name in row if each[name] is None})  # what its rule does not have
         self.rows += rows[: len(self.field.settings) - len(self.rows)]
@@ -103,7 +110,7 @@ class Climb:
         """More and more, until the first rung has had its share of the time."""
         many = halving ** len(ends)
         share = many * ends[0] / cost(many, ends, halving) * self.budget.seconds
-        count, known = FIRST_BATCH, -1
+        count, known = self._entered or FIRST_BATCH, -1
         while not self.cut and self.elapsed() < share and len(self.rows) > known:
             known, before = len(self.rows), self.elapsed()
             self.cut = self._enter(count, ends[0])
@@ -113,8 +120,8 @@ class Climb:
             if rest < 1.0:
                 break
 
-    def _judge(self, first: int, last: int) -> list[int]:
-        """The order of those in this rung; notes it."""
+    def _judge(self, first: int, last: int) -> None:
+        """Note how those in this rung did."""
         order, field = self.field.judge(), self.field
         learnt, validated = field.task.samples()
         alive = field.alive
@@ -134,7 +141,57 @@ class Climb:
         )
         self._since, self._spent = now, field.spent
         self.source.hear(field.scores[-1], last)
-        return order
+        if field.task.journal is not None:
+            numbers = order[0] * field.task.folds + np.arange(field.task.folds)
+            field.task.journal.best = numbered(of_these(field.standings, numbers), numbers)
+
+    # --- From an earlier search, and for a later one.
+
+    def state(self) -> dict[str, Any]:
+        """What a later search needs to know, beside where networks stand, as JSON can say it."""
+        field = self.field
+        return {
+            "plan": self.plan,
+            "count": len(field.settings) * field.task.folds,
+            "rungs": [list(rung) for rung in self.rungs],
+            "scores": [[list(scores), list(scores.values())] for scores in field.scores],
+            "broken": sorted(field.broken),
+            "epochs": field.epochs.tolist(),
+            "spent": field.spent,
+            "configurations": [fingerprint(whole) for whole in field.settings],
+            "seconds": [self.elapsed(), field.compile_seconds, self._since, self._spent],
+        }
+
+    def note(self, journal: SearchJournal, plan: dict[str, Any]) -> None:
+        """Note this search in a journal, with what another must have the same to go on from there; and go on from what
+        an earlier one knew."""
+        self.plan, journal.said = plan, self.state
+        journal.check(plan)
+        if journal.state:
+            self._take_up(journal)
+
+    def _take_up(self, journal: SearchJournal) -> None:
+        state, field = journal.state, self.field
+        field.standings = list(journal.standings)
+        elapsed, field.compile_seconds, self._since, self._spent = state["seconds"]
+        self.started -= elapsed + field.compile_seconds
+        self._entered = state["count"] // field.task.folds
+        field.spent = state["spent"]
+        if not state["rungs"]:
+            return
+        self._enter(self._entered, 0)
+        for place, then in enumerate(state["configurations"]):
+            if place >= len(field.settings) or fingerprint(field.settings[place]) != then:
+                came = self.rows[place] if place < len(self.rows) else "none"
+                raise ValueError(
+                    f"space: the checkpoint was made with another, configuration {place} being {came} now; give the "
+                    "same, or start anew with another checkpoint"
+                )
+        self.rungs = [Rung(*rung) for rung in state["rungs"]]
+        field.scores = [dict(zip(*scores, strict=True)) for scores in state["scores"]]
+        field.broken, field.epochs = set(state["broken"]), np.array(state["epochs"], np.int64)
+        folds, alive = field.task.folds, np.array(list(field.scores[-1]))
+        field.numbers = (alive[:, None] * folds + np.arange(folds)).ravel()
 
     # --- What came of it.
 
@@ -160,7 +217,10 @@ class Climb:
     def fits_of_best(self) -> Fits:
         """The trainings of the configuration that won."""
         field, best = self.field, self.order()[0]
-        assert field.fits is not None
-        fits = field.fits[field.numbers // field.task.folds == best]
+        if field.fits is None:
+            assert field.task.journal is not None
+            fits = field.fits_of(best, field.task.journal.best, self.rungs[-1].last)
+        else:
+            fits = field.fits[field.numbers // field.task.folds == best]
         nets, order = Networks.of(list(fits.networks)), np.arange(len(fits))
         return replace(fits, networks=nets, order=order, _seen=(), _kept=())

@@ -12,7 +12,7 @@ from ..kernels.layout import loss_as_given
 from ..settings.rules import BayesianRegularization
 from ..settings.stopping import Limits
 from .groups import Group, Results, by_member, one_of
-from .second_order_lanes import SecondOrderLanes
+from .second_order_lanes import SecondOrderLanes, epochs_left
 
 
 class DampedLanes(SecondOrderLanes):
@@ -73,7 +73,7 @@ def numbers_of(group: Group) -> np.ndarray:
     numbers[:, damped.SCALE], numbers[:, damped.PENALTY] = lam, 2.0 * present * (1.0 - lam)
     numbers[:, damped.MIN_GRAD] *= present
     numbers[:, damped.GOAL] = by_member(group.target_errors, every) * present
-    numbers[:, damped.LEFT] = by_member(group.epochs, every)
+    numbers[:, damped.LEFT] = epochs_left(group)
     known = (~np.isnan(group.D.Y)).sum(axis=1).astype(np.float64)
     of_each = known[None] if group.D.row is None else known[group.D.row]
     weights = np.ones(of_each.shape) if group.D.c is None else group.D.c

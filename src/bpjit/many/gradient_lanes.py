@@ -8,7 +8,7 @@ from ..kernels.lanes import conjugate, ends, lbfgs, looks, packs
 from ..kernels.lanes.gradients import train_packs_by_looks
 from ..settings.rules import LBFGS, ScaledConjugateGradient
 from .groups import Group, by_member, one_of
-from .second_order_lanes import SecondOrderLanes
+from .second_order_lanes import SecondOrderLanes, epochs_left
 
 
 class GradientLanes(SecondOrderLanes):
@@ -72,5 +72,5 @@ def numbers_of(group: Group) -> np.ndarray:
     lam, present = by_member(group.lam, every), group.D.present(every)
     numbers[:, looks.LAM], numbers[:, looks.REST], numbers[:, looks.PRESENT] = lam, 1.0 - lam, present
     numbers[:, looks.GOAL] = by_member(group.target_errors, every) * present
-    numbers[:, looks.LEFT] = by_member(group.epochs, every)
+    numbers[:, looks.LEFT] = epochs_left(group)
     return numbers

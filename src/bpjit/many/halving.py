@@ -14,6 +14,8 @@ from ..networks.network import Network
 from ..settings.stopping import CUT_OFF, Condition, MaxEpochs
 from .fits import Fits, joined
 from .given import Given
+from .search_journal import Passage, SearchJournal, numbered, of_these
+from .standing import Standing
 from .train_many import train_given
 
 CUT = set(CUT_OFF)
@@ -86,6 +88,7 @@ class Task:
     common: dict[str, Any]  # for ``Given``
     threads: int | None
     executor: Any
+    journal: SearchJournal | None
     show: Callable[[int], None]
 
     def samples(self) -> tuple[int, int]:
@@ -102,7 +105,8 @@ class Field:
 
     def __init__(self, task: Task) -> None:
         self.task, self.settings, self.starts = task, list[dict[str, Any]](), list[Network]()
-        self.fits: Fits | None = None
+        self.fits: Fits | None = None  # none where an earlier search has judged them
+        self.standings: list[Standing] = []  # of all networks, by their numbers
         self.numbers, self.scores = np.empty(0, np.int64), list[dict[int, float]]()
         self.broken, self.epochs = set[int](), np.empty(0, np.int64)
         self.spent, self.compile_seconds = 0, 0.0
@@ -112,9 +116,9 @@ class Field:
         """The configurations that are still in it, in their order."""
         return list(dict.fromkeys((self.numbers // self.task.folds).tolist()))
 
-    def enter(self, settings: list[dict[str, Any]], starts: list[Network], epochs: int, limits: list[Any]) -> str:
-        """Let configurations in, and train them for so many epochs; returns why they stopped early, or nothing. Those
-        that were cut off are not let in, unless they are the first."""
+    def enter(self, settings: list[dict[str, Any]], starts: list[Network], end: int, limits: list[Any]) -> str:
+        """Let configurations in, and train them up to an epoch; returns why they stopped early, or nothing. Those that
+        were cut off are not let in, unless they are the first."""
         folds, most = self.task.folds, MOST_NUMBERS
         some = most // (folds * len(self.task.Y)) if self.task.part is not None else len(settings)
         some = max(1, some)
@@ -123,35 +127,35 @@ class Field:
             self.settings += settings[first : first + some]
             self.starts += starts[first : first + some]
             numbers = np.arange(known * folds, len(self.settings) * folds)
-            fits = self._train(numbers, epochs, limits, None)
+            fits, standings = self._train(numbers, end, limits)
             cut = CUT & set(fits.stopped_by.tolist())
             if cut and self.fits is not None:
                 del self.settings[known:], self.starts[known:]
                 return cut.pop()
             self.fits = fits if self.fits is None else joined([self.fits, fits])
-            self.numbers = np.concatenate([self.numbers, numbers])
+            self.numbers, self.standings = np.concatenate([self.numbers, numbers]), standings
             if cut:
                 return cut.pop()
         return ""
 
-    def go_on(self, epochs: int, limits: list[Any]) -> str:
-        """Train all that have not stopped for so many epochs more; returns why they were cut off, or nothing. Then all
-        stay as they were."""
-        assert self.fits is not None
-        going = self.fits.stopped_by == "MaxEpochs"
-        if not going.any():
-            return ""
-        fits = self._train(self.numbers[going], epochs, limits, self.fits[going])
+    def go_on(self, end: int, limits: list[Any]) -> str:
+        """Train all that have not stopped up to an epoch; returns why they were cut off, or nothing. Then all stay as
+        they were."""
+        fits, standings = self._train(self.numbers, end, limits)
         if cut := CUT & set(fits.stopped_by.tolist()):
             return cut.pop()
-        if going.all():
-            self.fits = fits
-            return ""
-        order = np.argsort(np.concatenate([self.numbers[~going], self.numbers[going]]), kind="stable")
-        self.fits = joined([self.fits[~going], fits])[order]
+        self.fits, self.standings = fits, standings
         return ""
 
-    def _train(self, numbers: np.ndarray, epochs: int, limits: list[Any], earlier: Fits | None) -> Fits:
+    def fits_of(self, configuration: int, standings: Sequence[Standing], end: int) -> Fits:
+        """Its networks, where all have ended and stand there."""
+        numbers = configuration * self.task.folds + np.arange(self.task.folds)
+        return self._train(numbers, end, [], standings)[0]
+
+    def _train(
+        self, numbers: np.ndarray, end: int, limits: list[Any], standings: Sequence[Standing] | None = None
+    ) -> tuple[Fits, list[Standing]]:
+        """Train networks up to an epoch from where they stand; returns where all stand then."""
         task, configurations = self.task, (numbers // self.task.folds).tolist()
         rows = [self.settings[number] for number in configurations]
         of_each: dict[str, Any] = {name: [row[name] for row in rows] for name in ("eta", "rule", "lam", "updates")}
@@ -159,46 +163,56 @@ class Field:
         if task.part is not None:
             learns = task.part != (numbers % task.folds)[:, None]
             weights, validation = learns.astype(np.float64), (task.X, task.Y, ~learns)
-        before = self.spent
+        before, known = self.spent, dict.fromkeys(configurations)
+        passage = Passage(numbers, self.standings, task.journal)
+        if standings is not None:
+            passage = Passage(numbers, standings, None)
         with instead_of_network(rows):
             given = Given(
-                earlier.networks if earlier else [self.starts[number] for number in configurations],
+                [self.starts[number] for number in configurations],
                 task.X,
                 task.Y,
                 **of_each,
-                stop=[MaxEpochs(epochs), *task.conditions, *limits],
+                stop=[MaxEpochs(end), *task.conditions, *limits],
                 sample_weight=weights,
                 validation=validation,
                 shape_kernels=False,
                 resumable=True,
-                resume=earlier,
                 **task.common,
             )
-            show = lambda done: task.show(before + done * epochs)  # noqa: E731
-            fits = train_given(given, task.threads, show, task.executor)
-        self.spent += int(fits.epochs.sum()) - (0 if earlier is None else int(earlier.epochs.sum()))
+            done = int(sum(self.epochs[number] for number in known if number < len(self.epochs)))
+            each = max(0, end * len(numbers) - done) // len(numbers)
+            show = lambda count: task.show(before + count * each)  # noqa: E731
+            fits = train_given(given, task.threads, show, task.executor, passage)
+        self.spent += int(fits.epochs.sum()) - done
         self.compile_seconds += fits.compile_seconds
-        return fits
+        return fits, passage.after()
 
     def judge(self) -> list[int]:
-        """The configurations in it, the best first: those that diverged come last. Notes their scores."""
+        """The configurations in it, the best first. Notes their scores."""
         assert self.fits is not None
         folds, alive = self.task.folds, self.alive
-        errors = self.fits.validation_error.reshape(-1, folds)
         diverged = (self.fits.stopped_by == "diverged").reshape(-1, folds).any(axis=1)
-        means = errors.mean(axis=1)
+        means = self.fits.validation_error.reshape(-1, folds).mean(axis=1)
         diverged |= np.isnan(means)
         self.broken |= {number for number, is_broken in zip(alive, diverged, strict=True) if is_broken}
         self.scores.append(dict(zip(alive, means.tolist(), strict=True)))
         self.epochs = np.concatenate([self.epochs, np.zeros(len(self.settings) - len(self.epochs), np.int64)])
         self.epochs[alive] = self.fits.epochs.reshape(-1, folds).sum(axis=1)
-        return [alive[i] for i in np.lexsort((np.where(np.isnan(means), np.inf, means), diverged))]
+        return self.order()
+
+    def order(self) -> list[int]:
+        """The configurations that were judged last, the best first: those that diverged come last."""
+        judged, means = list(self.scores[-1]), np.array(list(self.scores[-1].values()))
+        broken = np.isin(judged, list(self.broken))
+        return [judged[i] for i in np.lexsort((np.where(np.isnan(means), np.inf, means), broken))]
 
     def keep(self, configurations: Sequence[int]) -> None:
         """Let all others go."""
-        assert self.fits is not None
         stay = np.isin(self.numbers // self.task.folds, configurations)
-        self.numbers, self.fits = self.numbers[stay], self.fits[stay]
+        self.fits = None if self.fits is None else self.fits[stay]
+        self.numbers = self.numbers[stay]
+        self.standings = numbered(of_these(self.standings, self.numbers), self.numbers)
 
 
 @contextlib.contextmanager

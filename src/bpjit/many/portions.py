@@ -69,7 +69,10 @@ def portions_of(group: Group, target: str, threads: int) -> list[Group]:
 
 @quiet
 def run(portion: Group, target: str, limits: Limits, report: Callable[[int], None] = lambda stopped: None) -> Results:
-    """Train the networks of a portion to their end; ``report`` hears how many have stopped."""
+    """Train the networks of a portion to their end; ``report`` hears how many have stopped. Those of one that need not
+    begin are as they were, stopped by nothing."""
+    if limits.pausing and limits.reached() is not None:
+        return Results.before(portion)
     seats = seats_on(target)
     if seats.serves(portion):
         return ManySession(seats(portion)).run(limits, report)

@@ -39,12 +39,16 @@ class Kept:
 
 def terms_of(group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
     """By their arguments: what decides where trainings go, but for networks and data."""
-    updates = "accumulated" if group.size is None else "stochastic" if group.size == 1 else group.size
-    of_all = {"loss": loss_as_given(group.loss), "updates": updates, "shuffle": group.shuffle}
+    of_all = {"loss": loss_as_given(group.loss), "updates": updates_of(group), "shuffle": group.shuffle}
     of_all["shape_kernels"] = group.typed
     return {**of_all, "trainable": group.trainable.tobytes(), "early": group.early, "window": group.window}, {
         name: getattr(group, name) for name in OF_EACH if name not in OF_CALL
     }
+
+
+def updates_of(group: Group) -> Any:
+    """``updates`` as a user says it."""
+    return "accumulated" if group.size is None else "stochastic" if group.size == 1 else group.size
 
 
 ARGUMENTS = {"rules": "rule", "etas": "eta", "schedules": "eta", "seeds": "seed", "early": "stop", "window": "stop"}
@@ -55,7 +59,9 @@ class Earlier:
 
     def __init__(self, fits: Any, nets: Any, count: int, history: bool) -> None:
         if not hasattr(fits, "_kept"):
-            raise TypeError(f"resume: expected Fits that train_many returned, got {describe(fits)}")
+            raise TypeError(
+                f"resume: expected Fits that train_many returned, or the path of a checkpoint, got {describe(fits)}"
+            )
         if len(fits) != count:
             raise ValueError(f"resume: expected the fits of these {count} networks, got those of {len(fits)}")
         if not fits._kept:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from ..training.workers import as_executor
 from .climbing import Climb
 from .fits import Fits
 from .halving import Field, Rung, Task, cost, ends_of_rungs, most_within
+from .search_journal import as_search_journal
 from .searches import deal_folds
 from .space import DEFAULTS, Space, as_name, canonical, concerning
 
@@ -125,6 +128,9 @@ def search(
     threads: int | None = None,
     executor: Any = None,
     progress: bool | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | timedelta | None = None,
+    resume: str | PathLike[str] | None = None,
     **fixed: Any,
 ) -> Search:
     """Search settings by successive halving: of many configurations, each trained for a few epochs, the best go on for
@@ -159,6 +165,10 @@ def search(
         are pruned. ``space`` may then also have distributions of Optuna, or be a function that takes a trial and gives
         a configuration. ``python -m pip install 'bpjit[optuna]'``
     threads, executor, progress : as for ``train_many``
+    checkpoint, checkpoint_every : file to write from time to time where the search stands, as for ``train_many``; not
+        with a ``study``
+    resume : path of a checkpoint to go on from, to the same result, all other arguments being as they were but for a
+        ``budget`` of time. The same path as ``checkpoint`` need not exist yet
     fixed : settings by the names above that are the same for all; and loss, class_weight, missing, train_thresholds,
         shuffle, as for ``train_many``
 
@@ -191,6 +201,7 @@ def search(
     (18, True)
     """
     started = time.perf_counter()
+    journal = as_search_journal(resume, checkpoint, checkpoint_every, study)
     common = {name: fixed.pop(name) for name in COMMON if fixed.get(name) is not None}
     for name in fixed:
         if as_name("search", name) in (space if isinstance(space, dict) else ()):
@@ -214,8 +225,12 @@ def search(
     with ctrl_c() as interrupted, progress_bar(progress, total, "epoch") as show:
         part = None if validation is not None else deal_folds(Y, folds, seed)
         common = {**common, "seed": seed}
-        task = Task(X, Y, part, folds, validation, as_ends(stop), common, threads, as_executor(executor), show)
+        hands = threads, as_executor(executor), journal
+        task = Task(X, Y, part, folds, validation, as_ends(stop), common, *hands, show)
         climb = Climb(Field(task), makers, source, budget, interrupted, started)
+        if journal is not None:
+            plan = {"n": n, "folds": folds, "halving": halving, "min_epochs": least, "max_epochs": most, "seed": seed}
+            climb.note(journal, plan)
         try:
             climb.run(n, ends, halving)
         finally:

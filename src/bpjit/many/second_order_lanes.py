@@ -25,6 +25,11 @@ NAMES |= {ends.AT_MU_MAX: "mu_max", ends.AT_MIN_GRAD: "min_grad"}
 NAMES |= {ends.AT_MAX_SEARCH: "max_search", ends.AT_SCALE_MAX: "scale_max"}
 
 
+def epochs_left(group: Group) -> np.ndarray:
+    """Epochs that each network may train for, if no more than float64 can count down from."""
+    return np.minimum(by_member(group.epochs, np.arange(len(group))), 1 << 52)
+
+
 class SecondOrderLanes(ABC):
     """The networks of a group: what belongs to each stands in rows, and is brought into lanes for a call."""
 
@@ -146,7 +151,7 @@ class SecondOrderLanes(ABC):
             members = members[self.numbers[members, self.reason] == 0.0]
         results = Results.before(group)
         results.parameters[:] = self.P
-        done = by_member(group.epochs, every) - self.numbers[:, self.left].astype(np.int64)
+        done = epochs_left(group) - self.numbers[:, self.left].astype(np.int64)
         results.epochs[:] = results.updates[:] = results.epochs + done
         if group.keeps:
             nowhere = np.zeros(len(group), np.int64)  # inside an epoch: what has begun of one stands in the numbers

@@ -10,7 +10,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,9 @@ from .executors import Errand, Sending, numbers_of, parts_for
 from .fits import Fits, gather
 from .given import Given
 from .groups import Group
-from .portions import compile_for, portions_of, run, train_alone
+from .journal import Journal, as_journal
+from .portions import compile_for, run, train_alone
+from .rounds import Rounds
 
 
 @quiet
@@ -52,8 +56,10 @@ def train_many(
     class_weight: Any = None,
     missing: str | None = None,
     trainable: Any = None,
-    resume: Fits | None = None,
+    resume: Fits | str | PathLike[str] | None = None,
     resumable: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | timedelta | None = None,
     shape_kernels: bool = True,
     train_thresholds: bool = True,
     shuffle: bool = True,
@@ -94,7 +100,15 @@ def train_many(
         ``fits[numbers]``. ``nets`` must be their networks, and settings those they were made with; ``stop``,
         ``max_epochs`` and ``target_error`` are this call's, but for EarlyStopping and NoImprovement, which may be left
         out only. Epochs count from the first start. The data should be the same too; with others they go on learning
-        from them
+        from them. Or the path of a checkpoint: all other arguments must be those of the call that wrote it, the start
+        networks too, but that ``max_epochs`` may be more, and TimeLimit and StopEvent are this call's. Networks that
+        had ended are not trained again. The same path as ``checkpoint`` need not exist yet, so that one line starts a
+        run and goes on with it
+    checkpoint : file to write from time to time where all networks stand: after a kill, a crash or Ctrl-C ``resume``
+        goes on from it, to the same bits. It is written whole or not at all; a path that cannot be written is refused
+        at the start, and if it cannot be later a RuntimeWarning says so, once
+    checkpoint_every : a whole number: after so many epochs of each network. A ``datetime.timedelta``: after so much
+        time. None: every minute, or as seldom as lets it take a twentieth of the time
     resumable : keep what a later ``resume`` needs: about as much memory as the networks, again for each number that the
         rule remembers of a parameter
     shape_kernels : the smallest networks have machine code of their own for each shape, which takes seconds to compile
@@ -146,30 +160,29 @@ def train_many(
     """
     started = time.perf_counter()
     as_machine(target)
-    target = target_of_workers(executor, target_to_resume(target_of_data(target, X, Y, validation), resume))
+    journal = as_journal(resume, checkpoint, checkpoint_every)
+    target = target_to_resume(target_of_data(target, X, Y, validation), resume if journal is None else journal)
+    target = target_of_workers(executor, target)
     check_flags(progress=progress, best_first=best_first)
+    flags: Any = {"train_thresholds": train_thresholds, "shuffle": shuffle, "history": history, "resumable": resumable}
+    flags["shape_kernels"] = shape_kernels
+    rules: Any = {"eta": eta, "updates": updates, "loss": loss, "rule": rule, "lam": lam, "seed": seed}
     sets: Any = {"validation": validation, "sample_weight": sample_weight, "class_weight": class_weight}
-    how: Any = {"eta": eta, "updates": updates, "loss": loss, "rule": rule, "lam": lam}
     given = Given(
         nets,
         X,
         Y,
-        **how,
+        **rules,
+        **sets,
         stop=stop,
         max_epochs=max_epochs,
         target_error=target_error,
-        **sets,
         missing=missing,
         trainable=trainable,
-        train_thresholds=as_flag("train_thresholds", train_thresholds),
-        shuffle=as_flag("shuffle", shuffle),
-        seed=seed,
-        history=as_flag("history", history),
-        resumable=as_flag("resumable", resumable),
-        shape_kernels=as_flag("shape_kernels", shape_kernels),
-        resume=resume,
+        **{name: as_flag(name, flag) for name, flag in flags.items()},
+        resume=resume if journal is None else None,
     )
-    fits = _train(given, target, as_threads(threads), threads is not None, progress, started, executor)
+    fits = _train(given, target, as_threads(threads), threads is not None, progress, started, executor, journal)
     return fits.best_first() if best_first else fits
 
 
@@ -181,11 +194,12 @@ def check_flags(**flags: Any) -> None:
 
 
 def target_to_resume(target: str, resume: Any) -> str:
-    """The machine that these fits ran on; without any the target."""
-    if not isinstance(resume, Fits):  # what else came, ``Given`` refuses
+    """The machine that these fits ran on, or those of a file; without any the target."""
+    if not isinstance(resume, (Fits, Journal)) or resume.target is None:  # what else came, ``Given`` refuses
         return target
     if target not in ("auto", resume.target):
-        raise ValueError(f"target: the fits to resume ran on {resume.target!r}, got {target!r}; give the same")
+        what = "fits" if isinstance(resume, Fits) else "checkpoint"
+        raise ValueError(f"target: the {what} to resume ran on {resume.target!r}, got {target!r}; give the same")
     return as_machine(resume.target)
 
 
@@ -216,10 +230,15 @@ def work_of(group: Group) -> float:
 
 
 def train_given(
-    given: Given, threads: int | None = None, show: Callable[[int], None] | None = None, executor: Any = None
+    given: Given,
+    threads: int | None = None,
+    show: Callable[[int], None] | None = None,
+    executor: Any = None,
+    journal: Any = None,
 ) -> Fits:
     """``train_many`` on the CPU, of arguments that are checked; ``show`` is told how many networks are done."""
-    return _train(given, "cpu", as_threads(threads), threads is not None, show or False, time.perf_counter(), executor)
+    started, must = time.perf_counter(), threads is not None
+    return _train(given, "cpu", as_threads(threads), must, show or False, started, executor, journal)
 
 
 @quiet
@@ -235,11 +254,18 @@ def train_one_by_one(given: Given, callback: Callable[[Progress], Any]) -> Fits:
 
 
 def _train(
-    given: Given, target: str, threads: int, must: bool, progress: Any, started: float, executor: Any = None
+    given: Given,
+    target: str,
+    threads: int,
+    must: bool,
+    progress: Any,
+    started: float,
+    executor: Any = None,
+    journal: Any = None,
 ) -> Fits:
     """Train in portions, by the workers of an executor or by so many threads, if they ``must``, else by those that can
     be had, and join the results. ``progress`` is as for ``train_many``, or a function that is told how many networks
-    are done."""
+    are done. A ``journal`` gives the ``rounds``."""
     groups = given.groups()
     for group in groups:
         target = target_of_rule(target, group.rules[0])
@@ -247,17 +273,22 @@ def _train(
     target = as_machine(target, adds)
     threads = 1 if target == "cuda" else threads
     parts = threads if executor is None else parts_for(executor, adds)
-    portions = [portion for group in groups for portion in portions_of(group, target, parts)]
+    rounds = Rounds(groups, given.conditions) if journal is None else journal.rounds(given, groups, target)
+    compile_seconds = 0.0
     bar = contextlib.nullcontext(progress) if callable(progress) else progress_bar(progress, given.count, "network")
     with ctrl_c() as interrupted, bar as show:
-        compile_seconds = sum(compile_for(portion, target) for portion in portions)
-        work = Work(portions, target, given.conditions, show, interrupted)
-        if executor is not None:
-            Sending(executor, work).run(work.errands(), threads, must)
-        else:
-            work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
+        while portions := rounds.next(target, parts):
+            compiling = sum(compile_for(portion, target) for portion in portions)
+            work = Work(portions, target, rounds.conditions(compiling), rounds.shown(show), interrupted)
+            if executor is not None:
+                Sending(executor, work).run(work.errands(), threads, must)
+            else:
+                work.share.run([partial(work.do, number) for number in range(len(portions))], threads, must, work.look)
+            rounds.take(work.results, interrupted)
+            compile_seconds += compiling
     seconds = time.perf_counter() - started - compile_seconds
-    return gather(portions, work.results, given.count, seconds, compile_seconds, target, groups)
+    ended, results = rounds.ended()
+    return gather(ended, results, given.count, seconds, compile_seconds, target, groups)
 
 
 class Work:

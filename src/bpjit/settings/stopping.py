@@ -98,6 +98,7 @@ class Condition:
     """
 
     watches_errors: ClassVar[bool] = False
+    pauses: ClassVar[bool] = False
 
     def horizon(self, epoch: int, start: int) -> int | None:
         """The next number of completed epochs after ``epoch`` at which this condition wants a look, if it knows."""
@@ -226,22 +227,20 @@ class StopEvent(Condition):
 
 @dataclass
 class Limits:
-    """What ends a training whatever its errors: Ctrl-C, every TimeLimit and StopEvent.
-
-    Plain data, if the events are: so that a training in another process can have it.
-    """
+    """What ends a training whatever its errors: Ctrl-C, TimeLimit and StopEvent. Plain data, if the events are."""
 
     deadline: float = np.inf  # on ``time.perf_counter``, a clock that all processes of a machine share
     events: Sequence[Any] = ()  # each has ``is_set``
     interrupted: Any = None  # another such event, or None: Ctrl-C was pressed
     was_set: bool = False  # an event may be cleared again
+    pausing: bool = False  # what ends now may go on later: what has not begun need not begin
 
     @staticmethod
     def of(conditions: Sequence[Condition], started: float, interrupted: Any = None) -> Limits:
         """Those among the conditions of a training, from ``started`` on."""
-        seconds = [item.seconds for item in conditions if isinstance(item, TimeLimit)]
+        deadline = started + min((item.seconds for item in conditions if isinstance(item, TimeLimit)), default=np.inf)
         events = [item.event for item in conditions if isinstance(item, StopEvent)]
-        return Limits(started + min(seconds, default=np.inf), events, interrupted)
+        return Limits(deadline, events, interrupted, pausing=any(item.pauses for item in conditions))
 
     def reached(self) -> str | None:
         """Why the training ends now: the name of a condition, or "interrupted"."""

@@ -35,14 +35,7 @@ def save(path: str | PathLike[str], fit: Fit, run: Mapping[str, Any] | None = No
     if not fit._state:
         raise ValueError("fit: expected one that train returned, got one without the state of a training")
     tensors: dict[str, np.ndarray] = {}
-    tree = {
-        **{name: getattr(fit, name) for name in SAID},
-        "network": fit.network._parameters,
-        "setting": _tree_of_setting(fit._state["setting"]),
-        "state": _tree_of_state(fit._state),
-        "origin": None if fit._origin is None else _tree_of_origin(fit._origin.without_data()),
-    }
-    words = {"fit": json.dumps(parted(tree, tensors))}
+    words = {"fit": json.dumps(parted(tree_of(fit), tensors))}
     if run is not None:
         words["run"] = json.dumps(run)
     storage.save(path, FORMAT, VERSION, fit.network._architecture, tensors, words)
@@ -53,21 +46,37 @@ def load(path: str | PathLike[str]) -> tuple[Fit, dict[str, Any] | None]:
     with storage.opened(path, FORMAT, VERSION, OLDER) as file:
         tree = joined(json.loads(file.words["fit"]), file.tensors)
         net = Network(file.sizes, tree["network"], dtype=tree["network"].dtype, **file.settings)
-        setting = _setting_of(net, tree["setting"])
-        state = _state_of(net, setting, tree["state"])
-        record, evidence = state["record"], tree["evidence"]
-        as_choice("target", tree["target"], ("cpu", "cuda"))
-        fit = Fit(
-            **{name: tree[name] for name in SAID if name != "evidence"},
-            evidence=None if evidence is None else Evidence(*evidence),
-            network=net,
-            errors=record.errors.copy(),
-            validation_errors=record.validation_errors.copy(),
-            recorded=record.recorded,
-            _state=state,
-            _origin=None if tree["origin"] is None else _origin_of(net, tree["origin"]),
-        )
+        fit = fit_of(net, tree)
         return fit, json.loads(file.words["run"]) if "run" in file.words else None
+
+
+def tree_of(fit: Fit) -> dict[str, Any]:
+    """All but the architecture of the network, as ``parted`` takes it."""
+    return {
+        **{name: getattr(fit, name) for name in SAID},
+        "network": fit.network._parameters,
+        "setting": _tree_of_setting(fit._state["setting"]),
+        "state": _tree_of_state(fit._state),
+        "origin": None if fit._origin is None else _tree_of_origin(fit._origin.without_data()),
+    }
+
+
+def fit_of(net: Network, tree: dict[str, Any]) -> Fit:
+    """The fit of a network that ``tree_of`` said."""
+    setting = _setting_of(net, tree["setting"])
+    state = _state_of(net, setting, tree["state"])
+    record, evidence = state["record"], tree["evidence"]
+    as_choice("target", tree["target"], ("cpu", "cuda"))
+    return Fit(
+        **{name: tree[name] for name in SAID if name != "evidence"},
+        evidence=None if evidence is None else Evidence(*evidence),
+        network=net,
+        errors=record.errors.copy(),
+        validation_errors=record.validation_errors.copy(),
+        recorded=record.recorded,
+        _state=state,
+        _origin=None if tree["origin"] is None else _origin_of(net, tree["origin"]),
+    )
 
 
 # --- Settings.
