@@ -125,12 +125,12 @@ def train(
     target : "cpu", "cuda", or "auto", the GPU where there is one and some seconds of work for it; X and Y may lie there
     threads : how many threads may share a batch, or a system of "lm" and "br"; None is as many as there are cores,
         where it is worth it. The result does not depend on it, to the last bit
-    executor : anything with the interface of ``concurrent.futures.Executor`` whose workers look at shares of the data:
-        a process pool, loky, ``client.get_executor()`` of dask.distributed, mpi4py.futures. For updates="accumulated"
-        and rules of gradients; each worker gets its shares once and keeps them, and uses one thread. The shares depend
-        on m and the network alone and their sums are added in one order, so the result is the same to the last bit with
-        any executor, any number of workers, and where workers are lost; without an executor it is the same up to
-        rounding. Where all workers are gone, one ``RuntimeWarning`` says so, and what is left is trained here
+    executor : whose workers look at shares of the data, for updates="accumulated" and rules of gradients, one thread
+        each: whatever has the interface of ``concurrent.futures.Executor``, as ``ProcessPoolExecutor()``, loky's
+        ``get_reusable_executor()``, ``client.get_executor()`` of Dask and ``MPIPoolExecutor()`` of mpi4py have. Results
+        are the same, to the bit, with any executor and any number of workers, also where some are lost, where
+        processors are of one kind; and without one up to rounding, as sums have another order. Where an executor does
+        not go on, what is left is trained here, with a RuntimeWarning
     history : keep the errors of so many epochs at most, 2 or more: of every epoch, or in longer trainings of every
         second, fourth, and so on; ``fit.recorded`` tells which. None keeps all, 16 bytes an epoch
     progress : True shows a progress bar, False none, None on a terminal or in a notebook after two seconds
