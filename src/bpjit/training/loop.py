@@ -103,9 +103,10 @@ def run_training(
         with progress_bar(watched.progress, most_epochs(conditions)) as show:
             loop = _Loop(session, conditions, watched, show, limits)
             if resume is not None:
-                loop.unasked = resume._state.get("unasked", ())
+                loop.take_unasked(resume._state.get("unasked", ()))
             if run is not None:
-                loop.start, loop.unasked, loop.kept = run.start, run.unasked, run
+                loop.start, loop.kept = run.start, run
+                loop.take_unasked(run.unasked)
                 loop.may_begin_anew = resume is not None and not run.is_new and run.start == 0
                 run.keep(lambda: fit_of(loop, problem, origin, (CHECKPOINT, np.nan), since, compile_seconds))
             try:
@@ -119,7 +120,7 @@ def run_training(
     unasked, loop.unasked = loop.unasked, loop.unasked if stopped_by in LIMITED else ()
     fit = fit_of(loop, problem, origin, (stopped_by, error), since, compile_seconds)
     if run is not None:
-        run.end(fit, unasked)
+        run.end(fit, [repr(condition) for condition in unasked])
     return fit
 
 
@@ -152,7 +153,7 @@ def fit_of(
         compile_seconds=compile_seconds,
         target=problem.target,
         evidence=None if stopped_by in ("interrupted", CHECKPOINT) else session.evidence(vector),
-        _state={**session.state(), "setting": setting, "unasked": loop.unasked},
+        _state={**session.state(), "setting": setting, "unasked": [repr(condition) for condition in loop.unasked]},
         _origin=origin.to_keep(),
     )
 
@@ -218,7 +219,9 @@ class _Loop:
         self.over = limits.reached  # why there is no time for anything more
         self.kept: Run | None = None
         self.may_begin_anew = False
-        self.unasked: Sequence[str] = ()  # conditions that may fire where it stands, and there was no time to ask them
+        self.unasked: Sequence[
+            Condition
+        ] = ()  # conditions that may fire where it stands, and there was no time to ask them
         self.start = session.epoch
         session.may_end_anywhere = any(condition.watches_errors for condition in conditions)
         self.needs_history = any(condition.needs_history for condition in conditions)
@@ -312,7 +315,7 @@ class _Loop:
                     session.watch = watch
                 asked = number + (fires is False)  # one that fires is asked again if Ctrl-C was pressed just then
                 end_of_epoch = bisect_right(candidates, (epoch, len(self.conditions)))
-                self.unasked = [repr(self.conditions[other]) for _, other in candidates[asked:end_of_epoch]]
+                self.unasked = [self.conditions[other] for _, other in candidates[asked:end_of_epoch]]
                 return reason
         if candidates:
             if not session.replay(mark, end, self.over):
@@ -321,11 +324,15 @@ class _Loop:
         session.watch = watch
         return None
 
+    def take_unasked(self, names: Sequence[str]) -> None:
+        """Note those among the conditions that an earlier call had no time to ask where it ended."""
+        self.unasked = [condition for condition in self.conditions if repr(condition) in names] if names else ()
+
     def ended_by_unasked(self) -> str | None:
         """Ask the conditions that an earlier call had no time to ask where it ended."""
-        for condition in self.conditions:
+        for condition in self.unasked:
             there = not isinstance(condition, MaxEpochs) or self.session.epoch == self.start + condition.epochs
-            if there and repr(condition) in self.unasked:
+            if there:
                 fires = self.fires(condition)
                 if reason := type(condition).__name__ if fires else self.over():
                     return reason
