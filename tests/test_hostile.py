@@ -16,6 +16,7 @@ from hostile import FLOATS, TEXTS, VALUES, attack, attack_objects, bent, changed
 
 SCALE = bpjit.Scale([1.0, 2.0], [4.0, 5.0], [0.5], [2.0])
 COLUMNS = bpjit.Columns(["a", bpjit.Column("b", ("x", "y"), (0.5, 0.5), True)], [bpjit.Column("c", (1, 2, 7))])
+SAMPLES = np.linspace(-1, 1, 10).reshape(5, 2), np.linspace(0.1, 0.9, 5)
 M = np.arange(60)
 DAYS = np.array(["2026-01-01", "2026-01-02", "2026-02-01"], "datetime64[D]")
 TABLE = {"day": DAYS[M // 20], "item": M % 2, "x": np.sin(M), "y": np.cos(M)}
@@ -49,8 +50,41 @@ def bank_of_groups():
     return groups().bank()
 
 
-# What is written by ``save``, and read by the ``load`` of its class.
-FILES = (network, network_of_a_table, networks, bank, groups, bank_of_groups)
+def fit():
+    return bpjit.train(network(), *SAMPLES, rule="adam", updates=2, stop=[3, bpjit.NoImprovement(2)])
+
+
+def learner():
+    return bpjit.OnlineLearner(network(), rule="momentum", eta=0.1)
+
+
+class Run:
+    """A training that is kept in a file, which a later call goes on from."""
+
+    def __init__(self, train, nets):
+        self.train, self.nets = train, nets
+
+    def save(self, path):
+        self.train(self.nets, *SAMPLES, stop=3, checkpoint=path)
+
+    def load(self, path):
+        try:
+            self.train(self.nets, *SAMPLES, stop=3, resume=path)
+        except ValueError as error:  # it names the argument that does not fit
+            raise ValueError(f"path: {error}") from error
+        return self
+
+
+def run():
+    return Run(bpjit.train, network())
+
+
+def run_of_many():
+    return Run(bpjit.train_many, [network(), bpjit.Network.random((2, 2, 1))])
+
+
+# What is written by ``save``, and read by the ``load`` of its class, or of the same object.
+FILES = (network, network_of_a_table, networks, bank, groups, bank_of_groups, fit, learner, run, run_of_many)
 
 
 def attack_file(make, cases, seed):
@@ -60,7 +94,7 @@ def attack_file(make, cases, seed):
         written.save(path)
 
         def load(path):
-            read = type(written).load(path)
+            read = (written if isinstance(written, Run) else type(written)).load(path)
             repr(read)
             if make is groups:
                 repr(read.table)

@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.checkpoints import Checkpoints
+from ..common.files import refused
 from ..settings.stopping import CUT_OFF, Condition, Limits, MaxEpochs, StopEvent, TimeLimit
 from .data import concerning
 from .groups import Group, Results
 from .portions import portions_of
-from .standing import Standing, left_of
+from .standing import DAMAGED, Standing, left_of
 
 AT_ONCE = 1e-9  # seconds, before which nothing has begun
 
@@ -90,17 +91,19 @@ class Rounds:
     def _stand(self, group: Group, standing: Standing) -> list[Group]:
         """Those of a group that go on. They are the ones that had not ended, or because of their epochs, of which there
         are more now."""
-        standing = standing.of_kind(group.net)
-        left, reasons = left_of(group, standing.rows["epochs"]), standing.rows.get("stopped_by")
-        goes = np.ones(len(group), bool) if reasons is None else (reasons == MaxEpochs.__name__) & (left > 0)
+        with refused(DAMAGED):
+            standing = standing.of_kind(group.net)
+            left, reasons = left_of(group, standing.rows["epochs"]), standing.rows.get("stopped_by")
+            goes = np.ones(len(group), bool) if reasons is None else (reasons == MaxEpochs.__name__) & (left > 0)
         for place in np.flatnonzero(left < goes)[:1].tolist():
             with concerning(int(group.members[place])):
                 come = int(standing.rows["epochs"][place])
                 raise ValueError(f"max_epochs: the checkpoint has come to epoch {come}, got {come + int(left[place])}")
-        if len(over := np.flatnonzero(~goes)):
-            self._end(group.part(over), standing.at(over).results())
-        going = np.flatnonzero(goes)
-        return standing.at(going).going(group.part(going)) if len(going) else []
+        with refused(DAMAGED):
+            if len(over := np.flatnonzero(~goes)):
+                self._end(group.part(over), standing.at(over).results())
+            going = np.flatnonzero(goes)
+            return standing.at(going).going(group.part(going)) if len(going) else []
 
     # --- Round by round.
 

@@ -21,6 +21,7 @@ from .groups import COUNTED, Group, Results, by_member
 from .resuming import moments_of
 from .starts import start_of, to_keep
 
+DAMAGED = "resume: the checkpoint is damaged"
 KEPT = "kept."
 HISTORIES = {"history": "errors", "validation_history": "validation_errors"}  # and what they are called once kept
 LENGTHS = ".lengths"  # of the rows of what is as long as it likes
@@ -98,9 +99,7 @@ class Standing:
         pairs = [(kept[name], like[name]) for name in kept.keys() & like.keys() if name != "position"]
         for mine, theirs in (*pairs, (self.rows["parameters"], group.start)):
             if mine.shape[1:] != theirs.shape[1:]:
-                raise ValueError(
-                    f"resume: the file is damaged: expected rows of {theirs.shape[1:]}, got {mine.shape[1:]}"
-                )
+                raise ValueError(f"expected rows of {theirs.shape[1:]}, got {mine.shape[1:]}")
 
 
 def rows_of(results: Results) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -165,7 +164,6 @@ def _column(place: str, name: str, values: np.ndarray) -> dict[str, np.ndarray]:
 def from_tensors(tensors: dict[str, np.ndarray], count: int) -> list[Standing]:
     """What ``to_tensors`` gave, of so many networks in all; ``ValueError`` if it cannot be."""
     found, number = list[Standing](), 0
-    seen = np.zeros(count, np.int64)
     while (members := tensors.get(f"{number}.members")) is not None:
         prefix = f"{number}."
         names = [name.removeprefix(prefix) for name in tensors if name.startswith(prefix)]
@@ -178,10 +176,10 @@ def from_tensors(tensors: dict[str, np.ndarray], count: int) -> list[Standing]:
             raise ValueError(f"expected numbers of {count} networks, got others")
         if any(len(values) != len(members) for values in rows.values()):
             raise ValueError("expected a row for each network, got fewer or more")
-        np.add.at(seen, members, 1)
         found.append(Standing(members, rows))
         number += 1
-    if (seen > 1).any():
+    every = np.concatenate([each.members for each in found]) if found else np.empty(0, np.int64)
+    if len(np.unique(every)) < len(every):
         raise ValueError("expected each network once, got one twice")
     return found
 

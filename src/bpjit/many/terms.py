@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.files import refused
 from ..kernels.devices import on_host
 from ..kernels.layout import loss_as_given
 from ..networks.network import Network
@@ -23,7 +24,7 @@ from ..settings.words import from_words, in_words
 from .data import concerning
 from .groups import Data, Group, one_of
 from .resuming import updates_of
-from .standing import as_bytes
+from .standing import DAMAGED, as_bytes
 
 KINDS: dict[str, Any] = {"rule": Rule, "eta": Schedule, "stop": Condition}  # what words of an argument stand for
 NOTHING = {"lam": 1.0, "target_error": -np.inf}  # numbers for what is not wanted
@@ -91,12 +92,16 @@ def check_same(now: Terms, before: Terms) -> None:
     """Raise ``ValueError`` that names the first argument which is another one now, and the network if each has one."""
     for argument, mine in now.items():
         theirs = before.get(argument)
-        if theirs is None or (network := mine.differing(theirs, argument)) is None:
+        if theirs is None:
             continue
+        with refused(DAMAGED):
+            network = mine.differing(theirs, argument)
+            if network is None:
+                continue
+            pair = (None, None) if mine.digests else (theirs.value(argument, network), mine.value(argument, network))
         with concerning(network) if max(len(mine.numbers), len(theirs.numbers)) > 1 else contextlib.nullcontext():
             if mine.digests:
                 raise ValueError(f"{argument}: {MADE} others; give the same, or start anew with another checkpoint")
-            pair = theirs.value(argument, network), mine.value(argument, network)
             raise ValueError(
                 f"{argument}: {MADE} {pair[0]!r}, got {pair[1]!r}; give the same, or start anew with another checkpoint"
             )

@@ -24,7 +24,7 @@ from ..networks.network import Network
 from ..settings.stopping import Condition, MaxEpochs, StopEvent, most_epochs
 from ..settings.words import check_same, in_words, is_sayable
 from .fit import LIMITED, Fit
-from .origin import Trace, digest
+from .origin import Trace, digest, fingerprint
 from .setting import Setting
 from .storing import load, save
 
@@ -89,7 +89,7 @@ class Run:
         those to learn from, those to validate on, and how many samples were given."""
         D, V, count = data
         self.trace = Trace.of(D, count)
-        validation = b"".join(digest(array) for array in V[:3]).hex() if len(V.X) else ""
+        validation = fingerprint(V).hex() if len(V.X) else ""
         stop = [_in_words(condition) for condition in conditions]
         epochs = resume.epochs if isinstance(resume, Fit) else 0
         now = Begun(epochs, digest(net._parameters).hex(), self.share, validation, stop, in_shares=in_shares)

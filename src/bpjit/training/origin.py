@@ -180,6 +180,14 @@ def some_rows(array: Any, rows: int) -> np.ndarray:
     return np.concatenate([on_host(array[k : k + length]) for k in np.linspace(0, m - length, PIECES).astype(int)])
 
 
+def fingerprint(samples: Samples) -> bytes:
+    """Of inputs, targets and weights."""
+    if isinstance(samples, Large):
+        weights = b"" if samples.source.c is None else digest(samples.source.c)
+        return bytes(samples.source.seen.digest + weights)
+    return b"".join(digest(array) for array in samples[:3])
+
+
 def digest(array: Any) -> bytes:
     """Of shape, dtype and some rows from all over: all of them where the array is small."""
     m = array.shape[0]

@@ -168,7 +168,9 @@ def _tree_of_origin(origin: Origin) -> dict[str, Any]:
             "digest": trace.digest.hex(),
             "sample": trace.sample._asdict(),
             "ranges": trace.ranges._asdict(),
+            "in_blocks": trace.in_blocks,
         },
+        "in_shares": origin.in_shares,
     }
 
 
@@ -191,5 +193,14 @@ def _origin_of(net: Network, tree: dict[str, Any]) -> Origin:
         tree["count"],
         None,
         None if state is None else _state_of(net, setting, state),
-        Trace(trace["count"], known, trace["c"], bytes.fromhex(trace["digest"]), sample, ranges),
+        Trace(
+            trace["count"],
+            known,
+            trace["c"],
+            bytes.fromhex(trace["digest"]),
+            sample,
+            ranges,
+            trace.get("in_blocks", False) is True,
+        ),
+        tree.get("in_shares", False) is True,
     )
