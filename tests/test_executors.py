@@ -19,6 +19,7 @@ import pytest
 
 import bpjit
 from bpjit.formulas import exp
+from bpjit.kernels.devices import cores
 from bpjit.many import executors
 from bpjit.many.executors import workers_of
 from bpjit.settings.schedules import Schedule
@@ -323,7 +324,7 @@ def test_workers_are_counted(pool):
     dask._client = Client()
     assert workers_of(pool) == 2
     assert workers_of(dask) == 3
-    assert workers_of(Here()) == executors.cores()
+    assert workers_of(Here()) == cores()
 
 
 def test_engines_are_not_imported():

@@ -99,5 +99,6 @@ def looked_up_once() -> Iterator[None]:
     try:
         yield
     finally:
+        _SIGNATURES.clear()  # what they mean is forgotten with the functions
         types.BaseFunction.get_call_type = _find
         del CPUContext.mangler  # which it inherits

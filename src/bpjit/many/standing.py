@@ -16,7 +16,6 @@ import numpy as np
 from ..common.files import joined, parted
 from ..networks.network import Network
 from ..settings.stopping import MaxEpochs
-from ..training.storing import fit_of, tree_of
 from .groups import COUNTED, Group, Results, by_member
 from .resuming import moments_of
 from .starts import start_of, to_keep
@@ -65,6 +64,8 @@ class Standing:
         """The same of networks like this one: what a file says of fits becomes fits."""
         if FIT not in self.rows:
             return self
+        from ..training.storing import fit_of  # where there are some
+
         fits = [fit_of(net.with_parameters(x["network"]), x) if isinstance(x, dict) else x for x in self.rows[FIT]]
         return Standing(self.members, {**self.rows, FIT: objects(fits)})
 
@@ -152,6 +153,8 @@ def _column(place: str, name: str, values: np.ndarray) -> dict[str, np.ndarray]:
         names, codes = np.unique(values.astype(str), return_inverse=True)
         return {place: codes.astype(np.uint8), f"{place}.names": as_bytes(json.dumps(names.tolist()))}
     if name == FIT:
+        from ..training.storing import tree_of
+
         arrays: dict[str, np.ndarray] = {}
         trees = parted([None if fit is None else tree_of(fit) for fit in values], arrays, f"fits.{place}")
         return {place: as_bytes(json.dumps(trees)), **arrays}
