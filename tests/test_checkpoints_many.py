@@ -260,8 +260,8 @@ def test_own_data_name_their_network():
             "checkpoint_every: expected a whole number of epochs",
         ),
         ({"checkpoint": "x", "checkpoint_every": 0}, ValueError, "checkpoint_every: expected"),
-        ({"checkpoint": "x", "checkpoint_every": datetime.timedelta(0)}, ValueError, "expected a time above 0"),
-        ({"checkpoint_every": 5}, ValueError, "checkpoint_every: expected None, as there is no checkpoint; got 5"),
+        ({"checkpoint": "x", "checkpoint_every": datetime.timedelta(0)}, ValueError, "expected a time > 0"),
+        ({"checkpoint_every": 5}, ValueError, "checkpoint_every: goes with checkpoint, the name of a file, got 5"),
         ({"resume": "nowhere"}, FileNotFoundError, "nowhere"),
         ({"resume": "nowhere", "checkpoint": "x"}, FileNotFoundError, "nowhere"),
         ({"checkpoint": "no/folder/x"}, FileNotFoundError, "no/folder/x"),
@@ -313,16 +313,16 @@ def test_a_full_disk_later_on_is_told_once(monkeypatch, tmp_path):
 
     def until_full(name, data):
         space[0] -= 1
-        if space[0] < 0 and space[0] % 3:
+        if -6 < space[0] < 0:
             raise OSError(28, "No space left on device", str(name))
         write(name, data)
 
     monkeypatch.setattr(files, "write_whole", until_full)
-    with pytest.warns(RuntimeWarning, match="checkpoint could not be written, .* No space left on device") as told:
+    with pytest.warns(RuntimeWarning, match="checkpoint: .* No space left on device.*goes on") as told:
         fits = bpjit.train_many(nets(), X, Y, stop=400, checkpoint=path, checkpoint_every=37)
     assert len(told) == 1
     assert_same(fits, bpjit.train_many(nets(), X, Y, stop=400))
-    assert space[0] < -5
+    assert space[0] < -6
     assert_same(bpjit.train_many(nets(), X, Y, stop=400, resume=path), fits)
     space[0] = 0
     with pytest.raises(OSError, match="No space left on device"):

@@ -34,12 +34,13 @@ class Checkpoints:
         elif isinstance(every, datetime.timedelta):
             self.seconds = every.total_seconds()
             if self.seconds <= 0:
-                raise ValueError(f"checkpoint_every: expected a time above 0, got {every!r}")
+                raise ValueError(f"checkpoint_every: expected a time > 0, got {every!r}")
         elif isinstance(every, (int, np.integer)) and not isinstance(every, bool):
             self.epochs = as_integer("checkpoint_every", every, low=1)
         else:
             expected = "a whole number of epochs, a time such as datetime.timedelta(seconds=30), or None"
-            raise TypeError(f"checkpoint_every: expected {expected}, got {describe(every)}")
+            hint = f"; datetime.timedelta(seconds={every:g}) is a time" if isinstance(every, float) else ""
+            raise TypeError(f"checkpoint_every: expected {expected}, got {describe(every)}{hint}")
         self._written, self._warned, self._next = False, False, 0.0
 
     @property
@@ -48,19 +49,20 @@ class Checkpoints:
         return time.perf_counter() >= self._next
 
     def write(self, write: Callable[[str], Any], since: float | None = None) -> None:
-        """Let ``write`` write the file. The first time ``OSError`` is raised; later on it is told of once, and the run
-        goes on. ``since`` is when the run stood still for it, on ``time.perf_counter``."""
+        """Let ``write`` write the file. The first time ``OSError`` is raised; later on the run goes on, and a row of
+        failures is told of once. ``since`` is when the run stood still for it, on ``time.perf_counter``."""
         since = time.perf_counter() if since is None else since
         try:
             write(self.path)
-            self._written = True
+            self._written, self._warned = True, False
         except OSError as error:
             if not self._written:
                 raise
             if not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"the checkpoint could not be written, the training goes on and will try again: {error}",
+                    f"checkpoint: {error}; the training goes on, and it is tried again later. What stood in the file "
+                    "before is still there",
                     RuntimeWarning,
                     stacklevel=2,
                 )
@@ -74,7 +76,7 @@ def as_checkpoints(path: Any, every: Any) -> Checkpoints | None:
     """What ``checkpoint`` and ``checkpoint_every`` ask for; None where nothing is to be written."""
     if path is None:
         if every is not None:
-            raise ValueError(f"checkpoint_every: expected None, as there is no checkpoint; got {describe(every)}")
+            raise ValueError(f"checkpoint_every: goes with checkpoint, the name of a file, got {describe(every)}")
         return None
     return Checkpoints(path, every)
 
@@ -84,7 +86,7 @@ def file_to_resume(resume: Any, checkpoints: Checkpoints | None) -> str | None:
     line of a program serves the first start and every other."""
     name = as_path(resume, "resume")
     own = checkpoints is not None and os.path.realpath(checkpoints.path) == os.path.realpath(name)
-    return None if own and not os.path.lexists(name) else name
+    return None if own and not os.path.exists(name) else name
 
 
 @contextlib.contextmanager

@@ -6,20 +6,15 @@ The file is that of a fit, with what is known of the run: where it began, which 
 from __future__ import annotations
 
 import re
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from os import PathLike, path
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.arguments import as_integer, describe
-from ..common.files import as_path
+from ..common.checkpoints import Checkpoints, as_checkpoints, file_to_resume, resuming
 from ..kernels.state import Samples
-from ..maths.own import UnknownFormula
 from ..networks.network import Network
 from ..settings.stopping import Condition, MaxEpochs, StopEvent, most_epochs
 from ..settings.words import check_same, in_words, is_sayable
@@ -27,8 +22,6 @@ from .fit import LIMITED, Fit
 from .origin import Trace, digest, fingerprint
 from .setting import Setting
 from .storing import load, save
-
-EVERY = timedelta(minutes=1)
 
 
 class Begun(NamedTuple):
@@ -49,22 +42,20 @@ class Run:
 
     Parameters
     ----------
-    file : where it is kept, or None
-    every : epochs, or seconds, between two writes
+    checkpoints : where it is kept, and how often, or None
     share : of the samples, held out to validate on, or None
     source : the file that it goes on from, or None
     begun : where it began, as that file says; None for a new one
     """
 
     def __init__(
-        self, file: str | None, every: int | float, share: float | None, source: str | None, begun: Begun | None
+        self, checkpoints: Checkpoints | None, share: float | None, source: str | None, begun: Begun | None
     ) -> None:
-        self.file, self.every, self.share, self.source = file, every, share, source
+        self.checkpoints, self.share, self.source = checkpoints, share, source
         self.is_new, self.begun = begun is None, begun or Begun()
         self.trace: Trace | None = None
         self._fit: Callable[[], Fit] | None = None
-        self._due: float = 0  # at which epoch, or when
-        self._failed = False
+        self._due = 0  # at which epoch, if epochs decide
 
     @property
     def start(self) -> int:
@@ -157,52 +148,41 @@ class Run:
     def keep(self, fit: Callable[[], Fit]) -> None:
         """From now on keep what this function gives: now, which may fail, and whenever it is due."""
         self._fit = fit
-        if self.file is not None:
-            self._write(fit())
+        if self.checkpoints is not None:
+            self._write(fit)
 
     def horizon(self) -> int | None:
         """After how many completed epochs it is due, if it counts them."""
-        return int(self._due) if self.file is not None and isinstance(self.every, int) else None
+        return self._due if self.checkpoints is not None and self.checkpoints.epochs is not None else None
 
     def is_due(self, epoch: int) -> bool:
         """Whether it is time to write, after so many epochs."""
-        return self.file is not None and (epoch if isinstance(self.every, int) else time.monotonic()) >= self._due
+        if self.checkpoints is None:
+            return False
+        return self.checkpoints.due if self.checkpoints.epochs is None else epoch >= self._due
 
     def write(self) -> None:
-        """Keep the training as it stands. A file that cannot be written is no reason to end it: this warns, and is
-        tried again when it is due again."""
+        """Keep the training as it stands."""
         assert self._fit is not None
         self.begun = self.begun._replace(unasked=())
-        self._write_or_warn(self._fit())
+        self._write(self._fit)
 
     def end(self, fit: Fit, unasked: Sequence[str]) -> None:
         """Keep how the call ended, and whether the run has; and which conditions were not asked there."""
         ended_by = None if fit.stopped_by in LIMITED else fit.stopped_by  # they end a call, not a run
         self.begun = self.begun._replace(ended_by=ended_by, unasked=unasked)
-        if self.file is not None:
-            self._write_or_warn(fit)
+        if self.checkpoints is not None:
+            self._write(lambda: fit)
 
-    def _write_or_warn(self, fit: Fit) -> None:
-        try:
-            self._write(fit)
-        except OSError as error:
-            if not self._failed:
-                warnings.warn(
-                    f"checkpoint: {error}; the training goes on, and it is tried again later. What stood in the file "
-                    "before is still there",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-            self._failed = True
+    def _write(self, fit: Callable[[], Fit]) -> None:
+        assert self.checkpoints is not None
 
-    def _write(self, fit: Fit) -> None:
-        assert self.file is not None
-        epochs = isinstance(self.every, int)
-        self._due = (fit.epochs if epochs else time.monotonic()) + self.every
-        save(self.file, fit, self.begun._asdict())
-        if not epochs:
-            self._due = time.monotonic() + self.every  # as long again, however long it took
-        self._failed = False
+        def write(path: str) -> None:
+            found = fit()
+            self._due = found.epochs + (self.checkpoints.epochs or 0)  # type: ignore[union-attr]
+            save(path, found, self.begun._asdict())
+
+        self.checkpoints.write(write)
 
 
 INSTEAD = "give a checkpoint of another name to start anew"
@@ -227,55 +207,20 @@ def _in_words(condition: Condition) -> Any:
 
 def as_run(resume: Any, checkpoint: Any, every: Any, share: float | None) -> tuple[Any, Run | None]:
     """The fit to go on from, if it is not a new start; and the run, if there is one to be kept or to go on with."""
-    file, between = _as_file("checkpoint", checkpoint), _as_interval(every)
-    if every is not None and file is None:
-        raise ValueError(f"checkpoint_every: goes with checkpoint, the name of a file, got {describe(every)}")
+    checkpoints = as_checkpoints(checkpoint, every)
     if not isinstance(resume, (str, PathLike)):
-        return resume, None if file is None else Run(file, between, share, None, None)
-    source = _as_file("resume", resume)
-    assert source is not None
-    try:
+        return resume, None if checkpoints is None else Run(checkpoints, share, None, None)
+    source = file_to_resume(resume, checkpoints)
+    if source is None:
+        return None, Run(checkpoints, share, None, None)
+    with resuming():
         fit, words = load(source)
-    except FileNotFoundError:
-        if file is None or path.realpath(file) != path.realpath(source):
-            raise
-        return None, Run(file, between, share, None, None)
-    except ValueError as error:
-        raise _about("resume", error) from error
     if words is None:
         raise ValueError(
             f"resume: expected what train(checkpoint=) wrote, {source!r} was written by Fit.save; give "
             f"resume=bpjit.Fit.load({source!r}), and its network as net"
         )
     try:
-        return fit, Run(file, between, share, source, Begun(**words))
+        return fit, Run(checkpoints, share, source, Begun(**words))
     except TypeError as error:
         raise ValueError(f"resume: the run in {source!r} is damaged: {error}") from error
-
-
-def _as_file(argument: str, name: Any) -> str | None:
-    try:
-        return None if name is None else as_path(name)
-    except (TypeError, ValueError) as error:
-        raise _about(argument, error) from error
-
-
-def _about(argument: str, error: Exception) -> Exception:
-    """The error about a path as one about this argument."""
-    kind = type(error) if type(error) in (TypeError, UnknownFormula) else ValueError
-    return kind(f"{argument}: {str(error).removeprefix('path: ')}")
-
-
-def _as_interval(every: Any) -> int | float:
-    """Epochs, an int, or seconds, a float."""
-    if every is None or isinstance(every, timedelta):
-        seconds = (EVERY if every is None else every).total_seconds()
-        if not seconds > 0.0:
-            raise ValueError(f"checkpoint_every: expected a time > 0, got {every!r}")
-        return seconds
-    if isinstance(every, float):
-        raise TypeError(
-            f"checkpoint_every: expected a whole number of epochs or a datetime.timedelta, got {every!r}; "
-            f"timedelta(seconds={every:g}) is a time"
-        )
-    return as_integer("checkpoint_every", every, low=1)
