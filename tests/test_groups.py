@@ -440,7 +440,8 @@ def test_bank_goes_on_as_learners_with_the_scales_of_the_keys_do(fit, tmp_path):
     assert np.array_equal(bank["a", 1].parameters, learner.network.parameters)
     assert bank["a", 1].scale == fit["a", 1].scale
     assert bank["bb", 2].scale == fit["bb",].scale  # which it begins from
-    assert bank.predict([("a", 1)], [x])[0, 0] == bank["a", 1].predict(x)[0]
+    came, alone = bank.predict([("a", 1)], [x])[0, 0], bank["a", 1].predict(x)[0]  # by another kernel
+    assert abs(came - alone) <= 4 * np.spacing(abs(alone))
     bank.save(tmp_path / "bank")
     for other in (bpjit.GroupBank.load(tmp_path / "bank"), pickle.loads(pickle.dumps(bank))):
         assert other["a", 1] == bank["a", 1]

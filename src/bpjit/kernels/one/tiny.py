@@ -240,7 +240,7 @@ def _make_evaluate(lanes: int) -> Callable[..., Any]:
                 E_k, _ = four_terms(output, loss, values, load_first(Y, k * l, l), used)
                 add_error(total, D.c[k] * E_k)
 
-    return kernel(evaluate, f"evaluate_tiny{lanes}", writes=True)
+    return kernel(evaluate, f"evaluate_tiny{lanes}")
 
 
 EVALUATE = {lanes: _make_evaluate(lanes) for lanes in LANES}
