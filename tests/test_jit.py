@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import bpjit
+from bpjit.kernels import passes
 
 PACKAGE = Path(bpjit.__file__).parent
 PROGRAM = """
@@ -109,3 +110,8 @@ def test_without_the_jit(copy):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(float(copy.run()[2]), rel=1e-12)
+
+
+def test_this_numba_has_the_passes_that_kernels_need():
+    """Else they compile with all of Numba's, which takes longer."""
+    assert passes.passes_there() is not None
