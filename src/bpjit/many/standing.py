@@ -23,6 +23,7 @@ from .starts import start_of, to_keep
 DAMAGED = "resume: the checkpoint is damaged"
 KEPT = "kept."
 HISTORIES = {"history": "errors", "validation_history": "validation_errors"}  # and what they are called once kept
+TABLES = "parameters", "evidence"  # whose rows are of several numbers
 LENGTHS = ".lengths"  # of the rows of what is as long as it likes
 FIT = KEPT + "fit"  # of networks that train alone
 
@@ -179,6 +180,9 @@ def from_tensors(tensors: dict[str, np.ndarray], count: int) -> list[Standing]:
             raise ValueError(f"expected numbers of {count} networks, got others")
         if any(len(values) != len(members) for values in rows.values()):
             raise ValueError("expected a row for each network, got fewer or more")
+        for name, values in rows.items():
+            if not name.startswith(KEPT) and values.ndim != 1 + (name in TABLES):
+                raise ValueError(f"expected {name} with {1 + (name in TABLES)} dimensions, got {values.ndim}")
         found.append(Standing(members, rows))
         number += 1
     every = np.concatenate([each.members for each in found]) if found else np.empty(0, np.int64)

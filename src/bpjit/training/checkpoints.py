@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..common.arguments import describe
 from ..common.checkpoints import Checkpoints, as_checkpoints, file_to_resume, resuming
+from ..common.files import refused
 from ..kernels.state import Samples
 from ..networks.network import Network
 from ..settings.stopping import Condition, MaxEpochs, StopEvent, most_epochs
@@ -35,6 +37,16 @@ class Begun(NamedTuple):
     ended_by: str | None = None  # what ended it, None where it has not ended
     unasked: Sequence[str] = ()  # conditions that may fire where it stands too, and were not asked
     in_shares: bool = False  # whether an executor's workers look at shares of the data, which rounds otherwise
+
+
+def begun_of(words: dict[str, Any]) -> Begun:
+    """What ``Begun._asdict`` said, as JSON has it."""
+    begun = Begun(**words)
+    kinds: tuple[Any, ...] = int, str, (int, float, type(None)), str, list, (str, type(None)), list, bool
+    for name, value, kind in zip(begun._fields, begun, kinds, strict=True):
+        if name in words and not isinstance(value, kind):
+            raise ValueError(f"expected {name} of another kind, got {describe(value)}")
+    return begun
 
 
 class Run:
@@ -220,7 +232,5 @@ def as_run(resume: Any, checkpoint: Any, every: Any, share: float | None) -> tup
             f"resume: expected what train(checkpoint=) wrote, {source!r} was written by Fit.save; give "
             f"resume=bpjit.Fit.load({source!r}), and its network as net"
         )
-    try:
-        return fit, Run(checkpoints, share, source, Begun(**words))
-    except TypeError as error:
-        raise ValueError(f"resume: the run in {source!r} is damaged: {error}") from error
+    with refused(f"resume: the run in {source!r} is damaged"):
+        return fit, Run(checkpoints, share, source, begun_of(words))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.arguments import as_choice
+from ..common.arguments import as_choice, describe
 from ..common.files import joined, parted
 from ..kernels.state import EPOCH, POSITION, Memory, Samples
 from ..networks import storage
@@ -25,8 +25,14 @@ from .setting import Setting, setting_of
 
 FORMAT, VERSION = "bpjit fit", "1"  # of files
 OLDER: tuple[str, ...] = ()  # versions that are read too
-NUMBERS = "error", "objective", "epochs", "updates", "best_epoch", "network_epoch", "seconds", "compile_seconds"
-SAID = (*NUMBERS, "stopped_by", "target", "evidence")
+NUMBERS = dict.fromkeys(("error", "objective", "seconds", "compile_seconds"), (int, float))
+KINDS: dict[str, Any] = {
+    **NUMBERS,
+    **dict.fromkeys(("epochs", "updates", "network_epoch"), int),
+    "best_epoch": (int, type(None)),
+}
+KINDS |= dict.fromkeys(("stopped_by", "target"), str)
+SAID = (*KINDS, "evidence")
 
 
 def save(path: str | PathLike[str], fit: Fit, run: Mapping[str, Any] | None = None) -> None:
@@ -67,6 +73,9 @@ def fit_of(net: Network, tree: dict[str, Any]) -> Fit:
     state = _state_of(net, setting, tree["state"])
     record, evidence = state["record"], tree["evidence"]
     as_choice("target", tree["target"], ("cpu", "cuda"))
+    for name, kind in KINDS.items():
+        if not isinstance(tree[name], kind) or isinstance(tree[name], bool):
+            raise ValueError(f"expected {name} of another kind, got {describe(tree[name])}")
     return Fit(
         **{name: tree[name] for name in SAID if name != "evidence"},
         evidence=None if evidence is None else Evidence(*evidence),
