@@ -46,6 +46,10 @@ def begun_of(words: dict[str, Any]) -> Begun:
     for name, value, kind in zip(begun._fields, begun, kinds, strict=True):
         if name in words and not isinstance(value, kind):
             raise ValueError(f"expected {name} of another kind, got {describe(value)}")
+    if not all(isinstance(each, list) and each and isinstance(each[0], str) for each in begun.stop):
+        raise ValueError(f"expected conditions in words, got {describe(begun.stop)}")
+    if not all(isinstance(each, str) for each in begun.unasked):
+        raise ValueError(f"expected conditions in words, got {describe(begun.unasked)}")
     return begun
 
 

@@ -143,10 +143,13 @@ class Record:
     @classmethod
     def of_tree(cls, tree: dict[str, Any]) -> Record:
         """The record that ``tree`` told of; what it has is not taken back."""
-        made, columns = cls(int(tree["every"])), tree["columns"].astype(np.float64)
+        for name, dtype in (("columns", np.float64), ("thinned", np.int64)):
+            if tree[name].dtype != dtype:
+                raise ValueError(f"expected {name} of dtype {np.dtype(dtype)}, got {tree[name].dtype}")
+        made, columns = cls(int(tree["every"])), tree["columns"].copy()
         made.limit, made._level = tree["limit"], int(tree["level"])
         made.epochs = made.floor = int(tree["epochs"])
-        made._thinned = tree["thinned"].astype(np.int64)
+        made._thinned = tree["thinned"].copy()
         made._columns, made._length = columns, columns.shape[1]
         made._reached = made._length
         gapless = made._length - len(made._thinned)
