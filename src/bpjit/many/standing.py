@@ -183,6 +183,8 @@ def from_tensors(tensors: dict[str, np.ndarray], count: int) -> list[Standing]:
         for name, values in rows.items():
             if not name.startswith(KEPT) and values.ndim != 1 + (name in TABLES):
                 raise ValueError(f"expected {name} with {1 + (name in TABLES)} dimensions, got {values.ndim}")
+            if name in COUNTED and (values.dtype != np.int64 or (values < 0).any()):
+                raise ValueError(f"expected {name} of counts, got others")
         found.append(Standing(members, rows))
         number += 1
     every = np.concatenate([each.members for each in found]) if found else np.empty(0, np.int64)
