@@ -383,25 +383,31 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def on_a_small_controller(folder, kind):
+    """Compile ``net_predict`` of net.h, of numbers of this kind, for Cortex-M0; returns the bytes of its code and
+    tables, and what it calls."""
+    head = f"void run(const {kind} *x, {kind} *y)"
+    text = f'#include "net.h"\n{head};\n{head} {{ net_predict(x, y); }}\n'
+    (folder / "main.c").write_text(text, encoding="utf-8")
+    options = f"{STRICT} -ffreestanding -mcpu=cortex-m0 -mthumb -Os -c main.c -o main.o"
+    subprocess.run(["arm-none-eabi-gcc", *options.split()], cwd=folder, check=True)
+    size, symbols = (
+        subprocess.run([f"arm-none-eabi-{tool}", "main.o"], cwd=folder, check=True, capture_output=True, text=True)
+        for tool in ("size", "nm")
+    )
+    called = {line.split()[-1] for line in symbols.stdout.splitlines() if " U " in line}
+    return int(size.stdout.splitlines()[1].split()[0]), called
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no compiler for ARM here")
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
 def test_a_small_network_fits_a_small_controller(output, tmp_path):
     """4-8-3 on Cortex-M0: at most 2 KB, and nothing is called but arithmetic."""
     bpjit.Network.random((4, 8, 3), "sigmoid", output).to_c(tmp_path / "net.h", dtype="float32")
-    head = "void run(const float *x, float *y)"
-    text = f'#include "net.h"\n{head};\n{head} {{ net_predict(x, y); }}\n'
-    (tmp_path / "main.c").write_text(text, encoding="utf-8")
-    options = f"{STRICT} -ffreestanding -mcpu=cortex-m0 -mthumb -Os -c main.c -o main.o"
-    subprocess.run(["arm-none-eabi-gcc", *options.split()], cwd=tmp_path, check=True)
-    size, symbols = (
-        subprocess.run(
-            [f"arm-none-eabi-{tool}", "main.o"], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout
-        for tool in ("size", "nm")
-    )
-    assert int(size.splitlines()[1].split()[0]) <= 2048
-    assert all("__aeabi_f" in line for line in symbols.splitlines() if " U " in line)
+    text_size, called = on_a_small_controller(tmp_path, "float")
+    assert text_size <= 2048
+    assert all("__aeabi_f" in name for name in called)
 
 
 CONTROLLERS = {"cortex-m0": "microbit", "cortex-m3": "lm3s6965evb"}  # machines of QEMU that have them

@@ -3,7 +3,6 @@
 import itertools
 import re
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ import bpjit
 from bpjit.export import fixed_layers, noting, running, segments
 from bpjit.export.fixed import fixed_point
 from bpjit.formulas import exp, select
-from test_export import BUILT_IN, COMPILERS, README, STRICT, needs_compiler, run_c
+from test_export import BUILT_IN, COMPILERS, README, STRICT, needs_compiler, on_a_small_controller, run_c
 
 RANGES = np.array([[-2.0, 2.0], [0.5, 1.0], [-30.0, 40.0]])
 SIZES = (3, 5, 4, 2)
@@ -359,19 +358,7 @@ def test_fixed_point_needs_no_floating_point_on_a_small_controller(bits, output,
     """4-8-3 on Cortex-M0, tables and all: at most 2 KB with 16 bits, and no arithmetic of floats."""
     net = bpjit.Network.random((4, 8, 3), "tanh", output, seed=0)
     net.to_c(tmp_path / "net.h", fixed=bits, ranges=(-1, 1))
-    head = f"void run(const int{bits}_t *x, int{bits}_t *y)"
-    text = f'#include "net.h"\n{head};\n{head} {{ net_predict(x, y); }}\n'
-    (tmp_path / "main.c").write_text(text, encoding="utf-8")
-    options = f"{STRICT} -ffreestanding -mcpu=cortex-m0 -mthumb -Os -c main.c -o main.o"
-    subprocess.run(["arm-none-eabi-gcc", *options.split()], cwd=tmp_path, check=True)
-    size, symbols = (
-        subprocess.run(
-            [f"arm-none-eabi-{tool}", "main.o"], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout
-        for tool in ("size", "nm")
-    )
-    called = {line.split()[-1] for line in symbols.splitlines() if " U " in line}
-    text_size = int(size.splitlines()[1].split()[0])
+    text_size, called = on_a_small_controller(tmp_path, f"int{bits}_t")
     print(bits, output, text_size, sorted(called))
     assert not any(re.match("__aeabi_[fd]", each) for each in called)
     assert called <= {"__aeabi_lmul", "__aeabi_lasr", "__aeabi_llsr", "__aeabi_llsl", "__aeabi_idiv", "__aeabi_ldivmod"}

@@ -27,7 +27,7 @@ from ..settings.stopping import Condition, Limits
 from ..training.crew import Share, as_threads
 from ..training.fit import Progress
 from ..training.train import check_options, target_of_rule
-from ..training.workers import as_executor
+from ..training.workers import target_of_workers
 from .executors import Errand, Sending, numbers_of, parts_for
 from .fits import Fits, gather
 from .given import Given
@@ -201,15 +201,6 @@ def target_to_resume(target: str, resume: Any) -> str:
         what = "fits" if isinstance(resume, Fits) else "checkpoint"
         raise ValueError(f"target: the {what} to resume ran on {resume.target!r}, got {target!r}; give the same")
     return as_machine(resume.target)
-
-
-def target_of_workers(executor: Any, target: str) -> str:
-    """The machine on which the workers of an executor train; without one the target."""
-    if as_executor(executor) is None:
-        return target
-    if target == "cuda":
-        raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
-    return "cpu"
 
 
 def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any, train_thresholds: bool) -> None:

@@ -28,7 +28,7 @@ from .held_out import as_pair, as_share, split, split_large
 from .loop import Problem, Watched, run_training
 from .setting import Setting, as_setting, check_numbers
 from .warning import warn_of_end, warn_of_targets
-from .workers import as_executor
+from .workers import as_executor, target_of_workers
 
 if TYPE_CHECKING:
     from .checkpoints import Run
@@ -247,21 +247,17 @@ def target_of_rule(target: str, rule: Rule) -> str:
 
 def target_of_shares(target: str, executor: Any, setting: Setting) -> str:
     """The target, which is the CPU where there is an executor; refuses trainings that cannot be shared out."""
-    if as_executor(executor) is None:
-        return target
-    if isinstance(setting.rule, LevenbergMarquardt):
+    if as_executor(executor) is not None and isinstance(setting.rule, LevenbergMarquardt):
         raise ValueError(
             f'executor: rule "{setting.rule.name}" solves one system of all samples, which threads= shares; expected a '
             'rule of gradients, such as "lbfgs", "scg" or "rprop"'
         )
-    if setting.size is not None:
+    if executor is not None and setting.size is not None:
         raise ValueError(
             "executor: updates after single samples or batches come one after the other; expected "
             'updates="accumulated", or several networks for train_many(executor=)'
         )
-    if target == "cuda":
-        raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
-    return "cpu"
+    return target_of_workers(executor, target)
 
 
 def train_with(executor: Any, problem: Problem, watched: Watched, **how: Any) -> Fit:

@@ -24,6 +24,15 @@ def as_executor(executor: Any) -> Any:
     return executor
 
 
+def target_of_workers(executor: Any, target: str) -> str:
+    """The machine on which the workers of an executor train; without one the target."""
+    if as_executor(executor) is None:
+        return target
+    if target == "cuda":
+        raise ValueError('target: workers of an executor train on CPUs; expected "cpu" or "auto", got "cuda"')
+    return "cpu"
+
+
 def workers_of(executor: Any) -> int:
     """How many tasks it does at a time, as far as that is known: else there is one for each core here."""
     client = getattr(executor, "_client", None)  # of Dask
