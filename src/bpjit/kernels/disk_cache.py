@@ -183,7 +183,10 @@ class DiskCache(NullCache):
             payload = read(*self._place(sig, target_context.codegen())) if self._enabled else None
             if payload is None:
                 return None
-            compiled = self._numba.rebuild(target_context, pickle.loads(payload))
+            beside, reduced = pickle.loads(payload)
+            for module, name, kinds in beside:
+                getattr(sys.modules[module], name).compile(kinds)
+            compiled = self._numba.rebuild(target_context, reduced)
             arguments, result = sigutils.normalize_signature(sig)
             if compiled.signature.args != arguments or result not in (None, compiled.signature.return_type):
                 return None
@@ -199,7 +202,8 @@ class DiskCache(NullCache):
                 return
             path, key = self._place(sig, data.codegen)
             self._numba.locator.ensure_cache_path()
-            write(path, key, serialize.dumps(self._numba.reduce(data)))
+            beside = [(part.__module__, part.__qualname__, kinds) for part, kinds in data.library.beside]
+            write(path, key, serialize.dumps((beside, self._numba.reduce(data))))
             data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder
             with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail
