@@ -177,8 +177,7 @@ class DiskCache(NullCache):
         return os.path.join(self._numba.locator.get_cache_path(), name), key
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for this signature, or None."""
-        target_context.refresh()  # initialises it
+        """What was compiled for this signature, or None. Nothing that only a compiler needs is loaded."""
         try:
             payload = read(*self._place(sig, target_context.codegen())) if self._enabled else None
             if payload is None:

@@ -24,7 +24,7 @@ from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel, SharedPart
 from .disk_cache import SOURCES, DiskCache
-from .passes import SHARED, lean_passes, looked_up_once
+from .passes import SHARED, lean_passes, load_without_blas, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,6 +127,7 @@ class _KernelCompiler(Compiler):
                 gc.enable()
 
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
+        load_without_blas()
         if library is None:
             library = _Whole(target.codegen(), "bpjit")
             library.enable_object_caching()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,6 +67,22 @@ def lean_passes(state: Any) -> PassManager:
         passes.add_pass(each, each.__name__)
     passes.finalize()
     return passes
+
+
+def load_without_blas() -> None:
+    """Load what Numba knows of arrays, but not SciPy's linear algebra with it, which takes a quarter of a second: Numba
+    only looks there whether it could be loaded, and loads it when somebody's code multiplies matrices."""
+    if "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    look = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None  # it can: SciPy is needed here
+    try:
+        from numba.np import arraymath
+    finally:
+        linalg.ensure_blas = look
+    arraymath.ensure_blas = look
 
 
 # --- What is looked up again and again.
