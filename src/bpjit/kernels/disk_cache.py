@@ -183,8 +183,11 @@ class DiskCache(NullCache):
             if payload is None:
                 return None
             beside, reduced = pickle.loads(payload)
-            for module, name, kinds in beside:
-                getattr(sys.modules[module], name).compile(kinds)
+            for module, name, kinds, symbol in beside:
+                part = getattr(sys.modules[module], name)
+                part.compile(kinds)
+                if part.overloads[kinds].fndesc.llvm_func_name != symbol:
+                    return None  # what calls it would not find it
             compiled = self._numba.rebuild(target_context, reduced)
             arguments, result = sigutils.normalize_signature(sig)
             if compiled.signature.args != arguments or result not in (None, compiled.signature.return_type):
@@ -201,7 +204,10 @@ class DiskCache(NullCache):
                 return
             path, key = self._place(sig, data.codegen)
             self._numba.locator.ensure_cache_path()
-            beside = [(part.__module__, part.__qualname__, kinds) for part, kinds in data.library.beside]
+            beside = [
+                (part.__module__, part.__qualname__, kinds, part.overloads[kinds].fndesc.llvm_func_name)
+                for part, kinds in data.library.beside
+            ]
             write(path, key, serialize.dumps((beside, self._numba.reduce(data))))
             data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder

@@ -108,8 +108,9 @@ SHARED: set[str] = set()  # functions that have the same name in every process
 
 def _short_name(context: Any, name: str, kinds: Any, *, abi_tags: Any = (), uid: Any = None) -> str:
     """The name of a function's machine code. Numba's has all types in full, a thousand letters at each call."""
-    said = hashlib.blake2b(repr((*map(spelled, kinds), abi_tags)).encode(), digest_size=12).hexdigest()
     shared = name.removeprefix(".NumbaEnv.") in SHARED
+    tags = () if shared else abi_tags  # which also tell who was compiled when this was needed
+    said = hashlib.blake2b(repr((*map(spelled, kinds), tags)).encode(), digest_size=12).hexdigest()
     short: str = default_mangler(name, (), abi_tags=(said,), uid=None if shared else uid)
     return short
 
