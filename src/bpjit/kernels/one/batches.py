@@ -95,27 +95,63 @@ SHARE = 16  # samples; a multiple of it goes to each thread
 SCALE, ETA, RATIO, FIRST_SHARED, SECOND_SHARED = range(5)  # places in BlockWork.numbers
 
 
+class Reach(NamedTuple):
+    """Pointers to what the phases of a chunk reach for: one word each, where an array is seven."""
+
+    net: Net
+    layers: Any
+    G: Any
+    numbers: Any
+    X: Any  # inputs, targets and weights of the samples to learn from, and of the validation set
+    Y: Any
+    c: Any
+    V_X: Any
+    V_Y: Any
+    V_c: Any
+    places: Any
+    in_place: Any
+    gathered: Any
+    errors: Any
+    totals: Any
+    turned: Any
+    turned_size: int
+    room: int
+
+
 @inline
-def chunk_of(task: Task, work: Any, order: Order, turn: Turn, part: int) -> Chunk:
-    """The samples of a turn, as thread ``part`` sees them."""
-    d, room, t, learn = work.packed.layers[0].fan_in, work.room, turn.first, turn.learn
-    if learn:
-        X, Y, c = pointer(task.D.X, 0), pointer(task.D.Y, 0), pointer(task.D.c, 0)
-    else:
-        X, Y, c = pointer(task.V.X, 0), pointer(task.V.Y, 0), pointer(task.V.c, 0)
-    places = pointer(order.places, t) if learn else pointer(order.in_place, t)
-    inputs = pointer(work.X, 0) if learn and task.shuffle else pointer(X, t * d)
-    return Chunk(
-        inputs,
-        Y,
-        c,
-        places,
-        turn.n,
+def reach(task: Task, steps: Any, work: Any, order: Order) -> Reach:
+    return Reach(
+        net_of(work.packed, steps),
+        work.packed.layers,
+        pointer(work.G, 0),
+        pointer(work.numbers, 0),
+        pointer(task.D.X, 0),
+        pointer(task.D.Y, 0),
+        pointer(task.D.c, 0),
+        pointer(task.V.X, 0),
+        pointer(task.V.Y, 0),
+        pointer(task.V.c, 0),
+        pointer(order.places, 0),
+        pointer(order.in_place, 0),
+        pointer(work.X, 0),
         pointer(work.errors, 0),
         pointer(work.totals, 0),
-        pointer(work.turned, part * work.turned_size),
-        room,
+        pointer(work.turned, 0),
+        work.turned_size,
+        work.room,
     )
+
+
+@inline
+def chunk_of(at: Reach, shuffle: bool, turn: Turn, part: int) -> Chunk:
+    """The samples of a turn, as thread ``part`` sees them."""
+    _, t, n, learn = turn
+    X, Y, c, places = at.V_X, at.V_Y, at.V_c, at.in_place
+    if learn:
+        X, Y, c, places = at.X, at.Y, at.c, at.places
+    inputs = at.gathered if learn and shuffle else pointer(X, t * at.layers[0].fan_in)
+    turned = pointer(at.turned, part * at.turned_size)
+    return Chunk(inputs, Y, c, pointer(places, t), n, at.errors, at.totals, turned, at.room)
 
 
 @inline
@@ -126,29 +162,27 @@ def share_of_samples(n: int, part: int, parts: int) -> tuple[int, int]:
 
 
 @formula
-def do_part(shared: tuple[Task, Any, Any, Order], turn: Turn, part: int, parts: int) -> None:
-    """One part of one phase of a chunk. Writes the packed network and its work space."""
-    task, steps, work, order = shared
-    layers, numbers, (phase, t, n, learn) = work.packed.layers, work.numbers, turn
-    own, d = net_of(work.packed, steps), layers[0].fan_in
-    net = of_any_rule(own)
-    chunk, G = chunk_of(task, work, order, turn, part), pointer(work.G, 0)
+def do_part(at: Reach, steps: Any, task: tuple[Any, bool, bool], turn: Turn, part: int, parts: int) -> None:
+    """One part of one phase of a chunk, for a loss, with samples in an order or not, and gradients that go straight to
+    the weights or not. Writes the packed network and its work space."""
+    layers, net, G, (loss, shuffle, fused), (phase, t, n, learn) = at.layers, of_any_rule(at.net), at.G, task, turn
+    chunk = chunk_of(at, shuffle, turn, part)
     if phase == UP:
         first, last = share_of_samples(n, part, parts)
         if first < last:
-            if learn and task.shuffle:
-                places = pointer(order.places, t + first)
-                gather(pointer(task.D.X, 0), places, d, last - first, pointer(chunk.X, first * d))
-            P = net.A if learn else net.P
-            way = FORWARD, BACK if learn else TERMS
-            through(net, layers, task.loss, P, chunk, (first, last), numbers[SCALE], way)
+            if learn and shuffle:
+                d = layers[0].fan_in
+                gather(at.X, pointer(at.places, t + first), d, last - first, pointer(chunk.X, first * d))
+            P, way = net.A if learn else net.P, (FORWARD, BACK if learn else TERMS)
+            through(net, layers, loss, P, chunk, (first, last), item(at.numbers, SCALE), way)
     elif phase == DOWN:
-        add_gradients(net, layers, chunk, net.P if is_fused(steps, work) else G, part, parts)
+        add_gradients(net, layers, chunk, net.P if fused else G, part, parts)
     else:
         size = PANEL * lanes_of(G)
         first, last = share(net.n // size, part, parts)
-        shared = numbers[FIRST_SHARED], numbers[SECOND_SHARED]
-        apply_gradient(own, Update(steps, numbers[ETA], shared), G, numbers[RATIO], first * size, last * size)
+        shared = item(at.numbers, FIRST_SHARED), item(at.numbers, SECOND_SHARED)
+        update = Update(steps, item(at.numbers, ETA), shared)
+        apply_gradient(at.net, update, G, item(at.numbers, RATIO), first * size, last * size)
 
 
 @inline
@@ -171,7 +205,7 @@ def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, str
     """
     scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
     room, m, fused, (t, last, learn, (part, word)) = work.room, len(task.D.X), is_fused(steps, work), stretch
-    helps = part > LEADER
+    helps, at = part > LEADER, reach(task, steps, work, order)
     phase, n, learnt = UP, 0, t % steps.size  # of the samples of the batch under way
     while word != CLOSED if helps else t < last:
         if phase == UP and not helps:
@@ -183,7 +217,7 @@ def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, str
         turn, parts, word = begin_phase(team, Turn(phase, t, n, learn), part, word)
         if part < parts:
             # One call for all phases and all threads, so that their code is there once.
-            do_part((task, steps, work, order), turn, part, parts)
+            do_part(at, steps, (task.loss, task.shuffle, fused), turn, part, parts)
         end_phase(team, part, parts)
         if helps:
             continue
