@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import evaluate_packs, train_packs
 from ..kernels.lanes.packs import into_lanes, out_of_lanes
 from ..kernels.layout import code_of_loss
-from ..kernels.orders import Orders
+from ..kernels.orders import Orders, OwnOrders
 from ..kernels.own import kind_of
 from ..kernels.plane_numbers import PRESENT, VALIDATING
 from ..kernels.simd.memory import aligned_copy
 from ..maths import random_streams
+from ..settings.rules import SGD
 from .groups import Data, Group, by_member
 from .starts import watch_of
 
@@ -32,7 +34,7 @@ class LaneSeats:
         self.dtype, self.n = net.dtype, len(net.parameters)
         activations, loss = (*net.hidden, net.output), code_of_loss(group.loss)
         self.shape = packs.shape_of(net.sizes, activations, loss) if group.typed else None
-        self.layers = packs.lay_out(net.sizes, activations)
+        self.layers = packs.layers_beside(self.shape, net.sizes, activations)
         kind = None if group.standard else kind_of(type(group.rules[0]))
         self.rule = kind, True if group.penalised else None
         self.batches = group.batch, plane_numbers.block_of(self.dtype)
@@ -148,16 +150,13 @@ class LaneSeats:
         return packs.Rows(data.X, data.Y, c, row, data.m)
 
     def _lay_out_orders(self) -> Orders:
-        group, m = self.group, self.group.D.m
-        own, keys = group.shuffled and group.own_orders, None
-        if own:
+        group, m, own = self.group, self.group.D.m, None
+        if group.shuffled and group.own_orders:
             numbers = by_member(random_streams.base(group.seeds, random_streams.ORDER), self.members)
             keys = into_lanes(numbers[:, None], self.width)
-        table, places = (
-            np.zeros((size if own else 0, self.width), kind) for size, kind in ((m + 1, np.uint64), (m, int))
-        )
-        nothing = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        return Orders(np.arange(m)[None], keys, places, table, *nothing, group.D.numbers)
+            places, table = (np.zeros((size, self.width), kind) for size, kind in ((m, int), (m + 1, np.uint64)))
+            own = OwnOrders(keys, places, table, group.D.numbers)
+        return Orders(np.arange(m)[None], own)
 
     def prepare_orders(self, epoch: int, count: int) -> None:
         if self.group.shuffled and not self.group.own_orders:
@@ -187,17 +186,36 @@ class LaneSeats:
         train_packs(self._task(watching), state, call, self.room)
         return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
 
+    @staticmethod
+    def measuring(*arguments: Any) -> None:
+        """The kernel that measures: that which trains, so that no other need be compiled."""
+        train_packs(*arguments)
+
     def _task(self, watching: bool = True) -> packs.Task:
         watch = self.watch if watching else self.watch._replace(every=1 << 62, stalls=False, window=0)
         data = self.shape, self.layers, self.D, self.V, code_of_loss(self.group.loss)
         return packs.Task(*data, *self.rule, self.mask, *self.batches, watch)
 
     def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
-        rows, count = (self._rows(self.group.V), VALIDATING) if validation else (self.D, PRESENT)
-        errors = np.empty((self.lots, self.width), self.dtype)
-        task = self._task()._replace(D=rows, V=rows, kind=None, penalty=None, mask=None)  # one kernel for all rules
-        evaluate_packs(task, rows, state.P, self.state.planes, count, self.room, errors)
+        task = self._task()
+        if validation:
+            task = task._replace(V=self._rows(self.group.V))
+        nowhere, errors = np.empty((self.lots, 0), self.dtype), np.empty((self.lots, self.width), self.dtype)
+        where = (nowhere, errors) if validation else (errors, nowhere)
+        call = packs.Call(self.orders, self.rates(self.group.etas[None]), (0, 0), (0, 0), *where)
+        self.measuring(task, state, call, self.room)
         return errors.reshape(-1)[: len(self.members)]
+
+
+class Judges(LaneSeats):
+    """Seats that measure networks which no rule of theirs has trained."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(replace(group, rules=[SGD()], typed=False))
+
+    @staticmethod
+    def measuring(*arguments: Any) -> None:
+        evaluate_packs(*arguments)
 
 
 def goes_into_lanes(data: Data) -> bool:

@@ -18,14 +18,14 @@ from ..common.arguments import quiet
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
 from ..networks.evaluation import measure
-from ..settings.rules import SGD, LevenbergMarquardt, SecondOrder
+from ..settings.rules import LevenbergMarquardt, SecondOrder
 from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
 from .groups import Data, Group, Results
-from .lane_seats import LaneSeats
+from .lane_seats import Judges, LaneSeats
 from .many_session import ManySession, measure_all
 from .second_order_lanes import SecondOrderLanes
 
@@ -78,14 +78,9 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
         return ManySession(seats(portion)).run(limits, report)
     if (lanes := lanes_for(portion)) is not None:
         results = lanes(portion).run(limits, report)
-        measure_all(judges_of(portion), results)
+        measure_all(Judges(portion), results)
         return results
     return train_alone(portion, limits, report)
-
-
-def judges_of(portion: Group) -> LaneSeats:
-    """Seats that measure networks which no rule of theirs has trained."""
-    return LaneSeats(replace(portion, rules=[SGD()], typed=False))
 
 
 def compile_for(portion: Group, target: str) -> float:
@@ -104,7 +99,7 @@ def compile_for(portion: Group, target: str) -> float:
         few = len(portion) <= packs.width(portion.net.dtype, packs.NARROW)
         if (kind := (lanes.kind_of(portion), few)) not in _compiled:
             lanes(portion).compile()
-            measure_all(judges_of(portion), Results.before(portion))
+            measure_all(Judges(portion), Results.before(portion))
             _compiled.add(kind)
     return time.perf_counter() - started
 
