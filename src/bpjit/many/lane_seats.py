@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +25,19 @@ from .starts import watch_of
 AT_ONCE = 64  # packs that a thread takes at a time, at most
 EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
 IN_LANES = 1 << 18  # numbers in the samples of a network that are copied into lanes
+COMPILING = 3.0  # seconds that it takes to compile a kernel, about
+
+_waited: dict[Any, float] = {}  # kinds of groups: seconds that few of many networks have trained in wide packs
 
 
 class LaneSeats:
     """Networks of a group in the lanes of packs."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, narrow: bool = False) -> None:
         net, self.group = group.net, group
+        self.few = packs.width(net.dtype, packs.NARROW)
+        self.narrow = narrow or len(group) <= self.few  # whether few networks sit in a narrow pack
+        self._looked = self._waits = False
         self.dtype, self.n = net.dtype, len(net.parameters)
         activations, loss = (*net.hidden, net.output), code_of_loss(group.loss)
         self.shape = packs.shape_of(net.sizes, activations, loss) if group.typed else None
@@ -76,7 +83,7 @@ class LaneSeats:
 
     def sit(self, members: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         group, dtype = self.group, self.dtype
-        self.members, self.registers = members, packs.registers_for(len(members), dtype)
+        self.members, self.registers = members, self._registers_for(len(members))
         in_one = min(self.registers, packs.REGISTERS)
         self.width, self.room = packs.width(dtype, in_one), packs.make_room(group.net.sizes, dtype, in_one)
         self.mask = np.repeat(group.trainable.astype(dtype), self.width) if group.masked else None
@@ -97,11 +104,31 @@ class LaneSeats:
         self.sit(self.members[stay], {name: self.vectors(self.state, name, stay) for name in arrays})
 
     def fits_better(self, still: int) -> bool:
-        return packs.registers_for(still, self.dtype) < self.registers
+        self._look_for_narrow(still)
+        self._waits = still <= self.few and not self.narrow
+        return self._registers_for(still) < self.registers
 
     def until_fewer(self, left: np.ndarray) -> int:
-        spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
+        fewer = packs.most_in_fewer(len(left), self.dtype)
+        self._look_for_narrow(fewer)
+        spare = len(left) - (fewer if self._registers_for(fewer) < self.registers else 0)
         return int(np.sort(left)[spare - 1])
+
+    def _registers_for(self, count: int) -> int:
+        """As ``packs.registers_for``, where few networks may sit in a narrow pack."""
+        return packs.registers_for(count, self.dtype) if self.narrow or count > self.few else packs.REGISTERS
+
+    def _look_for_narrow(self, count: int) -> None:
+        """See whether so few networks of many may: where there is code for it, or once few have trained in wide packs
+        for as long as it takes to compile. Most never do."""
+        if self.narrow or count > self.few:
+            return
+        if not self._looked:
+            nowhere = np.empty((self.lots, 0), self.dtype)
+            room = packs.make_room(self.group.net.sizes, self.dtype, packs.NARROW)
+            self.narrow = train_packs.is_there(self._task(), self.state, self._call_for_none(nowhere, nowhere), room)
+            self._looked = True
+        self.narrow = self.narrow or _waited.get(self.kind_of(self.group), 0.0) > COMPILING
 
     # --- What belongs to each.
 
@@ -181,9 +208,12 @@ class LaneSeats:
     ) -> tuple[np.ndarray, np.ndarray]:
         room = self.lots, epochs[1] * self.width if record else 0
         errors, validation_errors = np.empty(room, self.dtype), np.full(room, np.nan, self.dtype)
-        stretch = stretch or (0, self.group.D.m)
+        stretch, started = stretch or (0, self.group.D.m), time.perf_counter()
         call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
         train_packs(self._task(watching), state, call, self.room)
+        if self._waits:
+            kind = self.kind_of(self.group)
+            _waited[kind] = _waited.get(kind, 0.0) + time.perf_counter() - started
         return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
 
     @staticmethod
@@ -202,9 +232,12 @@ class LaneSeats:
             task = task._replace(V=self._rows(self.group.V))
         nowhere, errors = np.empty((self.lots, 0), self.dtype), np.empty((self.lots, self.width), self.dtype)
         where = (nowhere, errors) if validation else (errors, nowhere)
-        call = packs.Call(self.orders, self.rates(self.group.etas[None]), (0, 0), (0, 0), *where)
-        self.measuring(task, state, call, self.room)
+        self.measuring(task, state, self._call_for_none(*where), self.room)
         return errors.reshape(-1)[: len(self.members)]
+
+    def _call_for_none(self, errors: np.ndarray, validation_errors: np.ndarray) -> packs.Call:
+        """A call for no epoch."""
+        return packs.Call(self.orders, self.rates(self.group.etas[None]), (0, 0), (0, 0), errors, validation_errors)
 
 
 class Judges(LaneSeats):

@@ -83,18 +83,18 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
     return train_alone(portion, limits, report)
 
 
-def compile_for(portion: Group, target: str) -> float:
-    """Make sure the machine code for a portion is there; returns the seconds it took."""
+def compile_for(portion: Group, target: str, few_too: bool = False) -> float:
+    """Make sure the machine code for a portion is there; returns the seconds it took. That for the few that may be left
+    of many is compiled where they train for long, or here, if it is to be there ``too``."""
     started, seats = time.perf_counter(), seats_on(target)
     if seats.serves(portion):
-        wide, kind = packs.width(portion.net.dtype, packs.NARROW) + 1, seats.kind_of(portion)
-        counts = [wide] if len(portion) >= wide else []
-        if len(portion) < wide or not portion.foreseen or len(portion.epochs) > 1:  # few may be left
-            counts.append(1)
-        for count in counts:
-            if (kind, count) not in _compiled:
-                ManySession(seats(portion), np.arange(count)).compile()
-                _compiled.add((kind, count))
+        most, kind = packs.width(portion.net.dtype, packs.NARROW), seats.kind_of(portion)
+        if (kind, len(portion) <= most) not in _compiled:
+            ManySession(seats(portion), np.arange(min(len(portion), most + 1))).compile()
+            _compiled.add((kind, len(portion) <= most))
+        if few_too and (kind, True) not in _compiled:
+            ManySession(LaneSeats(portion, narrow=True), np.arange(1)).compile()
+            _compiled.add((kind, True))
     elif (lanes := lanes_for(portion)) is not None:
         few = len(portion) <= packs.width(portion.net.dtype, packs.NARROW)
         if (kind := (lanes.kind_of(portion), few)) not in _compiled:
@@ -104,7 +104,7 @@ def compile_for(portion: Group, target: str) -> float:
     return time.perf_counter() - started
 
 
-_compiled: set[Any] = set()  # kinds of portions, and of how many networks
+_compiled: set[Any] = set()  # kinds of portions, and whether of few networks
 
 
 # --- Networks too large for lanes.
