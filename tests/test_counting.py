@@ -5,9 +5,10 @@ import pytest
 
 import bpjit
 from bpjit import EarlyStopping, MaxEpochs, NoImprovement, TimeLimit
-from bpjit.kernels import plane_numbers
+from bpjit.kernels import orders, plane_numbers
 from bpjit.kernels.lanes import packs
 from bpjit.kernels.orders import shared_orders
+from bpjit.many import lane_seats
 from bpjit.many.fits import gather
 from bpjit.many.given import Given
 from bpjit.many.groups import Results
@@ -279,5 +280,27 @@ def test_a_weight_counts_or_not_alike_in_train_and_train_many(dtype, size):
 
 
 def test_orders_of_one_network_are_those_it_trains_with():
-    orders = [shared_orders(np.uint64(key), 3, 1, np.arange(9, dtype=np.uint64))[0] for key in (1, 2)]
-    assert sorted(orders[0]) == list(range(9)) != list(orders[1])
+    mine, other = (shared_orders(np.uint64(key), 3, 1, np.arange(9, dtype=np.uint64))[0] for key in (1, 2))
+    assert sorted(mine) == list(range(9)) != list(other)
+
+
+@pytest.mark.parametrize("m", [1, 9, 32, 33, 500])
+def test_numpy_makes_the_orders_that_the_kernel_makes(monkeypatch, m):
+    key, numbers = np.uint64(7), np.arange(0, 3 * m, 3, dtype=np.uint64)
+    monkeypatch.setattr(orders, "_made", orders.MADE_AT_FIRST)
+    by_kernel = shared_orders(key, 5, 11, numbers)
+    np.testing.assert_array_equal(by_kernel, orders.orders_by_numpy(key, 5, 11, numbers))
+    monkeypatch.setattr(orders, "make_orders", None)
+    monkeypatch.setattr(orders, "_made", 0)
+    np.testing.assert_array_equal(by_kernel, shared_orders(key, 5, 11, numbers))
+
+
+def test_a_first_training_compiles_the_kernel_that_trains_and_no_other(monkeypatch):
+    """It measures too, and NumPy makes the first orders."""
+    monkeypatch.setattr(orders, "make_orders", None)
+    monkeypatch.setattr(orders, "_made", 0)
+    monkeypatch.setattr(lane_seats, "evaluate_packs", None)
+    nets = [bpjit.Network.random((2, 2, 1), seed=seed) for seed in range(3)]
+    fits = bpjit.train_many(nets, *XOR, eta=1.0, validation=XOR, stop=[EarlyStopping(), MaxEpochs(3)])
+    np.testing.assert_array_equal(fits.error, fits.validation_error)
+    np.testing.assert_allclose(fits.error, [bpjit.error(net, *XOR) for net in fits.networks], rtol=1e-12)

@@ -86,6 +86,20 @@ def test_what_is_saved_is_loaded(saved):
     assert [file.name for file in saved[1].values() if file.exists()] == [saved[1][DOUBLE].name]
 
 
+def test_what_is_saved_is_there_for_whoever_asks(saved):
+    made, read_only = another(), np.ones(3)
+    read_only.flags.writeable = False
+    assert not made.is_there(np.ones(3, np.int64), 2.0)
+    assert not made.overloads
+    assert made.is_there(read_only, 2.0)
+    assert made.is_there(np.ones(3), 2.0)
+    assert (sum(made.stats.cache_hits.values()), sum(made.stats.cache_misses.values())) == (1, 0)
+    x = np.ones(3)
+    made(x, 2.0)
+    assert x.tolist() == [2, 2, 2]
+    assert sum(made.stats.cache_misses.values()) == 0
+
+
 def damage(content, rng):
     """A copy with a flipped bit, cut, grown, or with a part of it elsewhere."""
     changed = bytearray(content)

@@ -10,6 +10,7 @@ import pytest
 import bpjit
 from bpjit.kernels.lanes import packs
 from bpjit.many import lane_seats, many_session
+from bpjit.many.given import Given
 from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
 
 PAIRS = covering_array()
@@ -365,6 +366,45 @@ def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, d
         for other in (narrow, cut):
             assert np.array_equal(wide.networks.parameters[-4:], other.networks.parameters)
             assert np.array_equal(wide.error[-4:], other.error)
+
+
+def test_bits_do_not_depend_on_whether_few_of_many_sit_in_a_narrow_pack(monkeypatch):
+    width = packs.width("float64", packs.NARROW)
+    nets, (X, Y) = bpjit.Networks.random((2, 3, 2), width + 3, "tanh", "softmax", seed=1), data(25, 2, 2)
+    epochs, found, sit = list(range(3, width + 6)), [], lane_seats.LaneSeats.sit
+    monkeypatch.setattr(many_session, "SHORT_CALL_SECONDS", 0.0)
+    for narrow in (True, False):
+        widths = set()
+
+        def look(seats, count, narrow=narrow):
+            seats.narrow = narrow
+
+        def seen(seats, *how, widths=widths):
+            sit(seats, *how)
+            widths.add(seats.width)
+
+        monkeypatch.setattr(lane_seats.LaneSeats, "_look_for_narrow", look)
+        monkeypatch.setattr(lane_seats.LaneSeats, "sit", seen)
+        found.append(bpjit.train_many(nets, X, Y, rule="adam", updates=3, max_epochs=epochs, threads=1))
+        assert widths == ({width, 2 * width} if narrow else {2 * width})
+    assert np.array_equal(found[0].networks.parameters, found[1].networks.parameters)
+    assert np.array_equal(found[0].error, found[1].error)
+
+
+@pytest.mark.parametrize("waited", [0.0, 10.0])
+def test_a_narrow_pack_is_compiled_once_few_have_trained_for_long(monkeypatch, waited):
+    class Without:
+        is_there = staticmethod(lambda *arguments: False)
+
+    (group,) = Given(bpjit.Networks.random((2, 2, 1), 2 * packs.width("float64")), *XOR).groups()
+    monkeypatch.setattr(lane_seats, "train_packs", Without)
+    monkeypatch.setitem(lane_seats._waited, lane_seats.LaneSeats.kind_of(group), waited)
+    seats = many_session.ManySession(lane_seats.LaneSeats(group)).seats
+    assert seats.fits_better(2)  # than in two packs
+    seats.keep(np.arange(2))
+    assert seats.registers == (packs.NARROW if waited else packs.REGISTERS)
+    assert not seats.fits_better(1)
+    assert seats.until_fewer(np.array([3, 5])) == 5
 
 
 def test_best_first_and_parts_of_the_results():

@@ -53,6 +53,22 @@ class Kernel(CPUDispatcher):
             self._types_active_call.clear()
         return code
 
+    def is_there(self, *arguments: Any) -> bool:
+        """Whether a call finds machine code: in memory, or on disk, from where it comes now."""
+        came = [self.typeof_pyval(argument) for argument in arguments]
+        return bool(to_the_end(self._look_for, tuple(came if self.writes else map(_writeable, came))))
+
+    def _look_for(self, kinds: tuple[Any, ...]) -> bool:
+        with global_compiler_lock:
+            if kinds in self.overloads:
+                return True
+            code = self._cache.load_overload(kinds, self.targetctx)
+            if code is not None:
+                self._cache_hits[kinds] += 1
+                self.targetctx.insert_user_function(code.entry_point, code.fndesc, [code.library])
+                self.add_overload(code)
+            return code is not None
+
 
 class SharedPart(Kernel):
     """A function that only kernels call: its machine code stands beside theirs, which know it by its name."""

@@ -74,16 +74,16 @@ def keys_between(
 
 
 @formula
-def sort_lanes(orders: Orders, m: int) -> None:
+def sort_lanes(table: np.ndarray, numbers: np.ndarray) -> None:
     """As many orders at once as there are lanes, each as ``epoch_order`` makes it, from the keys in the table's last
-    row; in the low bits of the rows before it, the numbers of the samples. Writes table.
+    row; in the low bits of the rows before it, the places of the samples with these numbers. Writes table.
 
     Batcher's odd-even merge sort: what it compares does not depend on what it finds, so all lanes go the same way.
     """
-    table = orders.table
+    m = len(numbers)
     for k in range(m):
         for lane in range(table.shape[1]):
-            drawn = random_streams.draw(table[m, lane], orders.numbers[k])
+            drawn = random_streams.draw(table[m, lane], numbers[k])
             table[k, lane] = (drawn & ~LOW_BITS) | np.uint64(k)
     half = 1
     while half < m:
@@ -106,43 +106,72 @@ def sort_two(low: np.ndarray, high: np.ndarray) -> None:
 
 
 @kernel
-def make_orders(key: np.uint64, first: int, orders: Orders) -> None:
-    """The orders of the epochs from ``first`` on that networks share. Writes shared, and work space."""
-    count, m = orders.shared.shape
-    lanes = orders.table.shape[1]
-    if len(orders.table) == 0:
+def make_orders(key: np.uint64, first: int, room: MakingRoom, numbers: np.ndarray, orders: np.ndarray) -> None:
+    """The orders of the epochs from ``first`` on that networks share. Writes orders, [shape: (epochs, m)], and work
+    space."""
+    count, m = orders.shape
+    lanes = room.table.shape[1]
+    if len(room.table) == 0:
         for e in range(count):
-            epoch_order(key, first + e, orders.numbers, orders.keys_of_one, orders.ends, orders.shared[e])
+            epoch_order(key, first + e, numbers, room.keys, room.ends, orders[e])
         return
     for start in range(0, count, lanes):
         for lane in range(lanes):
-            orders.table[m, lane] = random_streams.stream(key, np.uint64(first + start + lane))
-        sort_lanes(orders, m)
+            room.table[m, lane] = random_streams.stream(key, np.uint64(first + start + lane))
+        sort_lanes(room.table, numbers)
         for lane in range(min(lanes, count - start)):
             for t in range(m):
-                orders.shared[start + lane, t] = np.int64(orders.table[t, lane] & LOW_BITS)
+                orders[start + lane, t] = np.int64(room.table[t, lane] & LOW_BITS)
 
 
-MOST_SORTED = 2048  # samples up to which several orders are sorted at once
+class MakingRoom(NamedTuple):
+    """Work space to make orders."""
+
+    table: np.ndarray  # uint64, as for ``sort_lanes``; or nothing: for too many samples
+    keys: np.ndarray  # uint64, as for ``epoch_order``, [shape: (m,)]
+    ends: np.ndarray  # [shape: (m + 1,)]
+
+
+MOST_SORTED = 32  # samples up to which several orders at once are made in less time
+# What NumPy makes, up to four times slower and without a kernel: the first million numbers of a process, as to compile
+# one takes longer than to make fifty million. A call counts as a thousand.
+MADE_AT_FIRST, OF_A_CALL = 1 << 20, 1000
+
+_made = 0
 
 
 def shared_orders(key: np.uint64, first: int, count: int, numbers: np.ndarray) -> np.ndarray:
     """The orders of ``count`` epochs from ``first`` on of these samples, [shape: (count, m)]."""
+    global _made
     m, at_once = len(numbers), 8
+    _made += min(count * m + OF_A_CALL, MADE_AT_FIRST + 1)
+    if _made <= MADE_AT_FIRST:
+        return orders_by_numpy(key, first, count, numbers)
     table = np.zeros((m + 1 if m <= MOST_SORTED else 0, at_once), np.uint64)
-    room = np.zeros(m, np.uint64), np.zeros(m + 1, np.int64)
-    orders = Orders(np.empty((count, m), np.int64), None, np.zeros((0, at_once), np.int64), table, *room, numbers)
-    make_orders(key, first, orders)
-    return orders.shared
+    orders = np.empty((count, m), np.int64)
+    make_orders(key, first, MakingRoom(table, np.zeros(m, np.uint64), np.zeros(m + 1, np.int64)), numbers, orders)
+    return orders
+
+
+def orders_by_numpy(key: np.uint64, first: int, count: int, numbers: np.ndarray) -> np.ndarray:
+    """The same, each as ``epoch_order`` makes it."""
+    keys = random_streams.stream(key, np.arange(first, first + count, dtype=np.uint64))
+    drawn = random_streams.draw(keys[:, None], numbers)
+    sorted_ = np.sort((drawn & ~LOW_BITS) | np.arange(len(numbers), dtype=np.uint64), axis=1)
+    return (sorted_ & LOW_BITS).view(np.int64)
+
+
+class OwnOrders(NamedTuple):
+    """Where networks have orders of their own."""
+
+    keys: np.ndarray  # uint64 key of the orders of each network, [shape: (packs, lanes)]
+    places: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)]
+    table: np.ndarray  # uint64, the same with a row more
+    numbers: np.ndarray  # of the samples, uint64, [shape: (m,)]
 
 
 class Orders(NamedTuple):
     """Orders of samples."""
 
     shared: np.ndarray  # one for all epochs of a call, or one for each, [shape: (1 or count, m)]
-    keys: np.ndarray | None  # uint64 key of the orders of each network, [shape: (packs, lanes)]; None: they share one
-    own: np.ndarray  # work space for one epoch of a pack, [shape: (m, lanes)]
-    table: np.ndarray  # uint64, the same with a row more; or nothing: for too many samples
-    keys_of_one: np.ndarray  # uint64, work space for one order, [shape: (m,)]
-    ends: np.ndarray  # [shape: (m + 1,)]
-    numbers: np.ndarray  # of the samples, uint64, [shape: (m,)]
+    own: OwnOrders | None  # None: networks share them

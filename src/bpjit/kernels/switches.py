@@ -187,23 +187,51 @@ def _terms(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
     return share, formulas.output_gradient_term(slope, d), nothing
 
 
+TERMS = "loss, softmax, z, b, slope, y"  # the arguments of each function of terms
+
+
 @functools.cache
 def _terms_of_own(own: Any) -> Any:
     """The same for a loss of the user's own."""
-    lines = ["share, g = own(z, y)", "return share, g, like(z, 0)"]
-    if not own.of_net_input:
-        lines = ["share, d = own(b, y)", "if softmax:", "    return share, d, b * d"]
-        lines += ["return share, output_gradient_term(slope, d), like(z, 0)"]
-    scope = {"own": own.formula, "like": like, "output_gradient_term": formulas.output_gradient_term}
-    return inline(from_lines("terms", "loss, softmax, z, b, slope, y", lines, scope))
+    return _terms_of_net_input(own.formula) if own.of_net_input else _terms_of_output(own.formula)
 
 
-@inline
-def _terms_where_known(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
-    nothing = like(z, 0)
-    known = y <= like(z, np.inf)
-    share, g, shared = terms_of(loss[0], softmax, z, b, slope, select(known, y, nothing))
-    return select(known, share, nothing), select(known, g, nothing), select(known, shared, nothing)
+def _terms_of_net_input(loss: Any) -> Any:
+    """The same for a loss z, y -> (share of E_k, g_j)."""
+    lines = ["share, g = of(z, y)", "return share, g, like(z, 0)"]
+    return inline(from_lines("terms", TERMS, lines, {"of": loss, "like": like}))
+
+
+def _terms_of_output(loss: Any) -> Any:
+    """The same for a loss ŷ_j, y_j -> (share of E_k, −∂E_k/∂ŷ_j)."""
+    lines = ["share, d = of(b, y)", "if softmax:", "    return share, d, b * d"]
+    lines += ["return share, output_gradient_term(slope, d), like(z, 0)"]
+    scope = {"of": loss, "like": like, "output_gradient_term": formulas.output_gradient_term}
+    return inline(from_lines("terms", TERMS, lines, scope))
+
+
+@functools.cache
+def terms_of_code(code: int, softmax: bool) -> Any:
+    """The same where both are known beforehand: no other loss is compiled."""
+    if code != CROSS_ENTROPY:
+        return _terms_of_output(formulas.LOSSES[code])
+    share = formulas.categorical_cross_entropy if softmax else formulas.binary_cross_entropy
+    scope = {"share": share, "gradient_term": formulas.cross_entropy_gradient_term, "like": like}
+    return inline(from_lines("terms", TERMS, ["return share(z, y), gradient_term(b, y), like(z, 0)"], scope))
+
+
+@functools.cache
+def terms_where_known(terms: Any) -> Any:
+    """The same for such terms of targets some of which are not known."""
+
+    @inline
+    def terms_of_known(loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
+        nothing = like(z, 0)
+        known = y <= like(z, np.inf)
+        share, g, shared = terms(loss[0], softmax, z, b, slope, select(known, y, nothing))
+        return select(known, share, nothing), select(known, g, nothing), select(known, shared, nothing)
+
+    return terms_of_known
 
 
 def where_known(loss: Any) -> bool:
@@ -211,7 +239,9 @@ def where_known(loss: Any) -> bool:
 
 
 def _terms_of(loss: Any) -> Any:
-    return _terms_where_known if where_known(loss) else _terms_of_own(formula_of(loss)) if is_marker(loss) else _terms
+    if where_known(loss):
+        return terms_where_known(terms_of)
+    return _terms_of_own(formula_of(loss)) if is_marker(loss) else _terms
 
 
 def _code_of(loss: Any) -> Any:

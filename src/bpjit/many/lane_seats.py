@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,28 +13,35 @@ from ..kernels.lanes import packs
 from ..kernels.lanes.epochs import evaluate_packs, train_packs
 from ..kernels.lanes.packs import into_lanes, out_of_lanes
 from ..kernels.layout import code_of_loss
-from ..kernels.orders import Orders
+from ..kernels.orders import Orders, OwnOrders
 from ..kernels.own import kind_of
 from ..kernels.plane_numbers import PRESENT, VALIDATING
 from ..kernels.simd.memory import aligned_copy
 from ..maths import random_streams
+from ..settings.rules import SGD
 from .groups import Data, Group, by_member
 from .starts import watch_of
 
 AT_ONCE = 64  # packs that a thread takes at a time, at most
 EPOCH_OF_MANY = 1 << 28  # multiply-adds in an epoch of these packs, some ten ms
 IN_LANES = 1 << 18  # numbers in the samples of a network that are copied into lanes
+COMPILING = 3.0  # seconds that it takes to compile a kernel, about
+
+_waited: dict[Any, float] = {}  # kinds of groups: seconds that few of many networks have trained in wide packs
 
 
 class LaneSeats:
     """Networks of a group in the lanes of packs."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, narrow: bool = False) -> None:
         net, self.group = group.net, group
+        self.few = packs.width(net.dtype, packs.NARROW)
+        self.narrow = narrow or len(group) <= self.few  # whether few networks sit in a narrow pack
+        self._looked = self._waits = False
         self.dtype, self.n = net.dtype, len(net.parameters)
         activations, loss = (*net.hidden, net.output), code_of_loss(group.loss)
         self.shape = packs.shape_of(net.sizes, activations, loss) if group.typed else None
-        self.layers = packs.lay_out(net.sizes, activations)
+        self.layers = packs.layers_beside(self.shape, net.sizes, activations)
         kind = None if group.standard else kind_of(type(group.rules[0]))
         self.rule = kind, True if group.penalised else None
         self.batches = group.batch, plane_numbers.block_of(self.dtype)
@@ -74,7 +83,7 @@ class LaneSeats:
 
     def sit(self, members: np.ndarray, rows: dict[str, np.ndarray]) -> None:
         group, dtype = self.group, self.dtype
-        self.members, self.registers = members, packs.registers_for(len(members), dtype)
+        self.members, self.registers = members, self._registers_for(len(members))
         in_one = min(self.registers, packs.REGISTERS)
         self.width, self.room = packs.width(dtype, in_one), packs.make_room(group.net.sizes, dtype, in_one)
         self.mask = np.repeat(group.trainable.astype(dtype), self.width) if group.masked else None
@@ -95,11 +104,31 @@ class LaneSeats:
         self.sit(self.members[stay], {name: self.vectors(self.state, name, stay) for name in arrays})
 
     def fits_better(self, still: int) -> bool:
-        return packs.registers_for(still, self.dtype) < self.registers
+        self._look_for_narrow(still)
+        self._waits = still <= self.few and not self.narrow
+        return self._registers_for(still) < self.registers
 
     def until_fewer(self, left: np.ndarray) -> int:
-        spare = len(left) - packs.most_in_fewer(len(left), self.dtype)
+        fewer = packs.most_in_fewer(len(left), self.dtype)
+        self._look_for_narrow(fewer)
+        spare = len(left) - (fewer if self._registers_for(fewer) < self.registers else 0)
         return int(np.sort(left)[spare - 1])
+
+    def _registers_for(self, count: int) -> int:
+        """As ``packs.registers_for``, where few networks may sit in a narrow pack."""
+        return packs.registers_for(count, self.dtype) if self.narrow or count > self.few else packs.REGISTERS
+
+    def _look_for_narrow(self, count: int) -> None:
+        """See whether so few networks of many may: where there is code for it, or once few have trained in wide packs
+        for as long as it takes to compile. Most never do."""
+        if self.narrow or count > self.few:
+            return
+        if not self._looked:
+            nowhere = np.empty((self.lots, 0), self.dtype)
+            room = packs.make_room(self.group.net.sizes, self.dtype, packs.NARROW)
+            self.narrow = train_packs.is_there(self._task(), self.state, self._call_for_none(nowhere, nowhere), room)
+            self._looked = True
+        self.narrow = self.narrow or _waited.get(self.kind_of(self.group), 0.0) > COMPILING
 
     # --- What belongs to each.
 
@@ -148,16 +177,13 @@ class LaneSeats:
         return packs.Rows(data.X, data.Y, c, row, data.m)
 
     def _lay_out_orders(self) -> Orders:
-        group, m = self.group, self.group.D.m
-        own, keys = group.shuffled and group.own_orders, None
-        if own:
+        group, m, own = self.group, self.group.D.m, None
+        if group.shuffled and group.own_orders:
             numbers = by_member(random_streams.base(group.seeds, random_streams.ORDER), self.members)
             keys = into_lanes(numbers[:, None], self.width)
-        table, places = (
-            np.zeros((size if own else 0, self.width), kind) for size, kind in ((m + 1, np.uint64), (m, int))
-        )
-        nothing = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        return Orders(np.arange(m)[None], keys, places, table, *nothing, group.D.numbers)
+            places, table = (np.zeros((size, self.width), kind) for size, kind in ((m, int), (m + 1, np.uint64)))
+            own = OwnOrders(keys, places, table, group.D.numbers)
+        return Orders(np.arange(m)[None], own)
 
     def prepare_orders(self, epoch: int, count: int) -> None:
         if self.group.shuffled and not self.group.own_orders:
@@ -182,10 +208,18 @@ class LaneSeats:
     ) -> tuple[np.ndarray, np.ndarray]:
         room = self.lots, epochs[1] * self.width if record else 0
         errors, validation_errors = np.empty(room, self.dtype), np.full(room, np.nan, self.dtype)
-        stretch = stretch or (0, self.group.D.m)
+        stretch, started = stretch or (0, self.group.D.m), time.perf_counter()
         call = packs.Call(self.orders, etas, epochs, stretch, errors, validation_errors)
         train_packs(self._task(watching), state, call, self.room)
+        if self._waits:
+            kind = self.kind_of(self.group)
+            _waited[kind] = _waited.get(kind, 0.0) + time.perf_counter() - started
         return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
+
+    @staticmethod
+    def measuring(*arguments: Any) -> None:
+        """The kernel that measures: that which trains, so that no other need be compiled."""
+        train_packs(*arguments)
 
     def _task(self, watching: bool = True) -> packs.Task:
         watch = self.watch if watching else self.watch._replace(every=1 << 62, stalls=False, window=0)
@@ -193,11 +227,28 @@ class LaneSeats:
         return packs.Task(*data, *self.rule, self.mask, *self.batches, watch)
 
     def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
-        rows, count = (self._rows(self.group.V), VALIDATING) if validation else (self.D, PRESENT)
-        errors = np.empty((self.lots, self.width), self.dtype)
-        task = self._task()._replace(D=rows, V=rows, kind=None, penalty=None, mask=None)  # one kernel for all rules
-        evaluate_packs(task, rows, state.P, self.state.planes, count, self.room, errors)
+        task = self._task()
+        if validation:
+            task = task._replace(V=self._rows(self.group.V))
+        nowhere, errors = np.empty((self.lots, 0), self.dtype), np.empty((self.lots, self.width), self.dtype)
+        where = (nowhere, errors) if validation else (errors, nowhere)
+        self.measuring(task, state, self._call_for_none(*where), self.room)
         return errors.reshape(-1)[: len(self.members)]
+
+    def _call_for_none(self, errors: np.ndarray, validation_errors: np.ndarray) -> packs.Call:
+        """A call for no epoch."""
+        return packs.Call(self.orders, self.rates(self.group.etas[None]), (0, 0), (0, 0), errors, validation_errors)
+
+
+class Judges(LaneSeats):
+    """Seats that measure networks which no rule of theirs has trained."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__(replace(group, rules=[SGD()], typed=False))
+
+    @staticmethod
+    def measuring(*arguments: Any) -> None:
+        evaluate_packs(*arguments)
 
 
 def goes_into_lanes(data: Data) -> bool:

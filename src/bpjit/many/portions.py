@@ -18,14 +18,14 @@ from ..common.arguments import quiet
 from ..kernels.lanes import packs
 from ..kernels.state import Samples
 from ..networks.evaluation import measure
-from ..settings.rules import SGD, LevenbergMarquardt, SecondOrder
+from ..settings.rules import LevenbergMarquardt, SecondOrder
 from ..settings.schedules import Constant
 from ..settings.stopping import Condition, Limits, MaxEpochs, TargetError
 from ..training.fit import Fit
 from ..training.loop import Problem, Watched, run_training
 from ..training.setting import Setting
 from .groups import Data, Group, Results
-from .lane_seats import LaneSeats
+from .lane_seats import Judges, LaneSeats
 from .many_session import ManySession, measure_all
 from .second_order_lanes import SecondOrderLanes
 
@@ -78,38 +78,33 @@ def run(portion: Group, target: str, limits: Limits, report: Callable[[int], Non
         return ManySession(seats(portion)).run(limits, report)
     if (lanes := lanes_for(portion)) is not None:
         results = lanes(portion).run(limits, report)
-        measure_all(judges_of(portion), results)
+        measure_all(Judges(portion), results)
         return results
     return train_alone(portion, limits, report)
 
 
-def judges_of(portion: Group) -> LaneSeats:
-    """Seats that measure networks which no rule of theirs has trained."""
-    return LaneSeats(replace(portion, rules=[SGD()], typed=False))
-
-
-def compile_for(portion: Group, target: str) -> float:
-    """Make sure the machine code for a portion is there; returns the seconds it took."""
+def compile_for(portion: Group, target: str, few_too: bool = False) -> float:
+    """Make sure the machine code for a portion is there; returns the seconds it took. That for the few that may be left
+    of many is compiled where they train for long, or here, if it is to be there ``too``."""
     started, seats = time.perf_counter(), seats_on(target)
     if seats.serves(portion):
-        wide, kind = packs.width(portion.net.dtype, packs.NARROW) + 1, seats.kind_of(portion)
-        counts = [wide] if len(portion) >= wide else []
-        if len(portion) < wide or not portion.foreseen or len(portion.epochs) > 1:  # few may be left
-            counts.append(1)
-        for count in counts:
-            if (kind, count) not in _compiled:
-                ManySession(seats(portion), np.arange(count)).compile()
-                _compiled.add((kind, count))
+        most, kind = packs.width(portion.net.dtype, packs.NARROW), seats.kind_of(portion)
+        if (kind, len(portion) <= most) not in _compiled:
+            ManySession(seats(portion), np.arange(min(len(portion), most + 1))).compile()
+            _compiled.add((kind, len(portion) <= most))
+        if few_too and (kind, True) not in _compiled:
+            ManySession(LaneSeats(portion, narrow=True), np.arange(1)).compile()
+            _compiled.add((kind, True))
     elif (lanes := lanes_for(portion)) is not None:
         few = len(portion) <= packs.width(portion.net.dtype, packs.NARROW)
         if (kind := (lanes.kind_of(portion), few)) not in _compiled:
             lanes(portion).compile()
-            measure_all(judges_of(portion), Results.before(portion))
+            measure_all(Judges(portion), Results.before(portion))
             _compiled.add(kind)
     return time.perf_counter() - started
 
 
-_compiled: set[Any] = set()  # kinds of portions, and of how many networks
+_compiled: set[Any] = set()  # kinds of portions, and whether of few networks
 
 
 # --- Networks too large for lanes.

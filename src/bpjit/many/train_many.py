@@ -211,7 +211,7 @@ def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any
         X, Y = net.scale.arrays["input_offset"][None], net._architecture.unscaled_outputs(Y)
     kinds = {"updates": updates, "rule": rule, "lam": lam, "trainable": trainable, "train_thresholds": train_thresholds}
     for group in Given(nets, X, Y, max_epochs=[1] * len(nets), **kinds).groups():
-        compile_for(group, "cpu")
+        compile_for(group, "cpu", few_too=True)
 
 
 def work_of(group: Group) -> float:

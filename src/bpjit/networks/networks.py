@@ -206,7 +206,8 @@ class Networks(HasArchitecture):
     def _predict_in_lanes(self, X: np.ndarray, own: bool, y_hat: np.ndarray) -> None:
         width, m = packs.width(self.dtype), y_hat.shape[1]
         sizes, activations = self.sizes, self._activations
-        shape, layers = packs.shape_of(sizes, activations, 0), packs.lay_out(sizes, activations)
+        shape = packs.shape_of(sizes, activations, 0)
+        layers = packs.layers_beside(shape, sizes, activations)
         room, nothing = packs.make_room(sizes, self.dtype), np.empty((0, self.sizes[-1]), self.dtype)
         some = max(1, CALL // (m * self._parameters.shape[1] * width)) * width
         for first in range(0, len(self), some):

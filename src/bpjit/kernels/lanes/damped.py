@@ -46,8 +46,9 @@ from ..switches import code_of
 from .ends import AT_MIN_GRAD, AT_MU_MAX, reason_to_end
 from .lines import Net, back_and_change, output_terms, outputs, present
 from .matrices import TALL, WIDE, back_substitute, factorise, fill, fold, trace_of_inverse
-from .packs import Room, Rows, at, depth_of, lanes_in, layer_at, make_room, row, vectors_at, width, write
-from .samples import sample_at, value, weight_at
+from .packs import Room, Rows, at, lanes_in, make_room, row, vectors_at, width, work_in, write
+from .samples import rows_at, sample_at, value, weight_at
+from .shapes import depth_of, layer_at
 
 REGISTERS = 1  # in a vector: matrices of more networks would leave the cache
 TRIES = 3  # in a round; in most it takes two
@@ -125,31 +126,25 @@ def start_row(net: Net, top: Any, loss: Any, j: int, y: Any, c: Any) -> None:
 @formula
 def look(task: DampedTask, number: int, P: Any, work: DampedRoom, n: int, learns: bool) -> Any:
     """Σ c_k E_k of each network with parameters P. Writes G and H, if it ``learns``."""
-    layers, units, D = task.layers, work.units, task.D
-    depth, d, ld = depth_of(None, layers), layer_at(None, layers, 0).fan_in, n + WIDE
-    top, G, H, J = (
-        layer_at(None, layers, depth - 1),
-        vectors(work.G, work),
-        vectors(work.H, work),
-        vectors(work.J, work),
-    )
-    z, b, slope, g = vectors(units.z, work), vectors(units.b, work), vectors(units.slope, work), vectors(units.g, work)
-    zero = like(at(P, 0), 0)
+    layers, registers = task.layers, work.units.registers_type
+    d, top, ld = layer_at(None, layers, 0).fan_in, layer_at(None, layers, depth_of(None, layers) - 1), n + WIDE
+    D, units, zero = rows_at(task.D, registers), work_in(top, work.units), like(at(P, 0), 0)
+    G, H, J = vectors(work.G, work), vectors(work.H, work), vectors(work.J, work)
     total, carry, filled, update = zero, zero, 0, Update(None, zero, None)
     if learns:
         work.G[:] = work.H[:] = 0.0
     for k in range(D.m):
-        x, y = sample_at(D, number, None, k, k, units, d, top.fan_out)
-        c = weight_at(D.c, number, None, k, k, P)
-        net = Net(P, P, P, None, n, P, present(c), z, b, slope, g)
+        x, y = sample_at(D, number, None, k, k, units.sample, d, top.fan_out)
+        c = weight_at(D, number, None, k, k)
+        net = Net(P, P, P, None, n, P, present(c), units.z, units.b, units.slope, units.g)
         outputs(net, None, layers, P, x)
-        total, carry = kahan(total, carry, output_terms(net, top, task.loss, y, c))
+        total, carry = kahan(total, carry, output_terms(net, None, top, task.loss, y, c))
         if not learns:
             continue
         back_and_change(net, None, layers, update, G, x)
         for j in range(top.fan_out):
             start_row(net, top, task.loss, j, y, c)
-            here = vectors_at(work.J, filled * ld * lanes_of(work), units.registers_type)
+            here = vectors_at(work.J, filled * ld * lanes_of(work), registers)
             back_and_change(net, None, layers, update, here, x)
             for i in task.untrained:
                 write(here, i, zero)

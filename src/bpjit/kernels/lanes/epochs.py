@@ -13,7 +13,7 @@ from numba import types
 from ...maths import formulas, random_streams
 from ...maths.formulas import like, select
 from ..jit import by_type, formula, inline, kernel, unless_none
-from ..orders import LOW_BITS, Orders, sort_lanes
+from ..orders import LOW_BITS, sort_lanes
 from ..plane_numbers import (
     ALIVE,
     BEST,
@@ -51,100 +51,30 @@ from ..simd.memory import item, pointer
 from ..state import Update
 from ..sums import kahan as add_error
 from .adapting import adapt, is_adaptive, rate_of, remember
-from .lines import Net, back_and_change, output_terms, outputs, present, where
-from .packs import (
-    Call,
-    Pack,
-    Packs,
-    Room,
-    Rows,
-    Task,
-    at,
-    copy_in,
-    depth_of,
-    lanes_in,
-    layer_at,
-    loss_of,
-    pack_at,
-    room_for_parameters,
-    room_for_units,
-    row,
-    vectors_at,
-    write,
-)
-from .samples import sample_at, weight_at
-from .updates import Batch, ahead_of, end_of_batch, mask_of, prepare_rule, steps_of, where_gradients_are_taken
-
-
-@inline
-def units_of(work: Room) -> Any:
-    """Pointers to what belongs to units: z, b, slope, g."""
-    return (
-        vectors_at(work.z, 0, work.registers_type),
-        vectors_at(work.b, 0, work.registers_type),
-        vectors_at(work.slope, 0, work.registers_type),
-        vectors_at(work.g, 0, work.registers_type),
-    )
-
-
-@formula
-def mean_error(task: Task, rows: Rows, pack: int, P: Any, planes: Any, count: int, work: Room) -> Any:
-    """E of each network of a pack; ``count`` is the plane with its number of samples. Writes z, b, slope, g."""
-    shape, layers, top, d, loss = task.shape, task.layers, top_of(task), inputs_of(task), loss_of(task.shape, task.loss)
-    z, b, slope, g = units_of(work)
-    net = Net(P, P, P, None, 0, planes, None, z, b, slope, g)
-    total = carry = like(at(planes, count), 0)
-    for k in range(rows.m):
-        x, y = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
-        outputs(net, shape, layers, P, x)
-        c = weight_at(rows.c, pack, None, k, k, P)
-        total, carry = add_present(present(c), total, carry, output_terms(net, top, loss, y, c))
-    return total / at(planes, count)
-
-
-@inline
-def add_present(mask: Any, total: Any, carry: Any, E_k: Any) -> Any:
-    """``add_error`` for the networks that see a sample. To add 0 for the others could round, and so what they collect
-    would depend on who is beside them."""
-    new, rounded = add_error(total, carry, E_k)
-    return where(mask, new, total), where(mask, rounded, carry)
-
-
-@inline
-def top_of(task: Task) -> Any:
-    """The layer of the outputs."""
-    return layer_at(task.shape, task.layers, depth_of(task.shape, task.layers) - 1)
-
-
-@inline
-def parameters_of(task: Task) -> Any:
-    """n."""
-    top = top_of(task)
-    return top.thresholds + top.fan_out
-
-
-@inline
-def inputs_of(task: Task) -> Any:
-    """d."""
-    return layer_at(task.shape, task.layers, 0).fan_in
+from .lines import Net, back_and_change, output_terms, outputs, present
+from .measuring import Plan, add_present, mean_error, measure_pack, plan_of
+from .packs import Call, Pack, Packs, Room, Rows, Task, Work, at, lanes_in, pack_at, row, work_in, write
+from .samples import numbers_in, rows_at, sample_at, weight_at
+from .shapes import copy_in, depth_of, layer_at, room_for_parameters, room_for_units
+from .updates import Batch, ahead_of, end_of_batch, prepare_rule, steps_of, where_gradients_are_taken
 
 
 @unless_none
-def own_orders(keys: Any, orders: Orders, pack: int, epoch: int, m: int) -> None:
-    """The order of an epoch for each network. Writes own, and work space."""
-    table, lanes = orders.table, keys.shape[1]
+def own_orders(own: Any, pack: int, epoch: int, m: int) -> None:
+    """The order of an epoch for each network. Writes places, and work space."""
+    table, lanes = own.table, own.keys.shape[1]
     for lane in range(lanes):
-        table[m, lane] = random_streams.stream(keys[pack, lane], np.uint64(epoch))
-    sort_lanes(orders, m)
+        table[m, lane] = random_streams.stream(own.keys[pack, lane], np.uint64(epoch))
+    sort_lanes(table, own.numbers)
     for t in range(m):
         for lane in range(lanes):
-            orders.own[t, lane] = np.int64(table[t, lane] & LOW_BITS)
+            own.places[t, lane] = np.int64(table[t, lane] & LOW_BITS)
 
 
 @unless_none
-def own_numbers(keys: Any, orders: Orders) -> Any:
+def own_numbers(own: Any) -> Any:
     """Where ``own_orders`` writes, or None."""
-    return pointer(orders.own, 0)
+    return pointer(own.places, 0)
 
 
 @inline
@@ -177,13 +107,13 @@ def keep_best(pack: Pack, n: int, watch: Watch, validated: Any, counts: Any, now
             write(pack.best, p, select(better, at(pack.P, p), at(pack.best, p)))
     best = select(better, validated, best)
     write(planes, BEST, best)
-    until = since_when(planes, BEST_AT, BEST_UNTIL, better, now, watch.limits[PATIENCE])
+    until = since_when(planes, BEST_AT, BEST_UNTIL, better, now, item(watch.limits, PATIENCE))
     loss_now = formulas.generalization_loss(validated, best)
     mean = at(planes, STRIP_SUM) / like(validated, watch.every)
     progress = formulas.training_progress(mean, at(planes, STRIP_LEAST))
     over = now >= until
-    over = over | (loss_now > like(validated, watch.limits[GENERALIZATION_LOSS]))
-    over = over | (progress < like(validated, watch.limits[PROGRESS]))
+    over = over | (loss_now > like(validated, item(watch.limits, GENERALIZATION_LOSS)))
+    over = over | (progress < like(validated, item(watch.limits, PROGRESS)))
     write(planes, STRIP_SUM, zero)
     write(planes, STRIP_CARRY, zero)
     write(planes, STRIP_LEAST, like(validated, np.inf))
@@ -200,37 +130,37 @@ def stands_still(pack: Pack, watch: Watch, epoch: int, error: Any, alive: Any, n
     write(planes, LEAST, least)
     flags = zero
     if watch.stalls:
-        until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now, watch.limits[WINDOW_PATIENCE])
+        until = since_when(planes, LEAST_AT, LEAST_UNTIL, falls, now, item(watch.limits, WINDOW_PATIENCE))
         flags = select(now >= until, flag, zero)
     else:
         then = at(pack.ring, epoch % watch.window)
         if epoch >= watch.window:
-            flags = select(then - least <= like(error, watch.limits[WINDOW_TOLERANCE]), flag, zero)
+            flags = select(then - least <= like(error, item(watch.limits, WINDOW_TOLERANCE)), flag, zero)
         write(pack.ring, epoch % watch.window, least)
     return flags
 
 
 @formula
 def end_of_epoch(
-    task: Task, pack: Pack, work: Room, epoch: int, done: int, error: Any, finite: Any, validation_errors: Any
+    plan: Plan, pack: Pack, work: Work, epoch: int, done: int, error: Any, finite: Any, validation_errors: Any
 ) -> None:
     """What comes after an epoch for some networks: an adaptive rate, validation, the end. ``done`` epochs of this call
     are complete, this one included. Writes the pack, and validation errors."""
-    D, V, watch, P, planes, n = task.D, task.V, task.watch, pack.P, pack.planes, parameters_of(task)
-    zero, one = like(error, 0), like(error, 1)
+    form, D, V, watch, P, planes = plan.form, plan.D, plan.V, plan.watch, pack.P, pack.planes
+    n, zero, one = form.n, like(error, 0), like(error, 1)
     alive, now_done = at(planes, ALIVE) > zero, like(error, done)
     if is_adaptive(pack.undo):
-        now = mean_error(task, D, pack.number, P, planes, PRESENT, work)
+        now = mean_error(form, D, pack.number, P, planes, PRESENT, work)
         adapt(pack.undo, pack.least, P, pack.S, n, pack.slots, planes, now)
     flags = select(at(planes, LEFT) <= zero, like(error, MAX_EPOCHS), zero)
     if V.m > 0 and (epoch + 1) % watch.every == 0:
-        validated = mean_error(task, V, pack.number, P, planes, VALIDATING, work)
+        validated = mean_error(form, V, pack.number, P, planes, VALIDATING, work)
         if validation_errors.shape[1] > 0:
-            write(row(validation_errors, pack.number, work.registers_type), done - 1, validated)
+            write(row(validation_errors, pack.number, planes), done - 1, validated)
         flags += keep_best(pack, n, watch, validated, alive & finite, now_done)
     target = at(planes, TARGET)
     if any_lane(alive & finite & (error <= target)):
-        now = mean_error(task, D, pack.number, P, planes, PRESENT, work)
+        now = mean_error(form, D, pack.number, P, planes, PRESENT, work)
         flags += select((error <= target) & (now <= target), like(error, TARGET_ERROR), zero)
     if watch.stalls or watch.window > 0:
         flags += stands_still(pack, watch, epoch, error, alive, now_done)
@@ -259,12 +189,12 @@ by_type(
 
 
 @inline
-def note_error(task: Task, pack: Pack, work: Room, errors: np.ndarray, e: int, error: Any) -> None:
+def note_error(V: Rows, pack: Pack, errors: np.ndarray, e: int, error: Any) -> None:
     """Record the error of an epoch, and add it to those since the last validation. Writes errors, planes."""
     planes = pack.planes
     if errors.shape[1] > 0:
-        write(row(errors, pack.number, work.registers_type), e, error)
-    if task.V.m > 0:
+        write(row(errors, pack.number, planes), e, error)
+    if V.m > 0:
         strip, rounded = add_error(at(planes, STRIP_SUM), at(planes, STRIP_CARRY), error)
         write(planes, STRIP_SUM, strip)
         write(planes, STRIP_CARRY, rounded)
@@ -273,34 +203,30 @@ def note_error(task: Task, pack: Pack, work: Room, errors: np.ndarray, e: int, e
 
 
 @inline
-def batch_of(task: Task, sums: Any, n: int) -> Batch:
+def batch_of(plan: Plan, sums: Any) -> Batch:
     """How long a batch is."""
-    blocks = (task.size - 1) // task.block
-    return Batch(sums, n, task.D.m, task.size, task.block, blocks, task.size - blocks * task.block)
+    blocks = (plan.size - 1) // plan.block
+    return Batch(sums, plan.form.n, plan.D.m, plan.size, plan.block, blocks, plan.size - blocks * plan.block)
 
 
 @inline
-def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) -> None:
+def train_pack(plan: Plan, pack: Pack, call: Call, work: Work) -> None:
     """Train the networks of a pack until all have stopped or the epochs are over. Writes packs, and what ``call`` has
     room for."""
-    shape, layers, D, V, watch, kind = task.shape, task.layers, task.D, task.V, task.watch, task.kind
-    orders, m, loss = call.orders, D.m, loss_of(shape, task.loss)
-    pack = pack_at(packs, number, work.registers_type)
-    top, n, d, planes, S = top_of(task), parameters_of(task), inputs_of(task), pack.planes, pack.S
+    form, D, V, watch, kind = plan.form, plan.D, plan.V, plan.watch, plan.kind
+    shape, layers, top, d, n, m = form.shape, form.layers, form.top, form.d, form.n, D.m
+    number, orders, planes, S, A_room = pack.number, call.orders, pack.planes, pack.S, work.A
     P, G = room_for_parameters(pack.P, shape), room_for_parameters(pack.G, shape)
-    A_room = vectors_at(work.A, 0, work.registers_type)
-    z, b, slope, g = units_of(work)
-    z, b = room_for_units(z, shape), room_for_units(b, shape)
-    slope, g = room_for_units(slope, shape), room_for_units(g, shape)
+    z, b = room_for_units(work.z, shape), room_for_units(work.b, shape)
+    slope, g = room_for_units(work.slope, shape), room_for_units(work.g, shape)
     copy_in(shape, pack.P, P)
     copy_in(shape, pack.G, G)
     ahead_of(kind, A_room, P, S, planes, n)
     A = where_gradients_are_taken(kind, A_room, P)
     total, carry, zero = at(planes, TOTAL), at(planes, CARRY), like(at(planes, TOTAL), 0)
     left, target = at(planes, LEFT), at(planes, TARGET)
-    mask, count = mask_of(task.mask, work.registers_type), call.epochs[1]
-    steps, batch = steps_of(kind, planes, mask, task.penalty), batch_of(task, pack.sums, n)
-    own = own_numbers(orders.keys, orders)
+    steps, batch, count = steps_of(kind, planes, plan.mask, plan.penalty), batch_of(plan, pack.sums), call.epochs[1]
+    own = own_numbers(orders.own)
     for e in range(count):
         if not any_lane(at(planes, ALIVE) > zero):
             break
@@ -308,15 +234,15 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
         first, last = call.stretch[0] if e == 0 else 0, call.stretch[1] if e == count - 1 else m
         if first == 0:
             remember(pack.undo, P, S, n, pack.slots, planes)
-        own_orders(orders.keys, orders, number, epoch, m)
+        own_orders(orders.own, number, epoch, m)
         eta = rate_of(pack.undo, planes, call.etas, e, number)
         for t in range(first, last):
             k = number_at(own, orders.shared, e, t)
-            x, y = sample_at(D, number, own, t, k, work, d, top.fan_out)
-            c = weight_at(D.c, number, own, t, k, P)
-            net = Net(P, A, S, mask, n, planes, present(c), z, b, slope, g)
+            x, y = sample_at(D, number, own, t, k, work.sample, d, top.fan_out)
+            c = weight_at(D, number, own, t, k)
+            net = Net(P, A, S, plan.mask, n, planes, present(c), z, b, slope, g)
             outputs(net, shape, layers, A, x)
-            E_k = output_terms(net, top, loss, y, c)
+            E_k = output_terms(net, form.shape, top, form.loss, y, c)
             total, carry = add_present(net.active, total, carry, E_k)
             update = Update(steps, eta, shared_by(G, kind, net, total, n))
             back_and_change(net, shape, layers, update, G, x)
@@ -326,14 +252,14 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
             total = carry = zero
             finite = error * zero == zero
             left -= like(zero, 1)
-            note_error(task, pack, work, call.errors, e, error)
+            note_error(V, pack, call.errors, e, error)
             usual = (finite & (left > zero) & (error > target)) | ~(at(planes, ALIVE) > zero)
             validates = V.m > 0 and (epoch + 1) % watch.every == 0
             special = is_adaptive(pack.undo) or watch.stalls or watch.window > 0 or validates
             if special or any_lane(~usual):
                 copy_in(shape, P, pack.P)
                 write(planes, LEFT, left)
-                end_of_epoch(task, pack, work, epoch, e + 1, error, finite, call.validation_errors)
+                end_of_epoch(plan, pack, work, epoch, e + 1, error, finite, call.validation_errors)
                 copy_in(shape, pack.P, P)
                 if is_adaptive(pack.undo):
                     ahead_of(kind, A_room, P, S, planes, n)
@@ -347,38 +273,40 @@ def train_pack(task: Task, packs: Packs, number: int, call: Call, work: Room) ->
 
 
 @kernel
-def train_packs(task: Task, packs: Packs, call: Call, work: Room) -> None:
-    """Train all packs. Writes packs, and what ``call`` has room for."""
+def train_packs(task: Task, packs: Packs, call: Call, room: Room) -> None:
+    """Train all packs; or, for no epoch, measure them. Writes packs, and what ``call`` has room for."""
+    plan = plan_of(task, room.registers_type)
+    work = work_in(plan.form.top, room)
     for number in range(len(packs.P)):
-        train_pack(task, packs, number, call, work)
+        pack = pack_at(packs, number, work.A)
+        if call.epochs[1] > 0:
+            train_pack(plan, pack, call, work)
+        else:
+            measure_pack(plan, pack, call, work)
 
 
 @kernel
-def evaluate_packs(
-    task: Task, rows: Rows, P: np.ndarray, planes: np.ndarray, count: int, work: Room, errors: np.ndarray
-) -> None:
-    """E of each network with parameters P on these samples, ``count`` being the plane with their number. Writes errors,
-    [shape: (packs, lanes)]."""
-    for pack in range(len(P)):
-        error = mean_error(
-            task, rows, pack, row(P, pack, work.registers_type), row(planes, pack, work.registers_type), count, work
-        )
-        write(row(errors, pack, work.registers_type), 0, error)
+def evaluate_packs(task: Task, packs: Packs, call: Call, room: Room) -> None:
+    """What ``train_packs`` does for no epoch, for a task that trains by no rule."""
+    plan = plan_of(task, room.registers_type)
+    work = work_in(plan.form.top, room)
+    for number in range(len(packs.P)):
+        measure_pack(plan, pack_at(packs, number, work.A), call, work)
 
 
 @kernel
-def predict_packs(shape: Any, layers: np.ndarray, rows: Rows, P: np.ndarray, work: Room, y_hat: np.ndarray) -> None:
+def predict_packs(shape: Any, layers: Any, rows: Rows, P: np.ndarray, room: Room, y_hat: np.ndarray) -> None:
     """Outputs of each network with parameters P. Writes y_hat, [shape: (networks, m, l)]."""
-    depth = depth_of(shape, layers)
-    top, d = layer_at(shape, layers, depth - 1), layer_at(shape, layers, 0).fan_in
-    z, b, slope, g = units_of(work)
+    top, d = layer_at(shape, layers, depth_of(shape, layers) - 1), layer_at(shape, layers, 0).fan_in
+    work, samples = work_in(top, room), rows_at(rows, room.registers_type)
     for pack in range(len(P)):
-        here = row(P, pack, work.registers_type)
+        here = row(P, pack, room.registers_type)
         lanes = lanes_in(here)
-        net = Net(here, here, here, None, 0, here, None, z, b, slope, g)
+        net = Net(here, here, here, None, 0, here, None, work.z, work.b, work.slope, work.g)
         for k in range(rows.m):
-            x, _ = sample_at(rows, pack, None, k, k, work, d, top.fan_out)
+            x, _ = sample_at(samples, pack, None, k, k, work.sample, d, top.fan_out)
             outputs(net, shape, layers, here, x)
+            y = pointer(numbers_in(work.b), top.here * lanes)
             for lane in range(min(lanes, len(y_hat) - pack * lanes)):
                 for j in range(top.fan_out):
-                    y_hat[pack * lanes + lane, k, j] = item(work.b, (top.here + j) * lanes + lane)
+                    y_hat[pack * lanes + lane, k, j] = item(y, j * lanes + lane)

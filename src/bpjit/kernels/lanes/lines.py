@@ -21,13 +21,14 @@ from ...maths import formulas
 from ...maths.formulas import like, select
 from ..jit import by_type, inline, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
-from ..own import formula_of, own_in
+from ..own import formula_of, has_own, own_in
 from ..rule_steps import make_lane_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
 from ..state import Update
-from ..switches import activation_of, code_of, terms_of
-from .packs import at, depth_of, each_unit, layer_at, write
+from ..switches import activation_of, code_of, terms_of, terms_of_code, terms_where_known, where_known
+from .packs import at, write
 from .samples import value
+from .shapes import depth_of, each_unit, layer_at
 
 step, step_threshold, step_along, seen = make_lane_step(at, write)
 
@@ -144,6 +145,26 @@ def forward(net: Net, shape: Any, layer: Any, P: Any, top: bool) -> None:
                 write(net.z, layer.here + j, z)
 
 
+def finish_outputs(net: Net, shape: Any, layer: Any) -> None:
+    """Softmax, where it is that of the outputs."""
+
+
+def _finish_by_code(net: Net, shape: Any, layer: Any) -> None:
+    if layer.activation == SOFTMAX:
+        softmax(net, layer)
+
+
+def _finish_by_type(net: Any, shape: Any, layer: Any) -> Any:
+    if isinstance(shape, types.NoneType):
+        return _finish_by_code
+    if len(shape[4]) == SOFTMAX:
+        return lambda net, shape, layer: softmax(net, layer)
+    return lambda net, shape, layer: None
+
+
+by_type(finish_outputs, _finish_by_type)
+
+
 @inline
 def softmax(net: Net, layer: Any) -> None:
     """As ``readable.online.softmax``. Writes b, and log ŷ into z."""
@@ -172,20 +193,38 @@ def outputs(net: Net, shape: Any, layers: Any, P: Any, x: Any) -> None:
     forward_inputs(net, shape, layer_at(shape, layers, 0), P, x, depth == 1)
     for index in range(1, depth):
         forward(net, shape, layer_at(shape, layers, index), P, index == depth - 1)
-    top = layer_at(shape, layers, depth - 1)
-    if top.activation == SOFTMAX:
-        softmax(net, top)
+    finish_outputs(net, shape, layer_at(shape, layers, depth - 1))
+
+
+def terms(shape: Any, loss: Any, softmax: bool, z: Any, b: Any, slope: Any, y: Any) -> Any:
+    """``terms_of`` this loss; where it stands in a type, no other is compiled."""
+
+
+def _terms_by_type(shape: Any, loss: Any, *rest: Any) -> Any:
+    of = terms_of
+    if not isinstance(shape, types.NoneType) and not has_own(loss):
+        of = terms_of_code(len(shape[5]), len(shape[4]) == SOFTMAX)
+        of = terms_where_known(of) if where_known(loss) else of
+    return _terms_by(of)
+
+
+@functools.cache
+def _terms_by(of: Any) -> Any:
+    return lambda shape, loss, softmax, z, b, slope, y: of(loss, softmax, z, b, slope, y)
+
+
+by_type(terms, _terms_by_type)
 
 
 @inline
-def output_terms(net: Net, layer: Any, loss: Any, y: Any, c: Any) -> Any:
+def output_terms(net: Net, shape: Any, layer: Any, loss: Any, y: Any, c: Any) -> Any:
     """c g_j of the outputs. Writes g, returns c E_k."""
     zero = like(at(net.b, layer.here), 0)
     error, mean, is_softmax = zero, zero, layer.activation == SOFTMAX
     for j in range(layer.fan_out):
         unit = layer.here + j
-        share, g, shared = terms_of(
-            loss, is_softmax, at(net.z, unit), at(net.b, unit), at(net.slope, unit), zero + value(y, j)
+        share, g, shared = terms(
+            shape, loss, is_softmax, at(net.z, unit), at(net.b, unit), at(net.slope, unit), zero + value(y, j)
         )
         error += share
         mean += shared

@@ -25,8 +25,9 @@ from ..state import Update
 from ..sums import kahan
 from .ends import AT_MIN_GRAD, reason_to_end
 from .lines import Net, back_and_change, output_terms, outputs, present
-from .packs import Room, Rows, at, depth_of, lanes_in, layer_at, make_room, vectors_at, width, write
-from .samples import sample_at, weight_at
+from .packs import Room, Rows, at, lanes_in, make_room, vectors_at, width, work_in, write
+from .samples import rows_at, sample_at, weight_at
+from .shapes import depth_of, layer_at
 
 REGISTERS = 2  # in a vector
 
@@ -142,24 +143,18 @@ def step_out(task: LookTask, pack: Pack, room: LookRoom) -> None:
 @formula
 def collect(task: LookTask, number: int, pack: Pack, room: LookRoom) -> Any:
     """Σ c_k E_k of each network with the parameters there, and −Σ c_k ∂E_k/∂p. Writes g."""
-    layers, units, D, P, G = task.layers, room.units, task.D, pack.there, pack.g
-    depth, d, registers = depth_of(None, layers), layer_at(None, layers, 0).fan_in, units.registers_type
-    top, zero = layer_at(None, layers, depth - 1), like(at(P, 0), 0)
-    z, b, slope, terms = (
-        vectors_at(units.z, 0, registers),
-        vectors_at(units.b, 0, registers),
-        vectors_at(units.slope, 0, registers),
-        vectors_at(units.g, 0, registers),
-    )
+    layers, D, P, G = task.layers, rows_at(task.D, room.units.registers_type), pack.there, pack.g
+    d, top = layer_at(None, layers, 0).fan_in, layer_at(None, layers, depth_of(None, layers) - 1)
+    work, zero = work_in(top, room.units), like(at(P, 0), 0)
     total, carry, update = zero, zero, Update(None, zero, None)
     for i in range(pack.n):
         write(G, i, zero)
     for k in range(D.m):
-        x, y = sample_at(D, number, None, k, k, units, d, top.fan_out)
-        c = weight_at(D.c, number, None, k, k, P)
-        net = Net(P, P, P, None, pack.n, P, present(c), z, b, slope, terms)
+        x, y = sample_at(D, number, None, k, k, work.sample, d, top.fan_out)
+        c = weight_at(D, number, None, k, k)
+        net = Net(P, P, P, None, pack.n, P, present(c), work.z, work.b, work.slope, work.g)
         outputs(net, None, layers, P, x)
-        total, carry = kahan(total, carry, output_terms(net, top, task.loss, y, c))
+        total, carry = kahan(total, carry, output_terms(net, None, top, task.loss, y, c))
         back_and_change(net, None, layers, update, G, x)
     return total
 

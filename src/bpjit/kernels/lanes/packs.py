@@ -9,21 +9,20 @@ loops, and keeps in registers what fits there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import config
 from numba.extending import intrinsic
 
-from ..jit import by_type, call_body, inline, unless_none
+from ..jit import inline, unless_none
 from ..layout import codes_of, number_of_parameters, places_of_layers, records_of
 from ..orders import Orders
-from ..own import has_own, own_in
+from ..own import own_among
 from ..plane_numbers import Watch
-from ..simd.memory import aligned_copy, aligned_zeros
+from ..simd.memory import address, aligned_copy, aligned_zeros
 from ..simd.numbers import VECTOR_BYTES, Simd
 from ..switches import code_of
 
@@ -95,15 +94,22 @@ def lay_out(sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray:
     return records_of(layers, LAYER, activations)
 
 
-def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tuple[tuple[int, ...], ...] | None:
-    """Sizes, activations and loss as a type, tuples so long, for the smallest networks; None for all others."""
+def layers_beside(shape: Any, sizes: Sequence[int], activations: Sequence[str]) -> np.ndarray | None:
+    """The same, or None where a ``shape_of`` these networks says it all."""
+    return lay_out(sizes, activations) if shape is None or own_among(activations) else None
+
+
+def shape_of(sizes: Sequence[int], activations: Sequence[str], loss: Any) -> tuple[tuple[Any, ...], ...] | None:
+    """Sizes, activations and loss as a type, tuples so long of nothing, for the smallest networks; None for all
+    others."""
     if len(sizes) != 3 or number_of_parameters(sizes) > TYPED:
         return None
-    return tuple((0,) * length for length in (*sizes, *codes_of(activations), code_of(loss)))
+    return tuple(((),) * length for length in (*sizes, *codes_of(activations), code_of(loss)))
 
 
 class Rows(NamedTuple):
-    """Samples as packs see them: those of a training set, or of a validation set."""
+    """Samples as packs see them: those of a training set, or of a validation set. Kernels have pointers of it, as
+    ``samples.rows_at`` gives them: an array is seven words or more, and each function that takes it takes them all."""
 
     X: np.ndarray  # inputs of all samples of all networks, [shape: (rows, d)], or in lanes, (packs, m, d · lanes)
     Y: np.ndarray  # targets, [shape: (rows, l)], or (packs, m, l · lanes)
@@ -145,10 +151,10 @@ class Pack(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is trained, and how: the same in all calls."""
+    """What is trained, and how: the same in all calls. In kernels with pointers, as ``epochs.task_at`` gives it."""
 
     shape: Any  # as ``shape_of`` gives it
-    layers: np.ndarray  # as ``lay_out`` gives them
+    layers: np.ndarray | None  # as ``layers_beside`` gives them
     D: Rows
     V: Rows  # validation set; without one it has no samples
     loss: Any
@@ -174,106 +180,28 @@ class Call(NamedTuple):
 class Room(NamedTuple):
     """Work space for one pack."""
 
-    A: np.ndarray  # where Nesterov's rule takes its gradient, [shape: (n · lanes,)]
-    z: np.ndarray  # of each unit, [shape: (units · lanes,)], and so are the next three
-    b: np.ndarray
-    slope: np.ndarray
-    g: np.ndarray
-    sample: np.ndarray  # inputs and targets of one sample of each network, [shape: ((d + l) · lanes,)]
-    registers_type: tuple[int, ...]  # as long as a vector has registers
+    numbers: np.ndarray  # what ``Work`` points to
+    registers_type: tuple[Any, ...]  # as long as a vector has registers
+
+
+class Work(NamedTuple):
+    """Where it stands: pointers to vectors."""
+
+    A: Any  # where Nesterov's rule takes its gradient, n
+    z: Any  # of each unit, and so are the next three
+    b: Any
+    slope: Any
+    g: Any
+    sample: Any  # inputs and targets of one sample of each network, d + l
 
 
 def make_room(sizes: Sequence[int], dtype: Any, registers: int = REGISTERS) -> Room:
     """Work space for a pack."""
-    units = sum(sizes[1:])
-    numbers = number_of_parameters(sizes), units, units, units, units, sizes[0] + sizes[-1]
-    lanes = width(dtype, registers)
-    return Room(*(aligned_zeros(count * lanes, np.dtype(dtype)) for count in numbers), (0,) * registers)
+    vectors = number_of_parameters(sizes) + 4 * sum(sizes[1:]) + sizes[0] + sizes[-1]
+    return Room(aligned_zeros(vectors * width(dtype, registers), np.dtype(dtype)), ((),) * registers)
 
 
-# --- Sizes by type or by value; room in registers or in memory.
-
-
-def layer_at(shape: Any, layers: Any, index: int) -> Any:
-    """Layer ``index``."""
-
-
-def _layer_by_value(shape: Any, layers: Any, index: int) -> Any:
-    at, own = layers[index], own_or_none(layers)
-    return Layer(at.fan_in, at.fan_out, at.weights, at.thresholds, at.below, at.here, at.activation, own)
-
-
-def _layer_by_type(shape: Any, layers: Any, index: int) -> Any:
-    d, q, l, own = len(shape[0]), len(shape[1]), len(shape[2]), own_or_none(layers)
-    if index == 0:
-        return Layer(d, q, 0, d * q, 0, 0, len(shape[3]), own)
-    return Layer(q, l, d * q + q, d * q + q + q * l, 0, q, len(shape[4]), own)
-
-
-def own_or_none(layers: Any) -> Any:
-    """What names the activations of the user's own in its type, where there are any."""
-
-
-by_type(own_or_none, lambda layers: (lambda layers: layers) if own_in(layers) else (lambda layers: None))
-
-
-def depth_of(shape: Any, layers: Any) -> int:
-    """Layers of weights."""
-    return len(layers)
-
-
-def loss_of(shape: Any, loss: Any) -> Any:
-    """The code of the loss."""
-
-
-def _choose_loss(shape: Any, loss: Any) -> Any:
-    if isinstance(shape, types.NoneType) or has_own(loss):
-        return lambda shape, loss: loss
-    if isinstance(loss, types.BaseTuple):
-        return lambda shape, loss: (len(shape[5]),)
-    return lambda shape, loss: len(shape[5])
-
-
-by_type(loss_of, _choose_loss)
-by_type(
-    layer_at,
-    lambda shape, layers, index: _layer_by_value if isinstance(shape, types.NoneType) else _layer_by_type,
-)
-by_type(
-    depth_of,
-    lambda shape, layers: (
-        (lambda shape, layers: len(layers)) if isinstance(shape, types.NoneType) else (lambda shape, layers: 2)
-    ),
-)
-
-
-def _make_room(of_units: bool) -> Callable[..., Any]:
-    @intrinsic
-    def room(typing_context: Any, place: Any, shape: Any) -> Any:
-        """A pointer as it is; or, where sizes stand in a type, one to room on the stack for as many vectors as there
-        are parameters, or units. The compiler turns them into registers where it can. None stays None.
-
-        Not for a function that is copied to where it is called: its room ends with it."""
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            if isinstance(place, types.NoneType):
-                return context.get_dummy_value()
-            if isinstance(shape, types.NoneType):
-                return arguments[0]
-            d, q, l = (len(part) for part in shape.types[:3])
-            count = q + l if of_units else (d + 1) * q + (q + 1) * l
-            vector = context.get_value_type(place.dtype)
-            with builder.goto_entry_block():
-                begin = builder.alloca(ir.ArrayType(vector, count))
-                begin.align = 64
-            return builder.bitcast(begin, context.get_value_type(place))
-
-        return place(place, shape), generate
-
-    return room
-
-
-room_for_parameters, room_for_units = _make_room(False), _make_room(True)
+# --- Vectors.
 
 
 def vector_type(dtype: types.Float, registers_type: Any) -> Simd:
@@ -285,14 +213,27 @@ def vector_type(dtype: types.Float, registers_type: Any) -> Simd:
 
 @intrinsic
 def vectors_at(typing_context: Any, array: Any, offset: Any, registers_type: Any) -> Any:
-    """A pointer to the vectors from element ``offset`` of an array on; ``registers_type`` as for ``vector_type``."""
-    result = types.CPointer(vector_type(array.dtype, registers_type))
+    """A pointer to the vectors from element ``offset`` of an array on, or from vector ``offset`` behind a pointer to
+    such; ``registers_type`` as for ``vector_type``."""
+    dtype = array.dtype.dtype if isinstance(array.dtype, Simd) else array.dtype
+    result = types.CPointer(vector_type(dtype, registers_type))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = cgutils.create_struct_proxy(array)(context, builder, arguments[0]).data
-        return builder.bitcast(builder.gep(data, [arguments[1]]), context.get_value_type(result))
+        return builder.bitcast(address(context, builder, array, *arguments[:2]), context.get_value_type(result))
 
     return result(array, types.intp, registers_type), generate
+
+
+@inline
+def work_in(top: Any, room: Room) -> Work:
+    """The work space, for networks whose layer of outputs is ``top``."""
+    A = vectors_at(room.numbers, 0, room.registers_type)
+    units = top.here + top.fan_out
+    z = vectors_at(A, top.thresholds + top.fan_out, A)
+    b = vectors_at(z, units, A)
+    slope = vectors_at(b, units, A)
+    g = vectors_at(slope, units, A)
+    return Work(A, z, b, slope, g, vectors_at(g, units, A))
 
 
 @intrinsic
@@ -327,52 +268,6 @@ def lanes_in(typing_context: Any, vectors: Any) -> Any:
     return types.intp(vectors), lambda context, builder, signature, arguments: context.get_constant(
         types.intp, vectors.dtype.lanes
     )
-
-
-UNROLLED = 4  # units
-
-
-@intrinsic
-def each_unit(typing_context: Any, shape: Any, count: Any, body: Any, arguments: Any) -> Any:
-    """``body(h, *arguments)`` for each unit h of the first layer of weights: a loop, or, where a type says how many
-    there are and they are few, one after another, so that the compiler knows every place and can use registers."""
-    wanted = body.get_call_type(typing_context, (types.intp, *arguments.types), {})
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rest = values[3], arguments
-        known = 0 if isinstance(shape, types.NoneType) else len(shape.types[1])
-        if 0 < known <= UNROLLED:
-            for number in range(known):
-                h = context.get_constant(types.intp, number), types.intp
-                call_body(context, builder, body, wanted, h, rest)
-        else:
-            with cgutils.for_range(builder, values[1]) as loop:
-                call_body(context, builder, body, wanted, (loop.index, types.intp), rest)
-        return context.get_dummy_value()
-
-    return types.void(shape, types.intp, body, arguments), generate
-
-
-def copy_in(shape: Any, source: Any, target: Any) -> None:
-    """Copy parameters to or from the stack, if that is where they are."""
-
-
-def _nothing_to_copy(shape: Any, source: Any, target: Any) -> None:
-    pass
-
-
-def _copy_all(shape: Any, source: Any, target: Any) -> None:
-    d, q, l = len(shape[0]), len(shape[1]), len(shape[2])
-    for p in range((d + 1) * q + (q + 1) * l):
-        write(target, p, at(source, p))
-
-
-by_type(
-    copy_in,
-    lambda shape, source, target: (
-        _nothing_to_copy if isinstance(shape, types.NoneType) or isinstance(source, types.NoneType) else _copy_all
-    ),
-)
 
 
 @unless_none

@@ -6,25 +6,65 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..jit import by_type, inline
+from ..jit import by_type, inline, unless_none
 from ..simd.memory import item, pointer, put
-from .packs import Rows, at, lanes_in, vector_type, vectors_at
+from ..simd.numbers import Simd
+from .packs import Rows, at, lanes_in, vectors_at
+
+
+@inline
+def rows_at(rows: Rows, registers_type: Any) -> Rows:
+    """The same samples behind pointers: to vectors where they stand in lanes."""
+    X, Y = samples_at(rows.X, registers_type), samples_at(rows.Y, registers_type)
+    return Rows(X, Y, weights_at(rows.c, registers_type), numbers_at(rows.row), rows.m)
+
+
+def samples_at(array: Any, registers_type: Any) -> Any:
+    """A pointer to inputs or targets."""
+
+
+by_type(
+    samples_at,
+    lambda array, registers_type: (
+        (lambda array, registers_type: vectors_at(array, 0, registers_type))
+        if array.ndim == 3
+        else (lambda array, registers_type: pointer(array, 0))
+    ),
+)
+
+
+@unless_none
+def weights_at(c: Any, registers_type: Any) -> Any:
+    return vectors_at(c, 0, registers_type)
+
+
+@unless_none
+def numbers_at(row: Any) -> Any:
+    return pointer(row, 0)
 
 
 @inline
 def gather(rows: Rows, pack: int, k: Any, own: Any, t: int, sample: Any, sizes: Any) -> None:
-    """Copy inputs and targets of one sample of each network; ``sizes`` are lanes, d and l. Writes sample."""
-    X, Y, (lanes, d, l) = pointer(rows.X, 0), pointer(rows.Y, 0), sizes
+    """Copy inputs and targets of one sample of each network; ``sizes`` are d and l. Writes sample."""
+    (d, l), lanes, sample = sizes, lanes_in(sample), numbers_in(sample)
     for lane in range(lanes):
         s = number_of(own, t * lanes + lane, k)
-        r = row_of(rows.row, pack, s, lane)
+        r = row_of(rows.row, (pack * rows.m + s) * lanes + lane, s)
         for i in range(d):
-            put(sample, i * lanes + lane, item(X, r * d + i))
+            put(sample, i * lanes + lane, item(rows.X, r * d + i))
         for j in range(l):
-            put(sample, (d + j) * lanes + lane, item(Y, r * l + j))
+            put(sample, (d + j) * lanes + lane, item(rows.Y, r * l + j))
+
+
+@intrinsic
+def numbers_in(typing_context: Any, vectors: Any) -> Any:
+    """A pointer to the first number in vectors behind a pointer."""
+    result = types.CPointer(vectors.dtype.dtype)
+    return result(vectors), lambda context, builder, signature, arguments: builder.bitcast(
+        arguments[0], context.get_value_type(result)
+    )
 
 
 @inline
@@ -36,35 +76,33 @@ def number_of(own: Any, place: int, k: Any) -> Any:
 
 
 @inline
-def row_of(row: Any, pack: int, s: int, lane: int) -> Any:
+def row_of(row: Any, place: int, s: int) -> Any:
+    """The row of sample s, where there is a table of them."""
     if row is None:
         return s
-    return row[pack, s, lane]
+    return item(row, place)
 
 
-def sample_at(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
+def sample_at(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
     """What ``value`` takes for inputs and targets of the sample at position t, number k in the shared order."""
 
 
-def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
+def _shared_sample(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
     return (pointer(rows.X, k * d), 0), (pointer(rows.Y, k * l), 0)
 
 
-def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
-    inputs = vectors_at(work.sample, 0, work.registers_type)
-    lanes = lanes_in(inputs)
-    gather(rows, pack, k, own, t, work.sample, (lanes, d, l))
-    return inputs, vectors_at(work.sample, d * lanes, work.registers_type)
+def _own_sample(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
+    gather(rows, pack, k, own, t, sample, (d, l))
+    return sample, pointer(sample, d)
 
 
-def _sample_in_lanes(rows: Any, pack: int, own: Any, t: int, k: int, work: Any, d: int, l: int) -> Any:
+def _sample_in_lanes(rows: Any, pack: int, own: Any, t: int, k: int, sample: Any, d: int, l: int) -> Any:
     place = pack * rows.m + k
-    inputs = vectors_at(rows.X, place * rows.X.shape[2], work.registers_type)
-    return inputs, vectors_at(rows.Y, place * rows.Y.shape[2], work.registers_type)
+    return pointer(rows.X, place * d), pointer(rows.Y, place * l)
 
 
-def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, work: Any, d: Any, l: Any) -> Any:
-    if rows[0].ndim == 3:
+def _choose_sample(rows: Any, pack: Any, own: Any, t: Any, k: Any, sample: Any, d: Any, l: Any) -> Any:
+    if isinstance(rows[0].dtype, Simd):
         return _sample_in_lanes
     shared = isinstance(rows[3], types.NoneType) and isinstance(own, types.NoneType)
     return _shared_sample if shared else _own_sample
@@ -87,26 +125,27 @@ by_type(
 )
 
 
-def weight_at(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
+def weight_at(rows: Any, pack: int, own: Any, t: int, k: int) -> Any:
     """Weight of the sample at position t for each network, or None."""
 
 
-def _weight_in_order(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
-    return at(vectors_at(c, (pack * c.shape[1] + k) * c.shape[2], registers_type), 0)
+def _weight_in_order(rows: Any, pack: int, own: Any, t: int, k: int) -> Any:
+    return at(rows.c, pack * rows.m + k)
 
 
-def _weight_in_own_order(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
-    return gathered(c, pack * c.shape[1] * c.shape[2], pointer(own, t * c.shape[2]), registers_type)
+def _weight_in_own_order(rows: Any, pack: int, own: Any, t: int, k: int) -> Any:
+    lanes = lanes_in(rows.c)
+    return gathered(rows.c, pack * rows.m * lanes, pointer(own, t * lanes))
 
 
 @intrinsic
-def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, registers_type: Any) -> Any:
-    """c at ``first + number · lanes + lane`` in each lane."""
-    kind = vector_type(c.dtype, registers_type)
+def gathered(typing_context: Any, c: Any, first: Any, numbers: Any) -> Any:
+    """c, a pointer to vectors, at ``first + number · lanes + lane`` in each lane."""
+    kind = c.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, first, numbers, _ = arguments
-        data = cgutils.create_struct_proxy(c)(context, builder, array).data
+        vectors, first, numbers = arguments
+        data = builder.bitcast(vectors, context.get_value_type(types.CPointer(kind.dtype)))
         word = first.type
         result = ir.Constant(context.get_value_type(kind), ir.Undefined)
         for lane in range(kind.lanes):
@@ -119,15 +158,15 @@ def gathered(typing_context: Any, c: Any, first: Any, numbers: Any, registers_ty
             )
         return result
 
-    return kind(c, types.intp, numbers, registers_type), generate
+    return kind(c, types.intp, numbers), generate
 
 
-def _no_weight(c: Any, pack: int, own: Any, t: int, k: int, registers_type: Any) -> Any:
+def _no_weight(rows: Any, pack: int, own: Any, t: int, k: int) -> Any:
     return None
 
 
-def _choose_weight(c: Any, pack: Any, own: Any, t: Any, k: Any, registers_type: Any) -> Any:
-    if isinstance(c, types.NoneType):
+def _choose_weight(rows: Any, pack: Any, own: Any, t: Any, k: Any) -> Any:
+    if isinstance(rows[2], types.NoneType):
         return _no_weight
     return _weight_in_order if isinstance(own, types.NoneType) else _weight_in_own_order
 

@@ -16,7 +16,7 @@ from .numbers import VECTOR_BYTES, Simd, concatenate, splat
 Lanes = Callable[[types.Float], int]
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+def address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
     """Where element ``offset`` of an array, or behind a pointer, stands."""
     if isinstance(kind, types.Array):
         array = cgutils.create_struct_proxy(kind)(context, builder, array).data
@@ -28,7 +28,7 @@ def pointer(typing_context: Any, array: Any, offset: Any) -> Any:
     """A pointer to element ``offset`` of an array or behind a pointer: one word, where an array is seven."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _address(context, builder, array, *arguments)
+        return address(context, builder, array, *arguments)
 
     return types.CPointer(array.dtype)(array, types.intp), generate
 
@@ -46,7 +46,7 @@ def vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
         kind = Simd(array.dtype, count(array.dtype))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = _address(context, builder, array, *arguments)
+            place = address(context, builder, array, *arguments)
             value = builder.load(builder.bitcast(place, context.get_value_type(kind).as_pointer()))
             value.align = array.dtype.bitwidth // 8
             return value
@@ -59,7 +59,7 @@ def vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            place = _address(context, builder, array, *arguments[:2])
+            place = address(context, builder, array, *arguments[:2])
             place = builder.bitcast(place, context.get_value_type(value).as_pointer())
             builder.store(arguments[2], place).align = array.dtype.bitwidth // 8
             return context.get_dummy_value()
@@ -102,7 +102,7 @@ def partial_vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             vector = context.get_value_type(kind)
-            place = builder.bitcast(_address(context, builder, array, *arguments[:2]), vector.as_pointer())
+            place = builder.bitcast(address(context, builder, array, *arguments[:2]), vector.as_pointer())
             mask = first_lanes(builder, kind, arguments[2])
             align = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
             masked = function(builder, "load", kind, vector, [place.type, align.type, mask.type, vector])
@@ -117,7 +117,7 @@ def partial_vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             vector = context.get_value_type(value)
-            place = builder.bitcast(_address(context, builder, array, *arguments[:2]), vector.as_pointer())
+            place = builder.bitcast(address(context, builder, array, *arguments[:2]), vector.as_pointer())
             mask = first_lanes(builder, value, arguments[2])
             align = ir.Constant(ir.IntType(32), array.dtype.bitwidth // 8)
             masked = function(builder, "store", value, ir.VoidType(), [vector, place.type, align.type, mask.type])
@@ -140,7 +140,7 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
 
     def elements(context: Any, builder: Any, array: Any, value: Any, offset: Any) -> Any:
         for row in range(count):
-            yield row, _address(context, builder, array, value, builder.add(offset, ir.Constant(offset.type, row)))
+            yield row, address(context, builder, array, value, builder.add(offset, ir.Constant(offset.type, row)))
 
     @intrinsic
     def spread(typing_context: Any, array: Any, offset: Any) -> Any:
@@ -163,7 +163,7 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
             for r in range(count):
                 here = builder.icmp_signed("<", ir.Constant(arguments[2].type, r), arguments[2])
                 at = builder.select(here, builder.add(arguments[1], ir.Constant(arguments[1].type, r)), arguments[1])
-                value = builder.load(_address(context, builder, array, arguments[0], at))
+                value = builder.load(address(context, builder, array, arguments[0], at))
                 parts.append(splat(builder, row, builder.select(here, value, ir.Constant(value.type, 0.0))))
             return concatenate(builder, parts)
 
@@ -175,7 +175,7 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             row = context.get_value_type(Simd(array.dtype, lanes(array.dtype)))
-            place = _address(context, builder, array, *arguments)
+            place = address(context, builder, array, *arguments)
             value = builder.load(builder.bitcast(place, row.as_pointer()))
             value.align = array.dtype.bitwidth // 8
             return concatenate(builder, [value] * count)
@@ -204,7 +204,7 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
 def item(typing_context: Any, array: Any, offset: Any) -> Any:
     """The element at ``offset`` of a contiguous array of any rank, unchecked."""
     return array.dtype(array, types.intp), lambda context, builder, signature, arguments: builder.load(
-        _address(context, builder, array, *arguments)
+        address(context, builder, array, *arguments)
     )
 
 
@@ -213,7 +213,7 @@ def put(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write an element, unchecked."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], _address(context, builder, array, *arguments[:2]))
+        builder.store(arguments[2], address(context, builder, array, *arguments[:2]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), generate
