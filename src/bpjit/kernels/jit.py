@@ -15,15 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 from llvmlite.binding import Linkage
 from numba import types
-from numba.core import config
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numba.extending import lower_builtin, overload, register_jitable, type_callable
 
 from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel
 from .disk_cache import SOURCES, DiskCache
+from .insides import Compiler, JITCodeLibrary, config
 from .passes import lean_passes, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,10 +104,10 @@ class _Whole(JITCodeLibrary):
 
 
 class _KernelCompiler(Compiler):
+    """Compiles a kernel and all its parts. Collecting garbage meanwhile would cost a tenth of the time."""
+
     def define_pipelines(self) -> Any:
         return [lean_passes(self.state)]
-
-    """Compiles a kernel and all its parts. Collecting garbage meanwhile would cost a tenth of the time."""
 
     def _compile_core(self) -> Any:
         collecting = gc.isenabled()

@@ -13,11 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from numba import types
-from numba.core import typed_passes, untyped_passes
-from numba.core.compiler import DefaultPassBuilder
-from numba.core.compiler_machinery import PassManager
-from numba.core.cpu import CPUContext
-from numba.core.funcdesc import default_mangler
+
+from .insides import CPUContext, DefaultPassBuilder, PassManager, default_mangler, typed_passes, untyped_passes
 
 NEEDED = (
     "TranslateByteCode",

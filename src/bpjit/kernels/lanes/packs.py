@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
 from numba.extending import intrinsic
 
+from ..insides import cgutils, config
 from ..jit import by_type, call_body, inline, unless_none
 from ..layout import codes_of, number_of_parameters, places_of_layers, records_of
 from ..orders import Orders

@@ -6,9 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..insides import cgutils
 from ..jit import by_type, inline
 from ..simd.memory import item, pointer, put
 from .packs import Rows, at, lanes_in, vector_type, vectors_at

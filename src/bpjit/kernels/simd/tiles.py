@@ -11,9 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..insides import cgutils
 from ..jit import inline
 from .memory import lanes_of, pointer
 from .numbers import VECTOR_BYTES, splat
