@@ -19,8 +19,8 @@ from contextvars import copy_context
 from typing import Any
 
 from numba import types
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import CPUDispatcher
+
+from .insides import CPUDispatcher, global_compiler_lock
 
 STACK = 16 << 20  # bytes: some systems, and some programs, give threads too little for a compiler
 LOOK = 0.1  # seconds between looks at signals where they do not wake a thread that waits

@@ -22,8 +22,8 @@ from typing import Any
 import llvmlite
 import numba
 from numba import types
-from numba.core import config, serialize, sigutils
-from numba.core.caching import CompileResultCacheImpl, NullCache
+
+from .insides import CompileResultCacheImpl, NullCache, config, serialize, sigutils
 
 DAY = 86400.0  # seconds
 LIFETIME = 30 * DAY  # of machine code that nobody uses, made from other sources or for another processor

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import config
 
 from ..settings.rules import SETTINGS, Rule
 from .devices import cores, memory_size
+from .insides import config
 from .one import batches, each_sample, tiny
 from .one.chunks import CHUNK
 from .one.padded import make_work

@@ -15,16 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 from llvmlite.binding import Linkage
 from numba import types
-from numba.core import config
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numba.extending import lower_builtin, overload, register_jitable, type_callable
 
 from ..maths import formulas, random_streams
 from ..settings.rules import RULES
 from .compiling import Kernel, SharedPart
 from .disk_cache import SOURCES, DiskCache
-from .passes import SHARED, lean_passes, load_without_blas, looked_up_once
+from .insides import Compiler, JITCodeLibrary, config, load_without_blas
+from .passes import SHARED, lean_passes, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import config
 
 from ..maths import formulas
 from ..maths.own import Own, WhereKnown
+from .insides import config
 from .own import marker, own_among, with_own
 
 # Unsigned, all of them: an index that might be negative would be checked at every access, and no loop vectorised.

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from numba import types
-from numba.core import typed_passes, untyped_passes
-from numba.core.compiler import DefaultPassBuilder
-from numba.core.compiler_machinery import PassManager
-from numba.core.cpu import CPUContext
-from numba.core.funcdesc import default_mangler
 
 from .disk_cache import spelled
+from .insides import CPUContext, DefaultPassBuilder, PassManager, default_mangler, typed_passes, untyped_passes
 
 NEEDED = (
     "TranslateByteCode",
@@ -67,22 +62,6 @@ def lean_passes(state: Any) -> PassManager:
         passes.add_pass(each, each.__name__)
     passes.finalize()
     return passes
-
-
-def load_without_blas() -> None:
-    """Load what Numba knows of arrays, but not SciPy's linear algebra with it, which takes a quarter of a second: Numba
-    only looks there whether it could be loaded, and loads it when somebody's code multiplies matrices."""
-    if "numba.np.arraymath" in sys.modules:
-        return
-    from numba.np import linalg
-
-    look = linalg.ensure_blas
-    linalg.ensure_blas = lambda: None  # it can: SciPy is needed here
-    try:
-        from numba.np import arraymath
-    finally:
-        linalg.ensure_blas = look
-    arraymath.ensure_blas = look
 
 
 # --- What is looked up again and again.

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .insides import cgutils
 from .jit import inline
 
 # Places in the array, each in a cache line of its own.

@@ -16,12 +16,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numba import cuda, types
-from numba.core import config
 from numba.extending import intrinsic
 
 from ...maths import formulas
 from .. import jit
 from ..devices import lies_on_gpu
+from ..insides import OF_CUDA, config, lacking
 
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 BESIDE = 8 if SIMULATED else 128  # threads in a block of those that work each alone
@@ -181,6 +181,8 @@ def look() -> tuple[str, dict[str, Any]]:
         if not config.DISABLE_JIT:
             return "the simulator of Numba needs NUMBA_DISABLE_JIT=1 beside NUMBA_ENABLE_CUDASIM=1", {}
         return "", {"device": "Numba's simulator"}
+    if names := lacking(OF_CUDA):
+        return f"this numba-cuda does not have what bpjit needs: {', '.join(names)}", {}
     try:
         version = driver.driver.get_version()
     except CudaSupportError as error:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.core import config
 from numba.extending import intrinsic
 
+from ..insides import config
 from ..jit import inline, unless_none
 from ..layout import codes_of, number_of_parameters, places_of_layers, records_of
 from ..orders import Orders

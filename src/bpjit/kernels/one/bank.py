@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...settings.rules import Rule
+from ..insides import cgutils
 from ..jit import inline, kernel
 from ..simd.memory import aligned_zeros, item, pointer, put
 from ..team import ARRIVED, NOT_OPEN, PATIENCE, PRESENT, add, gather_all, open_team, wait_for_more

@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
 from ..disk_cache import spelled
+from ..insides import arrays
 from ..jit import by_type, inline
 from ..own import is_marker, kind_of, markers_of, own_in, with_classes
 from ..simd.memory import aligned_zeros, item, pointer, put
@@ -136,9 +137,7 @@ def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
 
 def _header_at(context: Any, builder: Any, kind: Any, data: Any, index: Any) -> Any:
     """Whole number ``index`` of the header, while code is generated."""
-    from numba.np import arrayobj  # Numba needs it to compile, but not before: half of what it takes to import this
-
-    start = arrayobj.make_array(kind)(context, builder, data).data
+    start = arrays().make_array(kind)(context, builder, data).data
     return builder.load(builder.gep(builder.bitcast(start, ir.IntType(64).as_pointer()), [index]))
 
 
@@ -163,8 +162,7 @@ def layers_of(typing_context: Any, kind: Any, data: Any) -> Any:
     wanted = _records(tuple(own_in(kind)) if isinstance(kind, types.BaseNamedTuple) and "own" in kind.fields else ())
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        from numba.np import arrayobj
-
+        arrayobj = arrays()
         offset, count = (
             _header_at(context, builder, data, arguments[1], context.get_constant(types.intp, place))
             for place in (RECORDS, LAYERS)

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ...maths import formulas
+from ..insides import cgutils
 from ..jit import OPTIONS_OF_PARTS, strict
 from .across import any_lane
 from .numbers import VECTOR_BYTES, Mask, Simd, call, concatenate, splat

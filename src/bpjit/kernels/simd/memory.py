@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..insides import cgutils
 from .numbers import VECTOR_BYTES, Simd, concatenate, splat
 
 Lanes = Callable[[types.Float], int]

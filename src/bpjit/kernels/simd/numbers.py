@@ -18,10 +18,10 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from ...maths import formulas
+from ..insides import cgutils, config
 from ..jit import LARGEST
 
 
