@@ -212,6 +212,7 @@ def compile_many(net: Network, updates: Any, rule: Any, lam: Any, trainable: Any
     kinds = {"updates": updates, "rule": rule, "lam": lam, "trainable": trainable, "train_thresholds": train_thresholds}
     for group in Given(nets, X, Y, max_epochs=[1] * len(nets), **kinds).groups():
         compile_for(group, "cpu")
+        group.orders(0, 1)
 
 
 def work_of(group: Group) -> float:
