@@ -92,9 +92,10 @@ def test_code_of_a_class_is_for_a_cpu_that_has_all_and_vectors_as_wide(monkeypat
     v3, v4 = CLASSES["x86-64-v3"].needs, CLASSES["x86-64-v4"].needs
     assert fitting(monkeypatch, 64, v4 | {"vaes"}) == "x86-64-v4"
     assert fitting(monkeypatch, 32, v3) == "x86-64-v3"
-    assert fitting(monkeypatch, 32, v4) == "x86-64-v3"  # NUMBA_ENABLE_AVX and the like
+    assert fitting(monkeypatch, 32, v4) == "x86-64-v3"
     assert fitting(monkeypatch, 16, v4) is None
     assert fitting(monkeypatch, 16, {"neon"}, triple="aarch64-unknown-linux-gnu") == "armv8-a"
+    assert fitting(monkeypatch, 16, {}, triple="arm64-apple-darwin24.0.0") == "armv8-a"
     assert fitting(monkeypatch, 16, {"neon"}) is None
     assert fitting(monkeypatch, 64, v4, of_user=True) is None
     for lacking in v4 - v3:

@@ -33,7 +33,7 @@ class CpuClass(NamedTuple):
 CLASSES = {
     "x86-64-v3": CpuClass(("x86_64",), "x86-64-v3", "", 32, frozenset(_V3.split())),
     "x86-64-v4": CpuClass(("x86_64",), "x86-64-v4", "-prefer-256-bit", 64, frozenset(_V4.split())),
-    "armv8-a": CpuClass(("aarch64", "arm64"), "generic", "+neon", 16, frozenset({"neon"})),
+    "armv8-a": CpuClass(("aarch64", "arm64"), "generic", "+neon", 16, frozenset()),  # all of them have NEON
 }
 
 Made = tuple[str, str, str]  # which machine code this is: LLVM's names of machine, CPU and its features
@@ -41,7 +41,10 @@ Made = tuple[str, str, str]  # which machine code this is: LLVM's names of machi
 
 def runs_here(kind: CpuClass) -> bool:
     """Whether this CPU has all that code for the class uses."""
-    has = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    try:
+        has = {name for name, present in llvm.get_host_cpu_features().items() if present}
+    except RuntimeError:  # LLVM cannot tell
+        has = set()
     return llvm.get_process_triple().startswith(kind.machines) and kind.needs <= has
 
 
