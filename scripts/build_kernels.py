@@ -14,6 +14,7 @@ import copy
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,7 @@ LICENSE = Path(__file__).resolve().parents[1] / "LICENSE"
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="build_kernels.py", description="Build wheels of bpjit-kernels.")
     made.add_argument("folder", nargs="?", type=Path, default=Path("dist"), help="where the wheels go (dist)")
-    made.add_argument("options", nargs="*", help="after --: options of python -m bpjit.warm_up, for one setting")
+    made.add_argument("--setting", default="", help='for one setting: options of warm_up, as "--sizes 64-32-10 --many"')
     made.add_argument("--machine", choices=MACHINES, action="append", help="for which (all)")
     made.add_argument("--across", action="store_true", help=argparse.SUPPRESS)  # in a process for another machine
     return made
@@ -48,27 +49,29 @@ def parser() -> argparse.ArgumentParser:
 
 def build(options: argparse.Namespace) -> int:
     if options.across:
-        return compile_across(str(options.folder), options.options)
+        return compile_across(str(options.folder), shlex.split(options.setting))
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise BadInput("expected Linux on x86_64, where code for all classes can be made; build there")
     options.folder.mkdir(parents=True, exist_ok=True)
     for machine in options.machine or MACHINES:
         with tempfile.TemporaryDirectory() as temporary:
             for label in MACHINES[machine]:
-                compile_class(label, machine, Path(temporary) / label, options.options)
+                compile_class(label, machine, Path(temporary) / label, options.setting)
             print(write_wheel(machine, Path(temporary), options.folder))
     return 0
 
 
-def compile_class(label: str, machine: str, folder: Path, options: list[str]) -> None:
+def compile_class(label: str, machine: str, folder: Path, setting: str) -> None:
     """Fill a folder with machine code for a class of CPUs, in a process of its own."""
     across = machine != platform.machine()
-    command = [__file__, "--across"] if across else ["-m", "bpjit.warm_up"]
+    if across:
+        command = [__file__, "--across", str(folder), f"--setting={setting}"]
+    else:
+        command = ["-m", "bpjit.warm_up", str(folder), *shlex.split(setting)]
     ours = {CPU, disk_cache.VARIABLE, *BASELINE}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= BASELINE if across else {CPU: label}
-    words = [str(folder), "--", *options] if across else [str(folder), *options]
-    done = subprocess.run([sys.executable, *command, *words], env=environment, check=False)
+    done = subprocess.run([sys.executable, *command], env=environment, check=False)
     if done.returncode or not any(folder.glob("*.nbc")):
         raise BadInput(f"no machine code for {label} came out; see above")
 

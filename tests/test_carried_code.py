@@ -320,7 +320,7 @@ XOR = ("--sizes", "2-2-1")
 def wheels(tmp_path_factory):
     """Those for both machines, with what XOR needs."""
     folder = tmp_path_factory.mktemp("wheels")
-    assert build_kernels.main([str(folder), "--", *XOR]) == 0
+    assert build_kernels.main([str(folder), f"--setting={' '.join(XOR)}"]) == 0
     return {machine: next(folder.glob(f"*_{machine}.whl")) for machine in build_kernels.MACHINES}
 
 
