@@ -13,7 +13,6 @@ import time
 import warnings
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import llvmlite
 import numba
@@ -25,7 +24,7 @@ from numba.core import config
 import bpjit
 from bpjit.kernels import disk_cache
 from bpjit.kernels.compiling import Kernel
-from bpjit.kernels.disk_cache import DAY, read, write
+from bpjit.kernels.disk_cache import DAY, Store, read, write
 from bpjit.kernels.jit import kernel
 from bpjit.kernels.lanes import lines
 from bpjit.kernels.one import padded
@@ -50,7 +49,7 @@ SINGLE = float32[::1], float32
 
 def place(made, kind=DOUBLE):
     """Path and key."""
-    return made._cache._place(kind, made.targetctx.codegen())
+    return made._cache._place(kind, made._cache._own())
 
 
 def load(made, kind=DOUBLE):
@@ -163,9 +162,14 @@ def test_what_was_saved_for_others_counts_as_none(saved):
 def test_the_key_says_all_that_decides_about_machine_code(monkeypatch):
     made = another()
     keys = [place(made)[1], place(made, SINGLE)[1], place(made, types.void(*DOUBLE))[1]]
-    keys.append(made._cache._place(DOUBLE, SimpleNamespace(magic_tuple=lambda: ("x86_64", "another", "+avx9")))[1])
+    keys.append(made._cache._place(DOUBLE, Store("", ("x86_64", "another", "+avx9")))[1])
     decisive = [(config, name) for name in disk_cache.SETTINGS]
-    decisive += [(disk_cache, "SOURCES"), (numba, "__version__"), (llvmlite, "__version__"), (sys, "version")]
+    decisive += [
+        (disk_cache, "SOURCES"),
+        (numba, "__version__"),
+        (llvmlite, "__version__"),
+        (disk_cache, "INTERPRETER"),
+    ]
     for module, name in [*decisive, (scale.py_func, "__module__"), (scale.py_func, "__qualname__")]:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, "another", raising=False)
@@ -227,7 +231,7 @@ def fails(error):
         (disk_cache.os, "replace", OSError(errno.ENOSPC, "no space left on device")),
         (disk_cache, "write", PermissionError()),
         (disk_cache, "tidy", MemoryError()),
-        (disk_cache.CompileResultCacheImpl, "reduce", RecursionError()),
+        (disk_cache.CompileResult, "_reduce", RecursionError()),
     ],
 )
 def test_a_save_that_fails_costs_nothing(module, name, error, folder, monkeypatch):
@@ -252,7 +256,7 @@ def test_a_save_that_fails_costs_nothing(module, name, error, folder, monkeypatc
 def test_that_nothing_can_be_kept_is_said_once(name, error, said, folder, monkeypatch):
     monkeypatch.setattr(disk_cache, name, fails(error))
     disk_cache.say_once.cache_clear()
-    with pytest.warns(RuntimeWarning, match=rf"NUMBA_CACHE_DIR \(.*{said}") as heard:
+    with pytest.warns(RuntimeWarning, match=rf"bpjit.warm_up .* NUMBA_CACHE_DIR \(.*{said}") as heard:
         another().compile(DOUBLE)
     assert len(heard) == 1
     with warnings.catch_warnings(record=True) as heard:

@@ -41,7 +41,6 @@ from .training.fit import Evidence, Fit, Progress
 from .training.train import train
 from .training.warning import TrainingWarning
 from .version import __version__
-from .warm_up import compile
 
 if TYPE_CHECKING:
     from . import descent, formulas, graph, plot, unit
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from .own import Activation, Loss, activation, loss, rule
     from .tracing import ChainRule, Trace, chain_rule, lay_open, trace
     from .unit import Unit
+    from .warm_up import compile
 
 __all__ = [
     "LBFGS",
@@ -135,13 +135,13 @@ __all__ = [
 ]
 
 # What a training does not need is loaded at its first use, so that ``import bpjit`` stays quick.
-_ROOMS = ("descent", "formulas", "graph", "plot", "sklearn", "unit")
+_ROOMS = ("compiled", "descent", "formulas", "graph", "plot", "sklearn", "unit")
 _ROOM_OF = dict.fromkeys(("ChainRule", "Trace", "chain_rule", "lay_open", "trace"), "tracing")
 _ROOM_OF |= dict.fromkeys(("Activation", "Loss", "activation", "loss", "rule"), "own")
 _ROOM_OF |= dict.fromkeys(("Column", "Columns"), "networks.columns")
 _ROOM_OF |= dict.fromkeys(("GroupBank", "GroupFit", "GroupWorker", "fit_groups"), "groups")
 _ROOM_OF |= {"Unit": "unit", "Diagnosis": "advice", "diagnose": "advice", "Objective": "networks.objective"}
-_ROOM_OF |= dict.fromkeys(("Search", "search"), "many.search")
+_ROOM_OF |= {"Search": "many.search", "search": "many.search", "compile": "warm_up"}
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and so still find a misspelt one
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -174,7 +175,8 @@ def refuse_masked(name: str, value: Any, expected: str, depth: int = _MOST_AXES)
     """Raise ``ValueError`` if an entry is masked, also that of an array in a list: NumPy would use what lies below."""
     if type(value) is np.ndarray and value.dtype.kind != "O":
         return
-    if isinstance(value, np.ma.MaskedArray):
+    # Before numpy.ma is imported, which takes as long as training a small network, there is no masked array.
+    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise ValueError(f"{name}: expected {expected}, got masked entries; fill or drop them first")
     elif depth > 0 and _has_entries(value):

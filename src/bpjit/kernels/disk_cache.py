@@ -1,9 +1,12 @@
-"""Machine code on disk: one file for each kernel, kind of arguments, compiler, processor and state of our sources.
+"""Machine code on disk: one file for each kernel, kind of arguments, compiler, CPU and state of our sources.
 
 There is no index. The name of a file follows from its key, which says what it must hold. The key stands in the file,
 too, under a digest of all that the file holds. So nothing runs but what was asked for: whatever else a file may be
 (damaged, half written, another's) counts as none, and what is compiled in its stead takes its place. A cache that
 cannot be written costs nothing but the time to compile.
+
+A kernel is looked for in several folders (``Store``): in that of BPJIT_KERNELS, in its own, and in the package
+bpjit_kernels where that is installed. Only its own is ever written to.
 """
 
 from __future__ import annotations
@@ -11,19 +14,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import os
 import pickle
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import llvmlite
 import numba
 from numba import types
 
-from .insides import CompileResultCacheImpl, NullCache, config, serialize, sigutils
+from .cpu import MADE, Made, class_that_fits
+from .insides import CompileResult, CompileResultCacheImpl, NullCache, config, serialize, sigutils
 
 DAY = 86400.0  # seconds
 LIFETIME = 30 * DAY  # of machine code that nobody uses, made from other sources or for another processor
@@ -31,7 +36,9 @@ LEFT_BEHIND = DAY / 24  # after which a temporary file must be that of a process
 TEMPORARY = ".nbc-tmp"  # how their names end
 DIGEST, LENGTH = 32, 8  # bytes, of the digest and of the key's length, with which a file begins
 
-# What besides sources, compiler and processor decides about machine code.
+# What besides sources, compiler and CPU decides about machine code: that of one Python is good for all of its version,
+# as Numba's own modules are.
+INTERPRETER = sys.implementation.cache_tag, getattr(sys, "abiflags", "")
 SETTINGS = ("OPT", "BOUNDSCHECK", "LOOP_VECTORIZE", "SLP_VECTORIZE", "DEBUGINFO_DEFAULT", "USING_SVML")
 
 
@@ -65,7 +72,7 @@ def spelled(kind: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__}({', '.join(map(spelled, kind.types))})"
 
 
-def read(path: str, key: bytes) -> bytes | None:
+def read(path: str, key: bytes, mark: bool = True) -> bytes | None:
     """What was written under this key, or None if there is none, or anything is wrong with it. Marks it as used."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         digest, content = file.read(DIGEST), file.read()
@@ -74,7 +81,7 @@ def read(path: str, key: bytes) -> bytes | None:
         start = LENGTH + int.from_bytes(content[:LENGTH], "little")
         if content[LENGTH:start] != key:
             return None
-        if os.fstat(file.fileno()).st_mtime < time.time() - DAY:
+        if mark and os.fstat(file.fileno()).st_mtime < time.time() - DAY:
             with contextlib.suppress(OSError):  # of somebody else
                 os.utime(path)
         return content[start:]
@@ -120,11 +127,54 @@ def say_once(reason: str) -> None:
     """Tell why nothing is kept."""
     if say_once.cache_info().currsize == 0:
         warnings.warn(
-            "bpjit: machine code cannot be kept on disk, so every process compiles for seconds what it needs; name a "
-            f"folder that can be written in the environment variable NUMBA_CACHE_DIR ({reason})",
+            "bpjit: machine code cannot be kept on disk, so every process compiles for seconds what it needs; make it "
+            f"by `python -m bpjit.warm_up FOLDER` and name that folder in the environment variable {VARIABLE}, or name "
+            f"one that can be written in NUMBA_CACHE_DIR ({reason})",
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+VARIABLE = "BPJIT_KERNELS"
+GIVEN = os.path.abspath(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
+class Store(NamedTuple):
+    """A folder with machine code."""
+
+    folder: str
+    made: Made  # for which CPU
+    own: bool = False  # bpjit writes to it; others may be read-only, or belong to somebody else
+
+
+_gathered: str | None = None  # the folder that alone counts
+
+
+@contextlib.contextmanager
+def gathered(folder: str) -> Iterator[None]:
+    """Keep all machine code in this folder, and look for it nowhere else."""
+    global _gathered
+    before, _gathered = _gathered, os.path.abspath(folder)
+    try:
+        yield
+    finally:
+        _gathered = before
+
+
+@functools.cache
+def stores_of_others() -> tuple[list[Store], list[Store]]:
+    """Where machine code may be that bpjit does not look after: to be looked at before its own, and after it."""
+    before = [Store(GIVEN, MADE)] if GIVEN else []
+    fits = class_that_fits()
+    if fits is None:
+        return before, []
+    label, made = fits
+    after = [Store(GIVEN, made)] if GIVEN and made != MADE else []
+    with contextlib.suppress(Exception):  # of whoever finds modules
+        package = importlib.util.find_spec("bpjit_kernels")  # imports nothing
+        folders = package.submodule_search_locations if package else None
+        after += [Store(os.path.join(folder, label), made) for folder in folders or ()]
+    return before, after
 
 
 class DiskCache(NullCache):
@@ -136,14 +186,26 @@ class DiskCache(NullCache):
         self._enabled = True
 
     @functools.cached_property
-    def _numba(self) -> CompileResultCacheImpl:
-        """Numba's own: where to keep machine code, and how it becomes bytes. RuntimeError if there is no place."""
-        return CompileResultCacheImpl(self._function)
+    def _own_folder(self) -> str:
+        """Where Numba keeps machine code of the file that the kernel stands in. RuntimeError if there is no place."""
+        return str(CompileResultCacheImpl(self._function).locator.get_cache_path())
+
+    def _own(self) -> Store:
+        """Where to keep machine code."""
+        return Store(_gathered or self._own_folder, MADE, own=True)
+
+    def _stores(self) -> list[Store]:
+        """Where to look for machine code, one after the other: first what was compiled for just this CPU."""
+        before, after = ([], []) if _gathered else stores_of_others()
+        try:
+            return [*before, self._own(), *after]
+        except Exception:  # there is no place of its own
+            return [*before, *after]
 
     @property
     def cache_path(self) -> str | None:
         try:
-            return str(self._numba.locator.get_cache_path())
+            return self._own().folder
         except Exception:  # no place to write
             return None
 
@@ -155,7 +217,7 @@ class DiskCache(NullCache):
 
     def flush(self) -> None:
         """Remove all there is of the kernel."""
-        with contextlib.suppress(Exception), os.scandir(self._numba.locator.get_cache_path()) as files:
+        with contextlib.suppress(Exception), os.scandir(self._own().folder) as files:
             for file in files:
                 if file.name.startswith(f"{self._kernel}-"):
                     os.unlink(file.path)
@@ -165,50 +227,49 @@ class DiskCache(NullCache):
         """With which the names of the kernel's files begin."""
         return f"{self._function.__module__.rpartition('.')[2]}.{self._function.__qualname__}"
 
-    def _place(self, sig: Any, codegen: Any) -> tuple[str, bytes]:
+    def _place(self, sig: Any, store: Store) -> tuple[str, bytes]:
         """Path and key of the machine code for a signature."""
         settings = [f"{name}={getattr(config, name, None)}" for name in SETTINGS]
-        interpreter = sys.version, getattr(sys, "abiflags", "")
-        build = repr((SOURCES, numba.__version__, llvmlite.__version__, interpreter, codegen.magic_tuple(), settings))
+        build = repr((SOURCES, numba.__version__, llvmlite.__version__, INTERPRETER, store.made, settings))
         arguments, result = sigutils.normalize_signature(sig)
         kernel = f"{self._function.__module__}.{self._function.__qualname__}"
         key = f"{kernel}({', '.join(map(spelled, arguments))}) -> {result}\n{build}".encode()
         name = f"{self._kernel}-{_short(build.encode(), 6)}-{_short(key, 16)}.nbc"
-        return os.path.join(self._numba.locator.get_cache_path(), name), key
+        return os.path.join(store.folder, name), key
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for this signature, or None. Nothing that only a compiler needs is loaded."""
-        try:
-            payload = read(*self._place(sig, target_context.codegen())) if self._enabled else None
-            if payload is None:
-                return None
-            beside, reduced = pickle.loads(payload)
-            for module, name, kinds, symbol in beside:
-                part = getattr(sys.modules[module], name)
-                part.compile(kinds)
-                if part.overloads[kinds].fndesc.llvm_func_name != symbol:
-                    return None  # what calls it would not find it
-            compiled = self._numba.rebuild(target_context, reduced)
-            arguments, result = sigutils.normalize_signature(sig)
-            if compiled.signature.args != arguments or result not in (None, compiled.signature.return_type):
-                return None
-            return compiled
-        except Exception:  # a folder that is none, a type that Numba cannot rebuild here: compile
-            return None
+        """What was compiled for this signature, or None. Nothing is asked of Numba that it needs only to compile, as
+        importing that takes longer than training a small network; nor its runtime, as no kernel has allocations."""
+        for store in self._stores() if self._enabled else ():
+            try:
+                payload = read(*self._place(sig, store), mark=store.own)
+                if payload is None:
+                    continue
+                beside, reduced = pickle.loads(payload)
+                if not all(_is_there(*part) for part in beside):
+                    continue
+                compiled = CompileResult._rebuild(target_context, *reduced)
+                arguments, result = sigutils.normalize_signature(sig)
+                if compiled.signature.args == arguments and result in (None, compiled.signature.return_type):
+                    return compiled
+            except Exception:  # a folder that is none, a type that Numba cannot rebuild here
+                continue
+        return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled for this signature, if that is possible; not if a source file has changed since it was
         imported, as then nobody knows what was compiled."""
         try:
-            if not (self._enabled and self._numba.check_cachable(data) and hash_of_sources() == SOURCES):
+            has_addresses = data.library.has_dynamic_globals  # of this process
+            if not self._enabled or has_addresses or hash_of_sources() != SOURCES:
                 return
-            path, key = self._place(sig, data.codegen)
-            self._numba.locator.ensure_cache_path()
+            path, key = self._place(sig, self._own())
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             beside = [
                 (part.__module__, part.__qualname__, kinds, part.overloads[kinds].fndesc.llvm_func_name)
                 for part, kinds in data.library.beside
             ]
-            write(path, key, serialize.dumps((beside, self._numba.reduce(data))))
+            write(path, key, serialize.dumps((beside, data._reduce())))
             data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder
             with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail
@@ -216,6 +277,13 @@ class DiskCache(NullCache):
             return
         with contextlib.suppress(Exception):
             tidy(path)
+
+
+def _is_there(module: str, name: str, kinds: Any, symbol: str) -> bool:
+    """Make sure that a shared part stands where machine code expects it, under the name by which that calls it."""
+    part = getattr(sys.modules[module], name)
+    part.compile(kinds)
+    return bool(part.overloads[kinds].fndesc.llvm_func_name == symbol)
 
 
 def _short(text: bytes, size: int) -> str:

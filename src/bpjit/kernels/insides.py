@@ -19,9 +19,9 @@ TESTED = ">=0.61,<0.69"  # versions of Numba that the tests were run with, as py
 
 # By module, class or object: which of its attributes; after "self." those that methods of a class give to its objects.
 LEANT_ON = {
-    "numba.core.caching.CompileResultCacheImpl": "check_cachable locator rebuild reduce",
+    "numba.core.caching.CompileResultCacheImpl": "locator",
     "numba.core.caching.NullCache": "",
-    "numba.core.caching._CacheLocator": "ensure_cache_path get_cache_path",
+    "numba.core.caching._CacheLocator": "get_cache_path",
     "numba.core.cgutils": "create_struct_proxy for_range get_or_insert_function",
     "numba.core.cgutils._StructProxy": "_getvalue",
     "numba.core.codegen.JITCodeLibrary": "_get_module_for_linking _optimize_final_module _optimize_functions codegen "
@@ -29,7 +29,7 @@ LEANT_ON = {
     "self._linking_libraries self._shared_module",
     "numba.core.codegen.JITCPUCodegen": "_module_pass_manager magic_tuple self._data_layout set_env",
     "numba.core.compiler.Compiler": "_compile_core define_pipelines self.state",
-    "numba.core.compiler.CompileResult": "_replace fndesc library signature type_annotation",
+    "numba.core.compiler.CompileResult": "_rebuild _reduce _replace fndesc library signature type_annotation",
     "numba.core.compiler.DefaultPassBuilder": "define_nopython_pipeline",
     "numba.core.compiler_lock.global_compiler_lock": "acquire is_locked release",
     "numba.core.compiler_machinery.PassManager": "_runPass add_pass finalize self._analysis",
@@ -106,12 +106,12 @@ refuse(lacking(LEANT_ON))
 from numba.core import cgutils, config, serialize, sigutils, typed_passes, untyped_passes
 from numba.core.caching import CompileResultCacheImpl, NullCache
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler, DefaultPassBuilder
+from numba.core.compiler import Compiler, CompileResult, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.cpu import CPUContext
 from numba.core.funcdesc import default_mangler
-from numba.core.registry import CPUDispatcher
+from numba.core.registry import CPUDispatcher, cpu_target
 
 
 def arrays() -> Any:
@@ -140,6 +140,7 @@ def load_without_blas() -> None:
 __all__ = [
     "CPUContext",
     "CPUDispatcher",
+    "CompileResult",
     "CompileResultCacheImpl",
     "Compiler",
     "DefaultPassBuilder",
@@ -149,6 +150,7 @@ __all__ = [
     "arrays",
     "cgutils",
     "config",
+    "cpu_target",
     "default_mangler",
     "global_compiler_lock",
     "load_without_blas",

@@ -10,6 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..insides import cgutils
 from ..jit import by_type, call_body
 from ..own import has_own, own_in
 from .packs import Layer, at, write

@@ -15,26 +15,16 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from ...maths import formulas
-from ..insides import cgutils, config
+from ..cpu import MADE, vector_bytes
+from ..insides import cgutils
 from ..jit import LARGEST
 
-
-def vector_bytes() -> int:
-    """The width of the vector registers that Numba compiles for: AVX-512, AVX2, or NEON and SSE2."""
-    if config.CPU_FEATURES is not None:
-        features = set(config.CPU_FEATURES.split(","))
-    else:
-        features = {f"+{name}" for name, present in llvm.get_host_cpu_features().items() if present}
-    return 64 if "+avx512vl" in features else 32 if {"+avx", "+avx2"} & features else 16
-
-
-VECTOR_BYTES = vector_bytes()
+VECTOR_BYTES = vector_bytes(MADE)
 
 
 class Simd(types.Type):

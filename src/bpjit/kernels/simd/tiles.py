@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..insides import cgutils
 from ..jit import bring, inline, shared
 from .memory import lanes_of, pointer
 from .numbers import VECTOR_BYTES, splat
