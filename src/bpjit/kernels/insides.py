@@ -25,7 +25,7 @@ LEANT_ON = {
     "numba.core.cgutils": "create_struct_proxy for_range get_or_insert_function",
     "numba.core.cgutils._StructProxy": "_getvalue",
     "numba.core.codegen.JITCodeLibrary": "_get_module_for_linking _optimize_final_module _optimize_functions codegen "
-    "enable_object_caching finalize get_pointer_to_function self._codegen self._final_module self._finalized "
+    "enable_object_caching finalize get_pointer_to_function has_dynamic_globals self._codegen self._final_module self._finalized "
     "self._linking_libraries self._shared_module",
     "numba.core.codegen.JITCPUCodegen": "_module_pass_manager magic_tuple self._data_layout set_env",
     "numba.core.compiler.Compiler": "_compile_core define_pipelines self.state",
@@ -38,8 +38,8 @@ LEANT_ON = {
     "numba.core.cpu.CPUTargetOptions": "_nrt no_cfunc_wrapper",
     "numba.core.funcdesc": "default_mangler",
     "numba.core.funcdesc.FunctionDescriptor": "calltypes typemap",
-    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert compile self._cache self._types_active_call "
-    "typeof_pyval",
+    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert compile self._cache self._cache_hits "
+    "self._types_active_call typeof_pyval",
     "numba.core.serialize": "dumps",
     "numba.core.sigutils": "normalize_signature",
     "numba.core.typed_passes": "",
