@@ -1,5 +1,6 @@
 """Counts of train_many: no epoch and no sample is lost in float32, however many there are; sums keep their digits."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -304,3 +305,41 @@ def test_a_first_training_compiles_the_kernel_that_trains_and_no_other(monkeypat
     fits = bpjit.train_many(nets, *XOR, eta=1.0, validation=XOR, stop=[EarlyStopping(), MaxEpochs(3)])
     np.testing.assert_array_equal(fits.error, fits.validation_error)
     np.testing.assert_allclose(fits.error, [bpjit.error(net, *XOR) for net in fits.networks], rtol=1e-12)
+
+
+KINDS = {
+    "batches": {"updates": 2, "rule": "adam"},
+    "adaptive": {"eta": bpjit.AdaptiveRate(0.1)},
+    "measured at the end": {"validation": XOR},
+    "watched": {"validation": XOR, "stop": [EarlyStopping(), NoImprovement(3), MaxEpochs(2)]},
+    "orders of their own": {"seed": [1, 2, 3], "updates": "accumulated", "lam": 0.9, "train_thresholds": False},
+    "data of their own": {"own": True, "sample_weight": [[1, 1, 2, 0]] * 3},
+}
+
+
+@pytest.mark.parametrize("in_lanes", [0, lane_seats.IN_LANES])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_kernel_trains_and_measures(kind, in_lanes, monkeypatch):
+    """All calls have arguments of the same types."""
+    kinds = set()
+
+    def train(task, state, call, room):
+        kinds.add(tuple(map(numba.typeof, (task, state, call, room))))
+        planes = state.planes.reshape(len(state.P), plane_numbers.PLANES, -1)
+        if call.epochs[1]:
+            places = [plane_numbers.ALIVE, plane_numbers.REASON, plane_numbers.ENDED]
+            planes[:, places] = np.array([0, plane_numbers.MAX_EPOCHS, call.epochs[1]])[:, None]
+        for errors in (call.errors, call.validation_errors):
+            errors[:] = 1.0
+
+    monkeypatch.setattr(lane_seats, "train_packs", train)
+    monkeypatch.setattr(lane_seats, "IN_LANES", in_lanes)
+    settings = {"stop": 2, "eta": 0.1, **KINDS[kind]}
+    X, Y = XOR
+    if settings.pop("own", False):
+        X, Y = [X] * 3, [Y] * 3
+        settings["validation"] = X, Y
+    nets = [bpjit.Network.random((2, 4, 1), seed=seed) for seed in range(3)]
+    fits = bpjit.train_many(nets, X, Y, **settings)
+    assert (fits.error == 1.0).all()
+    assert len(kinds) == 1

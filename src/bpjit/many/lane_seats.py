@@ -90,13 +90,15 @@ class LaneSeats:
         state: Any = {name: into_lanes(array, self.width) for name, array in rows.items()}
         self.lots = count = len(state["P"])
         nothing = np.zeros((count, 0), dtype)
-        absent = {"S": nothing, "G": None, "sums": nothing, "best": nothing, "undo": None, "least": None}
-        self.state = packs.Packs(**{**absent, "ring": nothing, **state})
+        absent: dict[str, Any] = dict.fromkeys(("S", "sums", "best", "ring"), nothing)
+        absent["G"] = None if group.size == 1 else nothing
+        absent["undo"] = absent["least"] = nothing if group.adaptive else None
+        self.state = packs.Packs(**{**absent, **state})
         gaps = np.arange(count * self.width).reshape(count, self.width) >= len(members)
         for plane in (PRESENT, VALIDATING):  # by which something is divided
             self._plane(self.state, plane)[gaps] = 1.0
         self.D = self._rows(group.D, in_order=not (group.shuffled and group.own_orders))
-        self.V = self._rows(group.V if group.validates else group.V.nothing())
+        self.V = self._rows(group.V) if group.validates else self._rows(group.V.nothing(), goes_into_lanes(group.V))
         self.orders = self._lay_out_orders()
 
     def keep(self, stay: np.ndarray) -> None:
@@ -216,23 +218,19 @@ class LaneSeats:
             _waited[kind] = _waited.get(kind, 0.0) + time.perf_counter() - started
         return out_of_lanes(errors, self.width), out_of_lanes(validation_errors, self.width)
 
-    @staticmethod
-    def measuring(*arguments: Any) -> None:
-        """The kernel that measures: that which trains, so that no other need be compiled."""
-        train_packs(*arguments)
-
     def _task(self, watching: bool = True) -> packs.Task:
         watch = self.watch if watching else self.watch._replace(every=1 << 62, stalls=False, window=0)
         data = self.shape, self.layers, self.D, self.V, code_of_loss(self.group.loss)
         return packs.Task(*data, *self.rule, self.mask, *self.batches, watch)
 
     def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
+        """As ``Seats.measure``, by the kernel that trains, so that no other need be compiled."""
         task = self._task()
         if validation:
             task = task._replace(V=self._rows(self.group.V))
         nowhere, errors = np.empty((self.lots, 0), self.dtype), np.empty((self.lots, self.width), self.dtype)
         where = (nowhere, errors) if validation else (errors, nowhere)
-        self.measuring(task, state, self._call_for_none(*where), self.room)
+        train_packs(task, state, self._call_for_none(*where), self.room)
         return errors.reshape(-1)[: len(self.members)]
 
     def _call_for_none(self, errors: np.ndarray, validation_errors: np.ndarray) -> packs.Call:
@@ -246,9 +244,11 @@ class Judges(LaneSeats):
     def __init__(self, group: Group) -> None:
         super().__init__(replace(group, rules=[SGD()], typed=False))
 
-    @staticmethod
-    def measuring(*arguments: Any) -> None:
-        evaluate_packs(*arguments)
+    def measure(self, state: packs.Packs, validation: bool = False) -> np.ndarray:
+        rows, count = (self._rows(self.group.V), VALIDATING) if validation else (self.D, PRESENT)
+        errors, loss = np.empty((self.lots, self.width), self.dtype), code_of_loss(self.group.loss)
+        evaluate_packs(self.layers, loss, rows, state.P, state.planes, count, self.room, errors)
+        return errors.reshape(-1)[: len(self.members)]
 
 
 def goes_into_lanes(data: Data) -> bool:

@@ -52,7 +52,7 @@ from ..state import Update
 from ..sums import kahan as add_error
 from .adapting import adapt, is_adaptive, rate_of, remember
 from .lines import Net, back_and_change, output_terms, outputs, present
-from .measuring import Plan, add_present, mean_error, measure_pack, plan_of
+from .measuring import Plan, add_present, form_of, mean_error, measure_pack, plan_of
 from .packs import Call, Pack, Packs, Room, Rows, Task, Work, at, lanes_in, pack_at, row, work_in, write
 from .samples import numbers_in, rows_at, sample_at, weight_at
 from .shapes import copy_in, depth_of, layer_at, room_for_parameters, room_for_units
@@ -286,12 +286,23 @@ def train_packs(task: Task, packs: Packs, call: Call, room: Room) -> None:
 
 
 @kernel
-def evaluate_packs(task: Task, packs: Packs, call: Call, room: Room) -> None:
-    """What ``train_packs`` does for no epoch, for a task that trains by no rule."""
-    plan = plan_of(task, room.registers_type)
-    work = work_in(plan.form.top, room)
-    for number in range(len(packs.P)):
-        measure_pack(plan, pack_at(packs, number, work.A), call, work)
+def evaluate_packs(
+    layers: np.ndarray,
+    loss: Any,
+    rows: Rows,
+    P: np.ndarray,
+    planes: np.ndarray,
+    count: int,
+    room: Room,
+    errors: np.ndarray,
+) -> None:
+    """E of each network with parameters P on these samples, ``count`` being the plane with their number. Writes errors,
+    [shape: (packs, lanes)]."""
+    form, samples = form_of(None, layers, loss), rows_at(rows, room.registers_type)
+    work = work_in(form.top, room)
+    for pack in range(len(P)):
+        error = mean_error(form, samples, pack, row(P, pack, work.A), row(planes, pack, work.A), count, work)
+        write(row(errors, pack, work.A), 0, error)
 
 
 @kernel

@@ -28,11 +28,10 @@ class Form(NamedTuple):
 
 
 @inline
-def form_of(task: Task) -> Form:
-    shape, layers = task.shape, task.layers
+def form_of(shape: Any, layers: Any, loss: Any) -> Form:
     top = layer_at(shape, layers, depth_of(shape, layers) - 1)
     d, n = layer_at(shape, layers, 0).fan_in, top.thresholds + top.fan_out
-    return Form(shape, layers, loss_of(shape, task.loss), top, d, n)
+    return Form(shape, layers, loss_of(shape, loss), top, d, n)
 
 
 class Plan(NamedTuple):
@@ -54,7 +53,9 @@ def plan_of(task: Task, registers_type: Any) -> Plan:
     D, V, watch = rows_at(task.D, registers_type), rows_at(task.V, registers_type), task.watch
     watch = Watch(watch.every, pointer(watch.limits, 0), watch.stalls, watch.window)
     mask = mask_of(task.mask, registers_type)
-    return Plan(form_of(task), D, V, task.kind, task.penalty, mask, task.size, task.block, watch)
+    return Plan(
+        form_of(task.shape, task.layers, task.loss), D, V, task.kind, task.penalty, mask, task.size, task.block, watch
+    )
 
 
 @formula
