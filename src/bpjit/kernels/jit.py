@@ -104,8 +104,9 @@ class _Whole(JITCodeLibrary):
         super().finalize()
 
     def _optimize_final_module(self) -> None:
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
+        made = self._codegen._module_pass_manager()
+        passes, *builder = made if isinstance(made, tuple) else (made,)  # Numba 0.61 has no builder, as LLVM had none
+        passes.run(self._final_module, *builder)
 
 
 class _KernelCompiler(Compiler):
