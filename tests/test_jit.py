@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import bpjit
+from bpjit import compiled
 from bpjit.kernels import passes
+from bpjit.kernels.one.chunks import through
 
 PACKAGE = Path(bpjit.__file__).parent
 PROGRAM = """
@@ -110,6 +112,54 @@ def test_without_the_jit(copy):
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(float(copy.run()[2]), rel=1e-12)
+
+
+SHARE = """
+import numpy as np, bpjit, sys
+from bpjit.kernels.one import batches, chunks
+from bpjit.kernels.simd import tiles
+X, Y = np.random.default_rng(0).random((2, 20, 3))
+net = bpjit.Network.random((3, 40, 3), seed=0)
+fits = [bpjit.train(net, X, Y, rule=rule, updates=5, eta=0.1, stop=2) for rule in sys.argv[1:]]
+shared = chunks.through, chunks.add_gradients, tiles.tiles
+assert [len(part.signatures) for part in shared] == [1, 1, 1]
+count = lambda kind: [sum(getattr(k.stats, kind).values()) for k in (batches.train_block, batches.evaluate, *shared)]
+print(*count("cache_hits"), *count("cache_misses"), *(fit.network.parameters.sum() for fit in fits))
+"""
+
+
+def test_kernels_share_what_depends_on_no_rule(tmp_path):
+    """Whether it is compiled, loaded, or loaded by one and gone for another."""
+
+    def run(*rules):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-W", "error", "-c", SHARE, *rules]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        words = done.stdout.split()
+        return [int(word) for word in words[:10]], words[10:]
+
+    counts, first = run("sgd")
+    assert counts == [0] * 5 + [1] * 5
+    counts, both = run("sgd", "momentum")
+    assert counts == [1] * 5 + [1, 0, 0, 0, 0]
+    assert both[0] == first[0]
+    for part in ("through", "tiles"):
+        (file,) = tmp_path.rglob(f"*.{part}-*.nbc")
+        file.unlink()
+    counts, again = run("momentum", "sgd")
+    assert counts == [2, 1, 0, 1, 0, 0, 0, 1, 0, 1]
+    assert again == both[::-1]
+
+
+def test_what_users_code_calls_stands_alone():
+    """Numba keeps their code on disk without what it would find beside it."""
+    net = bpjit.Network.random((2, 3, 1), seed=0)
+    bpjit.compile(net, learner=True)
+    for made in (compiled.learn, compiled.predict, compiled.slopes):
+        assert all(not hasattr(code.library, "beside") or not code.library.beside for code in made.overloads.values())
+    with pytest.raises(TypeError, match="only kernels call it"):
+        through()
 
 
 def test_this_numba_has_the_passes_that_kernels_need():

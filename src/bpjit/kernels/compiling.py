@@ -54,6 +54,20 @@ class Kernel(CPUDispatcher):
         return code
 
 
+class SharedPart(Kernel):
+    """A function that only kernels call: its machine code stands beside theirs, which know it by its name."""
+
+    def get_call_template(self, kinds: Any, keywords: Any) -> Any:
+        return super().get_call_template([types.unliteral(kind) for kind in kinds], keywords)
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.__qualname__}: only kernels call it")  # there is no code for Python to do so
+
+    def add_overload(self, code: Any) -> None:
+        super().add_overload(code)
+        code.library.shared = self, code.signature.args
+
+
 def _writeable(kind: Any) -> Any:
     """The type of the same arrays, none of them read-only."""
     if isinstance(kind, types.Array):

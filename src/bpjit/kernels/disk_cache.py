@@ -177,13 +177,18 @@ class DiskCache(NullCache):
         return os.path.join(self._numba.locator.get_cache_path(), name), key
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for this signature, or None."""
-        target_context.refresh()  # initialises it
+        """What was compiled for this signature, or None. Nothing that only a compiler needs is loaded."""
         try:
             payload = read(*self._place(sig, target_context.codegen())) if self._enabled else None
             if payload is None:
                 return None
-            compiled = self._numba.rebuild(target_context, pickle.loads(payload))
+            beside, reduced = pickle.loads(payload)
+            for module, name, kinds, symbol in beside:
+                part = getattr(sys.modules[module], name)
+                part.compile(kinds)
+                if part.overloads[kinds].fndesc.llvm_func_name != symbol:
+                    return None  # what calls it would not find it
+            compiled = self._numba.rebuild(target_context, reduced)
             arguments, result = sigutils.normalize_signature(sig)
             if compiled.signature.args != arguments or result not in (None, compiled.signature.return_type):
                 return None
@@ -199,7 +204,11 @@ class DiskCache(NullCache):
                 return
             path, key = self._place(sig, data.codegen)
             self._numba.locator.ensure_cache_path()
-            write(path, key, serialize.dumps(self._numba.reduce(data)))
+            beside = [
+                (part.__module__, part.__qualname__, kinds, part.overloads[kinds].fndesc.llvm_func_name)
+                for part, kinds in data.library.beside
+            ]
+            write(path, key, serialize.dumps((beside, self._numba.reduce(data))))
             data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder
             with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail

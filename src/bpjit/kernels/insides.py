@@ -9,6 +9,7 @@ stands ``cuda.door``, and here what it needs there.
 from __future__ import annotations
 
 import pkgutil
+import sys
 from types import FunctionType
 from typing import Any
 
@@ -33,12 +34,12 @@ LEANT_ON = {
     "numba.core.compiler_lock.global_compiler_lock": "acquire is_locked release",
     "numba.core.compiler_machinery.PassManager": "_runPass add_pass finalize self._analysis",
     "numba.core.config": "CPU_FEATURES DISABLE_JIT",
-    "numba.core.cpu.CPUContext": "codegen mangler refresh",
+    "numba.core.cpu.CPUContext": "codegen mangler",
     "numba.core.cpu.CPUTargetOptions": "_nrt no_cfunc_wrapper",
     "numba.core.funcdesc": "default_mangler",
-    "numba.core.funcdesc.FunctionDescriptor": "calltypes typemap",
-    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert compile self._cache self._types_active_call "
-    "typeof_pyval",
+    "numba.core.funcdesc.FunctionDescriptor": "calltypes llvm_func_name typemap",
+    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert add_overload compile get_call_template "
+    "self._cache self._types_active_call self.overloads typeof_pyval",
     "numba.core.serialize": "dumps",
     "numba.core.sigutils": "normalize_signature",
     "numba.core.typed_passes": "",
@@ -48,7 +49,11 @@ LEANT_ON = {
     "numba.core.types.float64": "_code",
     "numba.core.untyped_passes": "",
 }
-LATER = {"numba.np.arrayobj": "make_array populate_array"}  # which takes long to import
+LATER = {  # which takes long to import
+    "numba.np.arraymath": "ensure_blas",
+    "numba.np.arrayobj": "make_array populate_array",
+    "numba.np.linalg": "ensure_blas",
+}
 OF_CUDA = {
     "numba.cuda": "as_cuda_array cg current_context device_array get_current_device is_available jit local shared "
     "synchronize syncthreads syncthreads_or syncwarp to_device",
@@ -116,6 +121,22 @@ def arrays() -> Any:
     return arrayobj
 
 
+def load_without_blas() -> None:
+    """Load what Numba knows of arrays, but not SciPy's linear algebra with it, which takes a quarter of a second: Numba
+    only looks there whether it could be loaded, and loads it when somebody's code multiplies matrices."""
+    if "numba.np.arraymath" in sys.modules:
+        return
+    from numba.np import linalg
+
+    look = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None  # it can: SciPy is needed here
+    try:
+        from numba.np import arraymath
+    finally:
+        linalg.ensure_blas = look
+    arraymath.ensure_blas = look
+
+
 __all__ = [
     "CPUContext",
     "CPUDispatcher",
@@ -130,6 +151,7 @@ __all__ = [
     "config",
     "default_mangler",
     "global_compiler_lock",
+    "load_without_blas",
     "serialize",
     "sigutils",
     "typed_passes",

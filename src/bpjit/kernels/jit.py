@@ -19,10 +19,10 @@ from numba.extending import lower_builtin, overload, register_jitable, type_call
 
 from ..maths import formulas, random_streams
 from ..settings.rules import RULES
-from .compiling import Kernel
+from .compiling import Kernel, SharedPart
 from .disk_cache import SOURCES, DiskCache
-from .insides import Compiler, JITCodeLibrary, config
-from .passes import lean_passes, looked_up_once
+from .insides import Compiler, JITCodeLibrary, config, load_without_blas
+from .passes import SHARED, lean_passes, looked_up_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,23 +78,28 @@ class _Part(JITCodeLibrary):
         return 0
 
 
-def link_parts(module: Any, library: Any) -> None:
-    """Link all that a library calls, at whatever level, into a module, each once."""
-    seen, waiting = {library}, library._linking_libraries[::-1]
+def link_parts(module: Any, library: Any) -> list[Any]:
+    """Link all that a library calls, at whatever level, into a module, each once. Returns what must stand beside it:
+    the shared ones among them, by function and types of arguments."""
+    seen, waiting, beside = {library}, library._linking_libraries[::-1], []
     while waiting:
         callee = waiting.pop()
         if callee not in seen:
             seen.add(callee)
+            if hasattr(callee, "shared"):
+                beside.append(callee.shared)
+                continue
             is_part = isinstance(callee, _Part)
             module.link_in(callee._final_module if is_part else callee._get_module_for_linking(), preserve=True)
             waiting += callee._linking_libraries[::-1] if is_part else []
+    return beside
 
 
 class _Whole(JITCodeLibrary):
     """The code of a kernel: optimised once. Numba does it twice, to remove reference counts, of which we have none."""
 
     def finalize(self) -> None:
-        link_parts(self._final_module, self)
+        self.beside = link_parts(self._final_module, self)
         self._linking_libraries = []
         super().finalize()
 
@@ -121,6 +126,7 @@ class _KernelCompiler(Compiler):
                 gc.enable()
 
     def __init__(self, typing: Any, target: Any, library: Any, *rest: Any) -> None:
+        load_without_blas()
         if library is None:
             library = _Whole(target.codegen(), "bpjit")
             library.enable_object_caching()
@@ -234,12 +240,34 @@ def kernel(function: Callable[..., Any], name: str | None = None, nogil: bool = 
     assert "<locals>" not in function.__qualname__
     if config.DISABLE_JIT:
         return function
-    options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, "nogil": nogil, **OPTIONS}  # as njit has it
-    dispatcher = Kernel(function, targetoptions=options, pipeline_class=_KernelCompiler)
+    return _dispatcher(Kernel, function, nogil=nogil, writes=writes)
+
+
+def _dispatcher(kind: type[Kernel], function: Callable[..., Any], writes: bool = False, **more: Any) -> Kernel:
+    options = {"nopython": True, "boundscheck": None, "fastmath": FASTMATH, **OPTIONS, **more}  # as njit has it
+    dispatcher = kind(function, targetoptions=options, pipeline_class=_KernelCompiler)
     dispatcher.writes = writes
     if SOURCES:  # else there is nothing to name machine code by: compile in every process
         dispatcher._cache = DiskCache(function)
     return dispatcher
+
+
+def shared(function: Callable[..., Any]) -> Any:
+    """A function that kernels call and share: compiled once for them all, and kept on disk as they are. For what takes
+    long to compile and does much at each call; nothing is optimised across it. Not for what is called from a user's own
+    jitted code: that may be kept on disk by Numba, which would not bring this along."""
+    if config.DISABLE_JIT:
+        return function
+    made = _dispatcher(SharedPart, function, no_cpython_wrapper=True)
+    SHARED.add(f"{function.__module__}.{function.__qualname__}")
+    return made
+
+
+def bring(context: Any, part: Any, *kinds: Any) -> None:
+    """In an intrinsic: the shared ``part`` for arguments of these types stands beside whatever calls here, which may
+    then know by name all that is defined there."""
+    part.compile(kinds)
+    context.active_code_library.add_linking_library(part.overloads[kinds].library)
 
 
 def atomic(function: Callable[..., Any], name: str | None = None, writes: bool = False) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from numba import types
 
+from .disk_cache import spelled
 from .insides import CPUContext, DefaultPassBuilder, PassManager, default_mangler, typed_passes, untyped_passes
 
 NEEDED = (
@@ -65,7 +66,6 @@ def lean_passes(state: Any) -> PassManager:
 
 # --- What is looked up again and again.
 
-_SIGNATURES: dict[Any, Any] = {}  # by function and types of arguments
 _find = types.BaseFunction.get_call_type
 
 
@@ -73,29 +73,39 @@ def _remembered(function: Any, context: Any, arguments: Any, keywords: Any) -> A
     """The signature of a call, for which Numba tries one after the other all that a function may mean."""
     if keywords:
         return _find(function, context, arguments, keywords)
-    call = function, context, tuple(arguments)
-    found = _SIGNATURES.get(call)
+    call, signatures = (function, context, tuple(arguments)), _compiling[-1]
+    found = signatures.get(call)
     if found is None:
         found = _find(function, context, arguments, keywords)
         if found is not None:
-            _SIGNATURES[call] = found
+            signatures[call] = found
     return found
+
+
+SHARED: set[str] = set()  # functions that have the same name in every process
 
 
 def _short_name(context: Any, name: str, kinds: Any, *, abi_tags: Any = (), uid: Any = None) -> str:
     """The name of a function's machine code. Numba's has all types in full, a thousand letters at each call."""
-    said = hashlib.blake2b(repr((kinds, abi_tags)).encode(), digest_size=12).hexdigest()
-    short: str = default_mangler(name, (), abi_tags=(said,), uid=uid)
+    shared = name.removeprefix(".NumbaEnv.") in SHARED
+    tags = () if shared else abi_tags  # which also tell who was compiled when this was needed
+    said = hashlib.blake2b(repr((*map(spelled, kinds), tags)).encode(), digest_size=12).hexdigest()
+    short: str = default_mangler(name, (), abi_tags=(said,), uid=None if shared else uid)
     return short
+
+
+_compiling: list[dict[Any, Any]] = []  # what is remembered, of each kernel under way within another
 
 
 @contextlib.contextmanager
 def looked_up_once() -> Iterator[None]:
     """Compile a kernel with all its parts and look up each meaning once. For who holds Numba's lock of compilers."""
+    _compiling.append({})
     types.BaseFunction.get_call_type, CPUContext.mangler = _remembered, _short_name
     try:
         yield
     finally:
-        _SIGNATURES.clear()  # what they mean is forgotten with the functions
-        types.BaseFunction.get_call_type = _find
-        del CPUContext.mangler  # which it inherits
+        _compiling.pop()  # what they mean is forgotten with the functions
+        if not _compiling:
+            types.BaseFunction.get_call_type = _find
+            del CPUContext.mangler  # which it inherits

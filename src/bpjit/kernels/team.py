@@ -88,6 +88,14 @@ def give_way(typing_context: Any) -> Any:
 
 
 @inline
+def share(n: int, part: int, parts: int) -> tuple[int, int]:
+    """From which to which of n things a part goes."""
+    if parts == 1:  # divisions take longer than a small layer
+        return 0, n
+    return n * part // parts, n * (part + 1) // parts
+
+
+@inline
 def open_team(team: np.ndarray) -> None:
     """The leader is there: helpers may join."""
     write(team, WORD, 1 << PARTS_BITS)

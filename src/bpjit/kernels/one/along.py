@@ -22,7 +22,7 @@ from ..simd.tiles import product
 from ..state import Samples
 from ..switches import code_of
 from .batches import BlockWork, chunk_from, make_block_work
-from .chunks import Chunk, add_gradients, first_product, forward, turn
+from .chunks import FORWARD, Chunk, add_gradients, first_product, through, turn
 from .each_sample import lift, load, load_first, store
 from .padded import Net, net_of
 
@@ -161,7 +161,7 @@ def along(work: AlongWork, D: Samples, stretch: tuple[int, int], loss: Any) -> N
     for t in range(begin, end, room):
         n = min(room, end - t)
         chunk = chunk_from(of_samples, D, t, n)
-        forward(net, layers, net.P, chunk, 0, n)
+        through(net, layers, loss, net.P, chunk, (0, n), like(item(net.P, 0), 1), (FORWARD, FORWARD))
         forward_along(net, layers, chunk, r)
         for row in range(n):
             at = top.here * room + row * top.width

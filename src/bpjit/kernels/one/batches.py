@@ -34,10 +34,11 @@ from ..team import (
     join,
     make_team,
     open_team,
+    share,
 )
-from .chunks import CHUNK, Chunk, add_gradients, back, forward, terms
+from .chunks import BACK, CHUNK, FORWARD, TERMS, Chunk, add_gradients, through
 from .each_sample import load, load_first, store
-from .padded import PANEL, Net, Work, look_ahead, make_work, net_of
+from .padded import PANEL, Net, Work, look_ahead, make_work, net_of, of_any_rule
 
 load_panel, store_panel, lift_panel = vectors(registers(PANEL))
 _, _, step_panel, _ = make_step(PANEL)
@@ -120,8 +121,8 @@ def chunk_of(task: Task, work: Any, order: Order, turn: Turn, part: int) -> Chun
 @inline
 def share_of_samples(n: int, part: int, parts: int) -> tuple[int, int]:
     """From which to which of n samples part ``part`` goes."""
-    blocks = (n + SHARE - 1) // SHARE
-    return min(n, blocks * part // parts * SHARE), min(n, blocks * (part + 1) // parts * SHARE)
+    first, last = share((n + SHARE - 1) // SHARE, part, parts)
+    return min(n, first * SHARE), min(n, last * SHARE)
 
 
 @formula
@@ -129,7 +130,8 @@ def do_part(shared: tuple[Task, Any, Any, Order], turn: Turn, part: int, parts: 
     """One part of one phase of a chunk. Writes the packed network and its work space."""
     task, steps, work, order = shared
     layers, numbers, (phase, t, n, learn) = work.packed.layers, work.numbers, turn
-    net, d = net_of(work.packed, steps), layers[0].fan_in
+    own, d = net_of(work.packed, steps), layers[0].fan_in
+    net = of_any_rule(own)
     chunk, G = chunk_of(task, work, order, turn, part), pointer(work.G, 0)
     if phase == UP:
         first, last = share_of_samples(n, part, parts)
@@ -138,18 +140,15 @@ def do_part(shared: tuple[Task, Any, Any, Order], turn: Turn, part: int, parts: 
                 places = pointer(order.places, t + first)
                 gather(pointer(task.D.X, 0), places, d, last - first, pointer(chunk.X, first * d))
             P = net.A if learn else net.P
-            forward(net, layers, P, chunk, first, last)
-            terms(net, layers, task.loss, P, chunk, first, last, numbers[SCALE])
-            if learn:
-                back(net, layers, P, chunk, first, last)
+            way = FORWARD, BACK if learn else TERMS
+            through(net, layers, task.loss, P, chunk, (first, last), numbers[SCALE], way)
     elif phase == DOWN:
         add_gradients(net, layers, chunk, net.P if is_fused(steps, work) else G, part, parts)
     else:
         size = PANEL * lanes_of(G)
-        panels = net.n // size
-        first, last = panels * part // parts * size, panels * (part + 1) // parts * size
+        first, last = share(net.n // size, part, parts)
         shared = numbers[FIRST_SHARED], numbers[SECOND_SHARED]
-        apply_gradient(net, Update(steps, numbers[ETA], shared), G, numbers[RATIO], first, last)
+        apply_gradient(own, Update(steps, numbers[ETA], shared), G, numbers[RATIO], first * size, last * size)
 
 
 @inline
@@ -173,14 +172,13 @@ def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, str
     scalars, numbers, team, one = memory.scalars, work.numbers, work.team, like(eta, 1)
     room, m, fused, (t, last, learn, (part, word)) = work.room, len(task.D.X), is_fused(steps, work), stretch
     helps = part > LEADER
-    then, phase, n, size = t, UP, 0, 1
+    phase, n, learnt = UP, 0, t % steps.size  # of the samples of the batch under way
     while word != CLOSED if helps else t < last:
         if phase == UP and not helps:
             n = min(room, last - t)
             if learn:
-                n = min(n, steps.size - t % steps.size)
-            then = t + n
-            size = (then - 1) % steps.size + 1
+                n = min(n, steps.size - learnt)
+                learnt += n
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
         turn, parts, word = begin_phase(team, Turn(phase, t, n, learn), part, word)
         if part < parts:
@@ -192,18 +190,19 @@ def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, str
         if phase == UP:
             for row in range(n):
                 add_error(scalars, work.errors[row])
-        complete = learn and (then % steps.size == 0 or then == m)
+        complete = learn and (learnt == steps.size or t + n == m)
         if phase == UP and learn:
             phase = DOWN
         elif phase == DOWN and complete and not fused:
             phase = APPLY
-            shared = prepare_rule(steps, scalars, work.P, size)
+            shared = prepare_rule(steps, scalars, work.P, learnt)
             numbers[FIRST_SHARED], numbers[SECOND_SHARED] = shared
-            numbers[ETA], numbers[RATIO] = eta, one / like(eta, size)
+            numbers[ETA], numbers[RATIO] = eta, one / like(eta, learnt)
         else:
-            phase, t = UP, then
+            phase, t = UP, t + n
             if complete:
                 memory.counters[UPDATES] += 1
+                learnt = 0
 
 
 @formula
@@ -286,23 +285,22 @@ def evaluate(
     nobody asks for it; inputs that are not finite then make total NaN. Adds Σ c_k E_k to total as ``add_error`` does,
     and −Σ c_k ∂E_k/∂p to work.G."""
     layers, (begin, end) = work.packed.layers, stretch
-    net, bottom, top = net_of(work.packed, None), layers[0], layers[len(layers) - 1]
+    net, bottom, top = of_any_rule(net_of(work.packed, None)), layers[0], layers[len(layers) - 1]
     d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
     for t in range(begin, end, room):
         n = min(room, end - t)
         chunk = chunk_from(work, D, t, n)
-        forward(net, layers, net.P, chunk, 0, n)
+        way = FORWARD, BACK if gradients else TERMS if errors else FORWARD
+        through(net, layers, loss, net.P, chunk, (0, n), like(total[0], 1), way)
         if len(y_hat) > 0:
             total[0] += nothing_of(chunk.X, n * d)
             for row in range(n):
                 for j in range(l):
                     put(y_hat, (t + row) * l + j, item(net.b, top.here * room + row * top.width + j))
         if errors or gradients:
-            terms(net, layers, loss, net.P, chunk, 0, n, like(total[0], 1))
             for row in range(n):
                 add_error(total, item(chunk.errors, row))
         if gradients:
-            back(net, layers, net.P, chunk, 0, n)
             add_gradients(net, layers, chunk, G, 0, 1)
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...maths import formulas
-from ..jit import inline
+from ..jit import inline, shared
 from ..layout import SOFTMAX
 from ..simd.memory import item, lanes_of, partial_vectors, pointer, put, registers, vectors
 from ..simd.tiles import product
 from ..switches import activation_of
+from ..team import share
 from .each_sample import exponentials, load, normalise, output_terms, store
 from .padded import PANEL, Net, panel_size
 
@@ -143,7 +144,24 @@ def back(net: Net, layers: Any, P: Any, chunk: Chunk, first: int, last: int) -> 
             store(net.g, v, formulas.hidden_gradient_term(load(net.slope, v), load(net.g, v)))
 
 
-@inline
+FORWARD, TERMS, BACK = range(3)  # the way of a sample through a network
+
+
+@shared
+def through(
+    net: Net, layers: Any, loss: Any, P: Any, chunk: Chunk, rows: tuple[int, int], scale: Any, way: tuple[int, int]
+) -> None:
+    """Samples of the chunk, from one step of the way to another. Writes z, b, slope, chunk.errors, g."""
+    (first, last), (begin, end) = rows, way
+    if begin == FORWARD:
+        forward(net, layers, P, chunk, first, last)
+    if begin <= TERMS <= end:
+        terms(net, layers, loss, P, chunk, first, last, scale)
+    if end == BACK:
+        back(net, layers, P, chunk, first, last)
+
+
+@shared
 def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts: int) -> None:
     """One part of −Σ ∂E_k/∂p, times what the gradient terms carry. Adds to G."""
     lanes, n = lanes_of(G), chunk.n
@@ -152,7 +170,7 @@ def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts:
         width, d, l, W = layer.width, layer.fan_in, layer.fan_out, layer.weights
         at = layer.here * chunk.room
         if index == 0:
-            first, last = d * part // parts, d * (part + 1) // parts
+            first, last = share(d, part, parts)
             column, panel = 0, PANEL * lanes
             X = pointer(chunk.X, first)
             while column < width:
@@ -163,7 +181,7 @@ def add_gradients(net: Net, layers: Any, chunk: Chunk, G: Any, part: int, parts:
                 W += panel_size(d, panel, lanes)
                 column += panel
         else:
-            first, last, q = l * part // parts, l * (part + 1) // parts, layer.below_width
+            (first, last), q = share(l, part, parts), layer.below_width
             below, E = pointer(net.b, layer.below * chunk.room), pointer(net.g, at + first)
             product(pointer(G, W + first * q), q, E, 1, width, below, q, n, True, last - first, q // lanes)
         if part == 0:

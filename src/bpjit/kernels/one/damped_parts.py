@@ -154,7 +154,7 @@ def do_samples(task: Task, work: DampedWork, turn: Turn, part: int, parts: int) 
     elif first < last and turn.phase == PASS:
         pass_through(normal, task.loss, chunk, first, last)
     elif first < last and turn.phase == TERMS:
-        terms_back(normal, chunk, first, last)
+        terms_back(normal, task.loss, chunk, first, last)
     elif first < last:
         jacobian_rows(normal, task.loss, chunk, first, last, begin * l)
 

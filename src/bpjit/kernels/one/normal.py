@@ -29,7 +29,7 @@ from ..sums import add_error
 from ..switches import code_of
 from .batches import BlockWork, make_block_work
 from .cholesky import ROWS
-from .chunks import CHUNK, Chunk, back, forward, terms
+from .chunks import BACK, CHUNK, FORWARD, TERMS, Chunk, through
 from .each_sample import load, store
 from .padded import Net, layout, net_of, number_of_units
 from .single import add_single_errors, has_single_output, single_outputs, single_rows, single_terms
@@ -176,12 +176,11 @@ def pass_through(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: in
     single, top = has_single_output(layers), layers[len(layers) - 1]
     for start in range(first, last, PIECE):
         end = min(last, start + PIECE)
-        forward(net, layers[: len(layers) - single], net.P, chunk, start, end)
+        way, one = (FORWARD, FORWARD if single else TERMS), like(item(chunk.errors, 0), 1)
+        through(net, layers[: len(layers) - single], loss, net.P, chunk, (start, end), one, way)
         if single:
             single_outputs(net, top, chunk, start, end)
             single_terms(net, top, loss, chunk, start, end)
-        else:
-            terms(net, layers, loss, net.P, chunk, start, end, like(item(chunk.errors, 0), 1))
 
 
 @inline
@@ -196,10 +195,11 @@ def add_errors(work: NormalWork, first: int, last: int, total: np.ndarray) -> No
 
 
 @inline
-def terms_back(work: NormalWork, chunk: Chunk, first: int, last: int) -> None:
+def terms_back(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: int) -> None:
     """Gradient terms of the units below, for samples of a chunk that has been passed through. Writes g."""
     net = net_of(work.block.packed, None)
-    back(net, work.block.packed.layers, net.P, chunk, first, last)
+    layers, one = work.block.packed.layers, like(item(chunk.errors, 0), 1)
+    through(net, layers, loss, net.P, chunk, (first, last), one, (BACK, BACK))
 
 
 @inline
@@ -214,7 +214,8 @@ def jacobian_rows(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: i
             single_rows(net, top, loss, chunk, first, last)
         else:
             start_rows(net, top, loss, chunk, first, last, j)
-        back(net, layers[: len(layers) - single], net.P, chunk, first, last)
+        layers_below, one = layers[: len(layers) - single], like(item(chunk.errors, 0), 1)
+        through(net, layers_below, loss, net.P, chunk, (first, last), one, (BACK, BACK))
         write_rows(net, layers, chunk, (first, last), pointer(work.all_rows, (begin + j) * stride), l * stride)
     if n < len(work.block.place):
         for row in range(begin, begin + (last - first) * l):

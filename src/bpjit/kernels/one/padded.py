@@ -218,6 +218,12 @@ def net_of(work: Work, steps: Any) -> Net:
     )
 
 
+@inline
+def of_any_rule(net: Net) -> Net:
+    """The same without what depends on a rule, whose types are those of every network of this dtype."""
+    return Net(net.P, net.A, net.S, None, net.n, None, net.z, net.b, net.slope, net.g, net.used)
+
+
 _load, _, _ = vectors(registers(1))
 *_, _seen = make_step(1)
 

@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..insides import cgutils
-from ..jit import inline
+from ..jit import bring, inline, shared
 from .memory import lanes_of, pointer
 from .numbers import VECTOR_BYTES, splat
 
@@ -22,24 +22,26 @@ HEIGHTS = (6, 4, 2, 1) if VECTOR_BYTES == 32 else (12, 10, 8, 4, 2, 1)  # of til
 COLUMNS = 2
 
 
-def _declared(module: Any, name: str, element: Any) -> Any:
-    """A tile's function, without its body."""
+def _declared(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any:
+    """The function (C, ldc, A, a_row, a_k, B, ldb, K, add) of a tile of rows x (columns · lanes), without its body."""
+    name = f"bpjit_tile_{element}_{lanes}_{rows}_{columns}"
+    if name in module.globals:
+        return module.globals[name]
     word, number = ir.IntType(64), element.as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [number, word, number, word, word, number, word, word, ir.IntType(1)])
     function = ir.Function(module, kind, name)
-    function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")
     for at in (0, 2, 5):
         function.args[at].add_attribute("noalias")
     return function
 
 
-def _tile(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any:
-    """The function (C, ldc, A, a_row, a_k, B, ldb, K, add) for a tile of rows x (columns · lanes)."""
-    name = f"bpjit_tile_{element}_{lanes}_{rows}_{columns}"
-    if name in module.globals:
-        return module.globals[name]
-    function, word, vector = _declared(module, name, element), ir.IntType(64), ir.VectorType(element, lanes)
+def _define(module: Any, element: Any, lanes: int, rows: int, columns: int) -> None:
+    """Give a tile's function its body."""
+    function, word, vector = (
+        _declared(module, element, lanes, rows, columns),
+        ir.IntType(64),
+        ir.VectorType(element, lanes),
+    )
     C, ldc, A, a_row, a_k, B, ldb, K, add = function.args
     align = 4 if isinstance(element, ir.FloatType) else 8
     multiply_add = cgutils.get_or_insert_function(
@@ -96,7 +98,30 @@ def _tile(module: Any, element: Any, lanes: int, rows: int, columns: int) -> Any
             for cell in cells:
                 store(places[cell], final[cell])
     builder.ret_void()
-    return function
+
+
+@intrinsic
+def _define_tiles(typing_context: Any, C: Any) -> Any:
+    """All tiles for numbers like those at C."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        for rows in HEIGHTS:
+            for columns in range(1, COLUMNS + 1):
+                _define(builder.module, context.get_value_type(C.dtype), lanes_at(C), rows, columns)
+        return context.get_dummy_value()
+
+    return types.void(C), generate
+
+
+@shared
+def tiles(C: Any) -> None:
+    """The machine code of all tiles, which whoever needs one calls by its name."""
+    _define_tiles(C)
+
+
+def lanes_at(C: Any) -> int:
+    """Numbers in a register, of a type of pointers."""
+    return int(VECTOR_BYTES * 8 // C.dtype.bitwidth)
 
 
 @intrinsic
@@ -119,8 +144,8 @@ def tile(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         *operands, rows, columns = arguments
-        lanes = VECTOR_BYTES * 8 // C.dtype.bitwidth
-        element = context.get_value_type(C.dtype)
+        bring(context, tiles, C)
+        element, lanes = context.get_value_type(C.dtype), lanes_at(C)
         end = builder.append_basic_block("tiled")
         which = builder.sub(builder.mul(rows, ir.Constant(rows.type, COLUMNS)), columns)
         switch = builder.switch(which, end)
@@ -129,7 +154,7 @@ def tile(
                 block = builder.append_basic_block(f"tile{r}x{c}")
                 switch.add_case(ir.Constant(rows.type, r * COLUMNS - c), block)
                 with builder.goto_block(block):
-                    builder.call(_tile(builder.module, element, lanes, r, c), operands)
+                    builder.call(_declared(builder.module, element, lanes, r, c), operands)
                     builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
