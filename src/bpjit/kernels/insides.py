@@ -34,12 +34,12 @@ LEANT_ON = {
     "numba.core.compiler_lock.global_compiler_lock": "acquire is_locked release",
     "numba.core.compiler_machinery.PassManager": "_runPass add_pass finalize self._analysis",
     "numba.core.config": "CPU_FEATURES DISABLE_JIT",
-    "numba.core.cpu.CPUContext": "codegen mangler refresh",
+    "numba.core.cpu.CPUContext": "codegen mangler",
     "numba.core.cpu.CPUTargetOptions": "_nrt no_cfunc_wrapper",
     "numba.core.funcdesc": "default_mangler",
-    "numba.core.funcdesc.FunctionDescriptor": "calltypes typemap",
-    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert compile self._cache self._cache_hits "
-    "self._types_active_call typeof_pyval",
+    "numba.core.funcdesc.FunctionDescriptor": "calltypes llvm_func_name typemap",
+    "numba.core.registry.CPUDispatcher": "_compile_for_args _insert add_overload compile get_call_template "
+    "self._cache self._cache_hits self._types_active_call self.overloads typeof_pyval",
     "numba.core.serialize": "dumps",
     "numba.core.sigutils": "normalize_signature",
     "numba.core.typed_passes": "",
