@@ -130,9 +130,9 @@ def test_what_ends_a_call_can_be_gone_on_from(end, tmp_path, capsys):
     if end == "StopEvent":
         first.append(AfterAWhile(40))
     elif end == "TimeLimit":
-        first.append(bpjit.TimeLimit(0.05))
+        first.append(bpjit.TimeLimit(0.3))
     else:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     half = bpjit.train_many(nets(), X, Y, stop=first, checkpoint=path, checkpoint_every=SHORT)
     assert set(half.stopped_by) == {end}
     assert np.isfinite(half.error).all()
