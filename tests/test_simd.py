@@ -5,20 +5,22 @@ import numpy as np
 import pytest
 
 from bpjit.kernels import jit
+from bpjit.kernels.epochs import all_finite
 from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum
 from bpjit.kernels.simd.memory import vectors
 from bpjit.maths import formulas
 from bpjit.settings.rules import Adam, Rprop
 
 LANES = {"float64": 8, "float32": 16}
+load4, store4, lift4 = vectors(4)
 load8, store8, lift8 = vectors(8)
 load16, store16, lift16 = vectors(16)
-ACCESS = {8: (load8, store8, lift8), 16: (load16, store16, lift16)}
+ACCESS = {4: (load4, store4, lift4), 8: (load8, store8, lift8), 16: (load16, store16, lift16)}
 
 
-def on_vectors(function, dtype, fastmath=False):
+def on_vectors(function, dtype, fastmath=False, lanes=None):
     """Run a function of numbers on vectors: f(arrays) -> array."""
-    lanes = LANES[np.dtype(dtype).name]
+    lanes = lanes or LANES[np.dtype(dtype).name]
     load, store, _ = ACCESS[lanes]
     apply = jit.strict(function) if not fastmath else jit.formula(function)
 
@@ -198,6 +200,27 @@ def test_exp_to_its_ends(dtype):
     assert ulps(result, exact, dtype).max() <= 2.0
     x = np.array([high + 0.01, 1e30, low - 1, -1e30], dtype)
     np.testing.assert_array_equal(on_vectors(lambda x: formulas.exp(x), dtype)(x), [np.inf, np.inf, 0, 0])
+
+
+def test_exp_of_few_lanes_has_the_bits_of_many(dtype):
+    high = 710.0 if dtype == "float64" else 89.0
+    limits = [side * np.nextafter(at, to) for side in (1, -1) for at in (high, 104, 746) for to in (0, at, np.inf)]
+    powers = np.outer([1, -1], np.geomspace(1e-30, np.finfo(dtype).max / 2, 500)).ravel()
+    x = np.concatenate([np.linspace(-1.1 * high, 1.1 * high, 2000), limits, powers, SPECIAL]).astype(dtype)
+    few, many = (on_vectors(lambda x: formulas.exp(x), dtype, lanes=lanes)(x) for lanes in (4, None))
+    np.testing.assert_array_equal(few, many)
+
+
+def test_one_parameter_that_is_not_finite_is_found_wherever_it_stands(dtype):
+    finite = numba.njit(**jit.OPTIONS)(lambda p: all_finite(p))
+    for n in (1, 3, 4, 9):
+        p = np.full(n, np.finfo(dtype).max, dtype)
+        assert finite(p)
+        for i in range(n):
+            for value in (np.nan, np.inf, -np.inf):
+                q = p.copy()
+                q[i] = value
+                assert not finite(q)
 
 
 def test_log_of_subnormal_numbers(dtype):

@@ -142,6 +142,9 @@ def _polynomial(typing_context: Any, x: Any, coefficients: Any) -> Any:
     return x(x, coefficients), generate
 
 
+FEW = 4  # lanes: kernels of so few wait for one result after the other, those of more for the next free unit
+
+
 class _Constants:
     """The numbers of one dtype."""
 
@@ -200,7 +203,7 @@ F32 = _Constants(
 # --- The functions. Each is made once for either dtype; the helpers of ``formulas`` find them by type.
 
 
-def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], ...]:
     shift, (ln2_high, ln2_low), coefficients, (low, high) = c.shift, c.ln2, c.exp, c.exp_limits
     log2_e, limit = 1.0 / np.log(2.0), c.tanh_limit
 
@@ -221,6 +224,15 @@ def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], Callable[...,
         return _scale(p + formulas.like(x, 1), shifted, n)
 
     @strict
+    def exp_at_once(x: Any) -> Any:
+        """As ``exp``, bit for bit, but x does not wait for its limits: what lies beyond is put right at the end."""
+        zero, infinity = formulas.like(x, 0), formulas.like(x, np.inf)
+        p, shifted, n = reduce(x)
+        y = _scale(p + formulas.like(x, 1), shifted, n)
+        y = formulas.select(x > formulas.like(x, high), infinity, y)
+        return formulas.select(x < formulas.like(x, low), zero, y)
+
+    @strict
     def tanh(x: Any) -> Any:
         """(e^2|x| − 1)/(e^2|x| + 1), which keeps its digits near 0, with the sign of x."""
         size, most = abs(x), formulas.like(x, limit)
@@ -231,7 +243,7 @@ def _make_exponentials(c: _Constants) -> tuple[Callable[..., Any], Callable[...,
         y = less_one / (less_one + formulas.like(x, 2))
         return formulas.select(x < formulas.like(x, 0), -y, y)
 
-    return exp, tanh
+    return exp, tanh, exp_at_once
 
 
 def _make_logarithms(c: _Constants) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -311,23 +323,29 @@ def _scalar_cos(typing_context: Any, x: Any) -> Any:
     return x(x), lambda context, builder, signature, arguments: call(builder, "cos", *arguments)
 
 
-def _stand_for(helper: Callable[..., Any], double: Callable[..., Any], single: Callable[..., Any]) -> None:
-    """Let ``helper`` be these functions on vectors."""
+def _stand_for(helper: Callable[..., Any], *functions: Callable[..., Any]) -> None:
+    """Let ``helper`` be these functions on vectors: of float64, of float32, and, if there are more, the same of so few
+    lanes that one result waits for another."""
 
     @overload(helper, jit_options=OPTIONS_OF_PARTS, strict=False)
     def choose(z: Any) -> Any:
         if isinstance(z, Simd):
-            return (lambda z: single(z)) if z.dtype == types.float32 else (lambda z: double(z))
+            of_dtypes = functions[-2:] if z.lanes <= FEW else functions[:2]
+            function = of_dtypes[z.dtype == types.float32]
+            return lambda z: function(z)
         return None
 
 
+_EXPONENTIALS = [_make_exponentials(constants) for constants in (F64, F32)]
 _MADE = [
-    [function for make in (_make_exponentials, _make_logarithms, _make_circular) for function in make(constants)]
-    for constants in (F64, F32)
+    [*exponentials[:2], *_make_logarithms(constants), *_make_circular(constants)]
+    for exponentials, constants in zip(_EXPONENTIALS, (F64, F32), strict=True)
 ]
-for _helper, _double, _single in zip(
+# Only AVX-512 selects in one step; elsewhere the limits, a minimum and a maximum, are quicker.
+_OF_FEW = {formulas.exp: [made[-1] for made in _EXPONENTIALS]} if VECTOR_BYTES == 64 else {}
+for _helper, *_of_dtypes in zip(
     (formulas.exp, formulas.tanh_of, formulas.log, formulas.log1p, formulas.sin_of, formulas.cos_of),
     *_MADE,
     strict=True,
 ):
-    _stand_for(_helper, _double, _single)
+    _stand_for(_helper, *_of_dtypes, *_OF_FEW.get(_helper, []))
