@@ -95,6 +95,9 @@ def _short_name(context: Any, name: str, kinds: Any, *, abi_tags: Any = (), uid:
 @contextlib.contextmanager
 def looked_up_once() -> Iterator[None]:
     """Compile a kernel with all its parts and look up each meaning once. For who holds Numba's lock of compilers."""
+    if types.BaseFunction.get_call_type is _remembered:  # a kernel that the one under way calls
+        yield
+        return
     types.BaseFunction.get_call_type, CPUContext.mangler = _remembered, _short_name
     try:
         yield

@@ -11,8 +11,8 @@ from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
 from ..frames import of_row
-from ..kernels.one.learner import learn_kernel, predict_kernel, settle_kernel
-from ..kernels.one.learner_state import State, places_of, seen_by_prediction, waits
+from ..kernels.one.learner import arrive, learn_kernel, predict_kernel
+from ..kernels.one.learner_state import State, kept_at, places_of, seen_by_prediction, waits
 from ..networks import storage
 from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
@@ -124,7 +124,7 @@ class OnlineLearner:
 
     def _settle(self, data: np.ndarray) -> bool:
         """Make the update that ``compiled.learn`` left for the sample after it; returns whether there was one."""
-        return waits(data) and bool(settle_kernel(self._state.kind)(data))
+        return waits(data) and bool(arrive(self._state.kind, data, kept_at(data), True))
 
     def learn(self, x: Any, y: Any) -> float:
         """One update.
@@ -189,6 +189,7 @@ class OnlineLearner:
         inputs, single = self._start._architecture.as_inputs(x)
         if not single:
             raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
+        self._settle(data)
         while not predict(data, inputs[0], y_hat) and self._settle(data):
             pass
         return self._start._architecture.unscaled_outputs(y_hat)
@@ -210,6 +211,7 @@ class OnlineLearner:
                 raise ValueError(f"{name}: expected one sample, got {describe(value)}")
         D = as_samples(self._start, x.reshape(1, -1), y[None], self._setting.loss, names=("x", "y"))
         data = self._state.data
+        self._settle(data)
         error = self._learn(data, D.X[0], D.Y[0])
         while error != error and self._settle(data):
             error = self._learn(data, D.X[0], D.Y[0])

@@ -19,7 +19,7 @@ from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..own import OWN_RULE
 from ..simd.across import lane_sum
-from ..simd.memory import item, lanes_of, pointer, put
+from ..simd.memory import distance, item, lanes_of, pointer, put
 from ..state import Steps, Update
 from ..switches import LOOK_AHEAD, OF_RULES, prepare, rule_of
 from .any_layout import targets_at
@@ -102,15 +102,26 @@ def is_settled(data: Any) -> bool:
     return setting(data, PENDING) == like(setting(data, PENDING), NOTHING)
 
 
-@inline
-def arrive(kind: Any, data: Any, net: Net, layers: Any, x: Any, learns: bool) -> None:
-    """β of the first layer for a sample x, at A where it is to be learnt and else at P, after all updates before it.
-    Writes z, and P, S, A of the first layer."""
-    arrived = False
-    if not is_settled(data):
-        arrived = settle(kind, data, net, layers, x) and (learns or len(rule_in(kind)) not in LOOK_AHEAD)
+@atomic
+def arrive(kind: Any, data: np.ndarray, x: int, learns: bool) -> bool:
+    """β of the first layer for a sample at x of the state, at A where it is to be learnt and else at P, after all
+    updates before it. Writes z, and P, S, A of the first layer; returns whether an update waited.
+
+    A kernel of its own: all that comes after it has the same beginning, which is compiled once.
+    """
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(data, x)
+    waited, arrived = not is_settled(data), False
+    if waited:
+        arrived = settle(kind, data, net, layers, X) and (learns or len(rule_in(kind)) not in LOOK_AHEAD)
     if not arrived:
-        forward_dense(net, layers[0], None, net.A if learns else net.P, x)
+        forward_dense(net, layers[0], None, net.A if learns else net.P, X)
+    return waited
+
+
+@inline
+def arrive_from(kind: Any, data: Any, x: Any, learns: bool) -> None:
+    """``arrive`` for a sample that lies anywhere."""
+    arrive(kind, data, distance(pointer(data, 0), x), learns)
 
 
 SQUARES = *(rule.code for rule in OF_RULES if rule.squares), OWN_RULE
@@ -214,7 +225,7 @@ def learn_later(kind: Any, data: Any, x: Any, y: Any) -> Any:
     """As ``learn_one``, but the weights of the first layer get their update when the next sample comes, which needs
     them anyhow: they pass through the processor once for each sample. Until then the state is not settled."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
-    arrive(kind, data, net, layers, X, True)
+    arrive_from(kind, data, X, True)
     error = judge(kind, data, net, layers, X, y)
     if error == error:
         update_upper_part(net, layers, update_in(kind, data))
@@ -266,7 +277,7 @@ def predict_one(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
 def predict_now(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
     """The same after ``learn_later``."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
-    arrive(kind, data, net, layers, X, False)
+    arrive_from(kind, data, X, False)
     return answer(net, layers, X, y_hat)
 
 
@@ -341,17 +352,3 @@ def learn_kernel(kind: Any) -> Any:
         return learn_one(kind, data, x, targets_at(data, y))
 
     return atomic(learn_kernel, named("learn_kernel", kind))
-
-
-@functools.cache
-def settle_kernel(kind: Any) -> Any:
-    """The kernel that makes the update that ``learn_later`` left to a learner of this kind. Returns whether there was
-    one."""
-
-    def settle_kernel(data: np.ndarray) -> bool:
-        waits = not is_settled(data)
-        if waits:
-            settle(kind, data, net_in(data), layers_of(kind, data), pointer(data, integer_in(data, KEPT)))
-        return waits
-
-    return atomic(settle_kernel, named("settle_kernel", kind))

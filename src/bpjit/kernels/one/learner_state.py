@@ -139,6 +139,11 @@ def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
     return np.concatenate([*(start + place - int(header[P]) for start in [*starts, *more]), settings])
 
 
+def kept_at(data: np.ndarray) -> int:
+    """Where in a state the inputs stand that an update waits for."""
+    return int(data.view(np.int64)[KEPT])
+
+
 def waits(data: np.ndarray) -> bool:
     """Whether an update is still to be made, as ``PENDING`` has it."""
     return bool(data[data.view(np.int64)[SETTINGS] + PENDING] != NOTHING)
