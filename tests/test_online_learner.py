@@ -435,3 +435,47 @@ def test_copies_go_on_by_themselves(rule, make):
     assert twin.network == learner.network
     twin.reset()
     assert twin.network == net
+
+
+@pytest.mark.parametrize("settings", [{}, {"lam": 0.99}, {"clip_weights": 0.4}], ids=str)
+@pytest.mark.parametrize("rule", ["sgd", "nesterov"])
+def test_jitted_learning_and_every_way_on_from_it(rule, settings):
+    """The last update of ``compiled.learn`` waits for who comes next, whoever that is: all see it made."""
+    net, X, Y = problem((33, 40, 12))
+    inside, outside = (bpjit.OnlineLearner(net, eta=0.05, rule=rule, **settings) for _ in range(2))
+    y_hat, J, wrong = np.empty(12), np.empty((12, 33)), np.full(33, np.nan)
+
+    def slopes(learner):
+        compiled.slopes(learner.state, X[0], y_hat, J)
+        return J.copy()
+
+    def answer(learner):
+        compiled.predict(learner.state, X[1], y_hat)
+        return y_hat.copy()
+
+    def twin(learner):
+        return bpjit.OnlineLearner.predict(copy.deepcopy(learner), X[2])
+
+    def state_elsewhere(learner):
+        state = pickle.loads(pickle.dumps(learner.state))
+        compiled.predict(state, X[3], y_hat)
+        return y_hat.copy()
+
+    ways = [
+        slopes,
+        answer,
+        twin,
+        state_elsewhere,
+        lambda learner: learner.network.parameters,
+        lambda learner: learner.predict(X[4]),
+        lambda learner: learner.learn(X[5], Y[5]),
+        lambda learner: compiled.learn(learner.state, wrong, Y[5]),
+        lambda learner: compiled.learn(learner.state, X[6], Y[6]),
+    ]
+    for k, way in enumerate(ways):
+        x = X[k].copy()
+        compiled.learn(inside.state, x, Y[k])
+        x[:] = 7.0  # the caller's own again
+        outside.learn(X[k], Y[k])
+        np.testing.assert_array_equal(way(inside), way(outside))
+        np.testing.assert_array_equal(inside._numbers()[inside._places], outside._numbers()[outside._places])

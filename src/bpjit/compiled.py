@@ -33,7 +33,7 @@ import numpy as np
 
 from .kernels.jit import atomic
 from .kernels.one.any_layout import as_outputs, as_slopes, inputs_at, targets_at
-from .kernels.one.learner import learn_one, predict_one, slopes_one
+from .kernels.one.learner import learn_later, predict_now, slopes_one
 from .kernels.one.learner_state import State
 
 __all__ = ["learn", "predict", "slopes"]
@@ -44,7 +44,7 @@ _writing = partial(atomic, writes=True)
 @_writing
 def predict(state: State, x: np.ndarray, y_hat: np.ndarray) -> bool:
     """Write ŷ for one sample x, [shape: (d,)], into y_hat, [shape: (l,)]. Returns False if x is not finite."""
-    return predict_one(state.kind, state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
+    return predict_now(state.kind, state.data, inputs_at(state.data, x), as_outputs(state.data, y_hat))
 
 
 @_writing
@@ -55,7 +55,7 @@ def learn(state: State, x: np.ndarray, y: np.ndarray) -> Any:
     Returns E_k from before the update, or NaN where the sample cannot be learnt (x or y are not finite, do not fit the
     loss, or would take a weight beyond all numbers); nothing changes then.
     """
-    return learn_one(state.kind, state.data, inputs_at(state.data, x), targets_at(state.data, y))
+    return learn_later(state.kind, state.data, inputs_at(state.data, x), targets_at(state.data, y))
 
 
 @_writing

@@ -84,11 +84,11 @@ def compile(
     gradient_of(net, net._parameters, D, loss, setting.lam)
     jacobian(net, np.zeros(net.sizes[0]))
     if as_flag("learner", learner):
-        one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss=loss)
+        one = OnlineLearner(net, rule=rule, eta=None if rule.default_eta is None else 1e-9, loss=loss, lam=lam)
         x, y_hat = X[0], np.zeros_like(Y[0])
-        one.learn(x, Y[0])
-        one.predict(x)
         compiled.learn(one.state, x, Y[0])
+        one.learn(x, Y[0])  # makes the update that waits
+        one.predict(x)
         compiled.predict(one.state, x, y_hat)
         compiled.slopes(one.state, x, y_hat, np.zeros((len(y_hat), len(x)), net.dtype))
     if as_flag("many", many):

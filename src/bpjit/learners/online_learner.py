@@ -11,8 +11,8 @@ from numpy import int64, ndarray
 
 from ..common.arguments import as_numbers, describe
 from ..frames import of_row
-from ..kernels.one.learner import learn_kernel, predict_kernel
-from ..kernels.one.learner_state import State, places_of, seen_by_prediction
+from ..kernels.one.learner import arrive, learn_kernel, predict_kernel
+from ..kernels.one.learner_state import State, kept_at, places_of, seen_by_prediction, waits
 from ..networks import storage
 from ..networks.evaluation import as_network, as_samples
 from ..networks.network import Network
@@ -115,9 +115,16 @@ class OnlineLearner:
         return self._start.with_parameters(self._numbers()[self._place])
 
     def _numbers(self) -> np.ndarray:
-        """A copy of the state as it is between two calls of other threads: NumPy's own copying may release the GIL."""
+        """A copy of the state, settled, as it is between two calls of other threads: NumPy's own copying may release
+        the GIL."""
         data = self._state.data
-        return np.frombuffer(data.tobytes(), data.dtype)
+        copy = np.frombuffer(bytearray(data.tobytes()), data.dtype)
+        self._settle(copy)
+        return copy
+
+    def _settle(self, data: np.ndarray) -> bool:
+        """Make the update that ``compiled.learn`` left for the sample after it; returns whether there was one."""
+        return waits(data) and bool(arrive(self._state.kind, data, kept_at(data), True))
 
     def learn(self, x: Any, y: Any) -> float:
         """One update.
@@ -182,7 +189,9 @@ class OnlineLearner:
         inputs, single = self._start._architecture.as_inputs(x)
         if not single:
             raise ValueError(f"x: expected one sample of shape ({self._start.sizes[0]},), got {describe(x)}")
-        predict(data, inputs[0], y_hat)
+        self._settle(data)
+        while not predict(data, inputs[0], y_hat) and self._settle(data):
+            pass
         return self._start._architecture.unscaled_outputs(y_hat)
 
     def classify(self, x: Any) -> Any:
@@ -201,7 +210,11 @@ class OnlineLearner:
             if value.ndim > 1:
                 raise ValueError(f"{name}: expected one sample, got {describe(value)}")
         D = as_samples(self._start, x.reshape(1, -1), y[None], self._setting.loss, names=("x", "y"))
-        error = self._learn(self._state.data, D.X[0], D.Y[0])
+        data = self._state.data
+        self._settle(data)
+        error = self._learn(data, D.X[0], D.Y[0])
+        while error != error and self._settle(data):
+            error = self._learn(data, D.X[0], D.Y[0])
         if error != error:
             raise FloatingPointError(
                 "learn: this update would take the error, a parameter or the rule's state beyond all numbers; the "

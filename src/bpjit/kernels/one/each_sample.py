@@ -234,14 +234,14 @@ def advance(task: Task, steps: Any, memory: Memory, work: Work, order: Order, st
     for t in range(first, last):
         k, following = item(places, t), item(places, min(t + 1, last - 1))
         if t == first or not learn:
-            forward(net, bottom, rows, P, X, k * d)
+            forward(net, bottom, rows, P, pointer(X, k * d))
         outputs(net, layers, P)
         rate, scale = rate_and_scale(steps, eta, item(c, k))
         add_error(scalars, item(c, k) * output_terms(net, top, loss, Y, k * l, top.here, scale))
         if learn:
             update = Update(steps, rate, shared_by(steps, scalars, work.P))
             update_upper_part(net, layers, update)
-            update_then_forward(net, bottom, rows, X, k * d, following * d, update)
+            update_then_forward(net, bottom, rows, pointer(X, k * d), pointer(X, following * d), update)
     if learn:
         memory.counters[UPDATES] += last - first
 

@@ -47,27 +47,25 @@ def _make_panel(count: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     spread, spread_first, tile, fold = blocks(rows, registers(count))
 
     @inline
-    def update_then_forward(
-        W: int, here: int, net: Net, d: int, X: Any, x: int, following: int, update: Update
-    ) -> None:
+    def update_then_forward(W: int, here: int, net: Net, d: int, x: Any, following: Any, update: Update) -> None:
         e, z, size = tile(net.g, here), lift_panel(like(update.eta, 0)), PANEL * lanes_of(net.P)
         for i in range(0, d - rows + 1, rows):
-            z += spread(X, following + i) * step_panel(update, net, W, e, spread(X, x + i))
+            z += spread(following, i) * step_panel(update, net, W, e, spread(x, i))
             W += size
         if rows > 1 and d % rows:
             i, n = d - d % rows, d % rows
-            w = step_panel(update, net, W, e, spread_first(X, x + i, n))
-            z += spread_first(X, following + i, n) * w
+            w = step_panel(update, net, W, e, spread_first(x, i, n))
+            z += spread_first(following, i, n) * w
         store(net.z, here, fold(z))
 
     @inline
-    def forward(W: int, here: int, net: Net, d: int, P: Any, X: Any, x: int) -> None:
+    def forward(W: int, here: int, net: Net, d: int, P: Any, x: Any) -> None:
         z, size = lift_panel(like(item(P, 0), 0)), PANEL * lanes_of(net.P)
         for i in range(0, d - rows + 1, rows):
-            z += spread(X, x + i) * load_panel(P, W)
+            z += spread(x, i) * load_panel(P, W)
             W += size
         if rows > 1 and d % rows:
-            z += spread_first(X, x + d - d % rows, d % rows) * load_panel(P, W)
+            z += spread_first(x, d - d % rows, d % rows) * load_panel(P, W)
         store(net.z, here, fold(z))
 
     return update_then_forward, forward
@@ -78,15 +76,15 @@ _update_through, _forward_through = _through_panels(*_UPDATES), _through_panels(
 
 
 @inline
-def update_then_forward_dense(net: Net, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
+def update_then_forward_dense(net: Net, layer: Any, rows: Any, x: Any, following: Any, update: Update) -> None:
     """``update_then_forward`` for all rows."""
-    _update_through(net, layer, (net, layer.fan_in, X, x, following, update))
+    _update_through(net, layer, (net, layer.fan_in, x, following, update))
 
 
 @inline
-def forward_dense(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+def forward_dense(net: Net, layer: Any, rows: Any, P: Any, x: Any) -> None:
     """``forward`` through all rows."""
-    _forward_through(net, layer, (net, layer.fan_in, P, X, x))
+    _forward_through(net, layer, (net, layer.fan_in, P, x))
 
 
 # --- The same for inputs that are mostly 0: a row whose input is 0 need not be read, nor does it change. Two passes
@@ -99,23 +97,23 @@ def _make_sparse_panel(count: int) -> tuple[Callable[..., Any], Callable[..., An
     step, *_ = make_step(count)
 
     @inline
-    def change(W: int, here: int, net: Net, rows: Any, X: Any, x: int, update: Update) -> None:
+    def change(W: int, here: int, net: Net, rows: Any, x: Any, update: Update) -> None:
         size, e = count * lanes_of(net.P), load(net.g, here)
         for row in range(1, item(rows, 0)):
             i = item(rows, row)
-            step(update, net, W + i * size, e, item(X, x + i))
+            step(update, net, W + i * size, e, item(x, i))
 
     @inline
-    def forward(W: int, here: int, net: Net, rows: Any, P: Any, X: Any, x: int) -> None:
+    def forward(W: int, here: int, net: Net, rows: Any, P: Any, x: Any) -> None:
         size, end = count * lanes_of(net.P), item(rows, 0)
         z = other = lift(like(item(P, 0), 0))
         for row in range(1, end - 1, 2):
             i, j = item(rows, row), item(rows, row + 1)
-            z += item(X, x + i) * load(P, W + i * size)
-            other += item(X, x + j) * load(P, W + j * size)
+            z += item(x, i) * load(P, W + i * size)
+            other += item(x, j) * load(P, W + j * size)
         if end % 2 == 0:
             i = item(rows, end - 1)
-            z += item(X, x + i) * load(P, W + i * size)
+            z += item(x, i) * load(P, W + i * size)
         store(net.z, here, z + other)
 
     return change, forward
@@ -126,32 +124,32 @@ _update_rows_through, _forward_rows_through = _through_panels(*_UPDATES_OF_ROWS)
 
 
 @inline
-def update_then_forward_sparse(net: Net, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
+def update_then_forward_sparse(net: Net, layer: Any, rows: Any, x: Any, following: Any, update: Update) -> None:
     """``update_then_forward`` for the rows that matter, which ``forward_sparse`` has listed. Writes rows, too."""
-    _update_rows_through(net, layer, (net, rows, X, x, update))
-    forward_sparse(net, layer, rows, net.A, X, following)
+    _update_rows_through(net, layer, (net, rows, x, update))
+    forward_sparse(net, layer, rows, net.A, following)
 
 
 @inline
-def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
+def forward_sparse(net: Net, layer: Any, rows: Any, P: Any, x: Any) -> None:
     """``forward`` through the rows that matter. Writes rows, too: where its list ends, and the list."""
     listed, zero = 1, like(item(P, 0), 0)
     for i in range(layer.fan_in):
         put(rows, listed, i)
-        listed += item(X, x + i) != zero
+        listed += item(x, i) != zero
     put(rows, 0, listed)
-    _forward_rows_through(net, layer, (net, rows, P, X, x))
+    _forward_rows_through(net, layer, (net, rows, P, x))
 
 
-def update_then_forward(net: Any, layer: Any, rows: Any, X: Any, x: int, following: int, update: Update) -> None:
-    """Update the first layer for the sample at x, and take the net inputs of the following one. Writes P, z.
+def update_then_forward(net: Any, layer: Any, rows: Any, x: Any, following: Any, update: Update) -> None:
+    """Update the first layer for a sample x, and take the net inputs of the following one. Writes P, z.
 
     ``rows`` is None, or room for a list where most inputs are 0.
     """
 
 
-def forward(net: Any, layer: Any, rows: Any, P: Any, X: Any, x: int) -> None:
-    """β of the first layer for the sample at x, in the same sums. Writes z."""
+def forward(net: Any, layer: Any, rows: Any, P: Any, x: Any) -> None:
+    """β of the first layer for a sample x, in the same sums. Writes z."""
 
 
 def _choose(dense: Callable[..., Any], sparse: Callable[..., Any]) -> Callable[..., Any]:

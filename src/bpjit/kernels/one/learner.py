@@ -12,35 +12,40 @@ from typing import Any
 import numpy as np
 
 from ...maths import formulas
-from ...maths.formulas import like, select, sqrt
+from ...maths.formulas import like, select
 from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
 from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..own import OWN_RULE
-from ..simd.across import lane_max, lane_sum
-from ..simd.memory import item, lanes_of, pointer, put
+from ..simd.across import lane_sum
+from ..simd.memory import distance, item, lanes_of, pointer, put
 from ..state import Steps, Update
-from ..switches import OF_RULES, prepare, rule_of
+from ..switches import LOOK_AHEAD, OF_RULES, prepare, rule_of
 from .any_layout import targets_at
-from .each_sample import lift, load, load_first, output_terms, outputs, step, store, update_thresholds
+from .each_sample import load, load_first, output_terms, outputs, step, store, update_thresholds
 from .first_layer import forward_dense, update_then_forward_dense
+from .gradient_size import norm_in_units, size_of_gradient, sizes_of, zero_of
 from .learner_state import (
     ETA,
     FASTEST,
-    LAM,
+    KEPT,
     LARGEST,
     LOSS,
     MOST_GRADIENT,
     MOST_WEIGHT,
-    REST,
+    NOTHING,
+    PENDING,
     SHARED1,
     SHARED2,
+    STEP,
+    STEP_AND_CLIP,
     integer_in,
     layers_of,
     loss_in,
     named,
     net_in,
+    penalty_in,
     rule_in,
     set_setting,
     setting,
@@ -60,64 +65,63 @@ def back(net: Net, layer: Any, P: Any) -> None:
 
 
 @inline
-def sizes_of(array: Any, first: int, n: int) -> Any:
-    """(the largest size, the sum of squares) of n numbers; the second is not finite where one of them is not."""
-    most = total = lift(like(item(array, first), 0))
-    for v in range(0, n, lanes_of(array)):
-        part = load_first(array, first + v, n - v)
-        size = abs(part)
-        most = select(size > most, size, most)
-        total += part * part
-    return lane_max(most), lane_sum(total)
+def update_in(kind: Any, data: Any) -> Update:
+    """The update for the sample judged last."""
+    lam, rest = penalty_in(kind, data)
+    steps = Steps(rule_in(kind), None, None, 1, lam, rest)
+    return Update(steps, setting(data, ETA), (setting(data, SHARED1), setting(data, SHARED2)))
 
 
 @inline
-def zero_of(array: Any, first: int, n: int) -> Any:
-    """0, or NaN where one of n numbers is not finite."""
-    total = lift(like(item(array, first), 0))
-    for v in range(0, n, lanes_of(array)):
-        total += load_first(array, first + v, n - v) * like(item(array, first), 0)
-    return lane_sum(total)
-
-
-@inline
-def squares_over(array: Any, first: int, n: int, unit: Any) -> Any:
-    """The sum of squares of n numbers, in units of ``unit``."""
-    total = lift(like(unit, 0))
-    for v in range(0, n, lanes_of(array)):
-        part = load_first(array, first + v, n - v) / unit
-        total += part * part
-    return lane_sum(total)
-
-
-@inline
-def run_forward(net: Net, layers: Any, x: Any, P: Any) -> Any:
-    """ŷ for one sample. Writes z, b, slope; returns 0, or NaN where x is not finite."""
-    X = pointer(x, 0)
-    forward_dense(net, layers[0], None, P, X, 0)
-    outputs(net, layers, P)
-    return zero_of(X, 0, layers[0].fan_in)
-
-
-@inline
-def norm_in_units(net: Net, layers: Any, x: Any, largest: Any) -> Any:
-    """The norm of the gradient in units of its largest entry; not finite where the gradient is not."""
-    zero, one = like(largest, 0), like(largest, 1)
-    squares, unit = zero, select(largest > zero, largest, one)
-    for index in range(len(layers)):
+def update_upper_part(net: Net, layers: Any, update: Update) -> None:
+    """One step of the rule for everything but the weights of the first layer. Writes P, S, A."""
+    for index in range(len(layers) - 1, -1, -1):
         layer = layers[index]
-        if index == 0:
-            below, first = pointer(x, 0), 0
-        else:
-            below, first = net.b, layer.below
-        steepest, _ = sizes_of(net.g, layer.here, layer.fan_out)
-        size, _ = sizes_of(below, first, layer.fan_in)
-        steepest, size = select(steepest > zero, steepest, one), select(size > one, size, one)
-        of_g = squares_over(net.g, layer.here, layer.fan_out, steepest)
-        of_b = squares_over(below, first, layer.fan_in, size) + one / size / size
-        share = select(of_g > zero, steepest * size / unit, of_g)
-        squares += share * share * of_g * of_b
-    return sqrt(squares)
+        for j in range(layer.fan_out if index > 0 else 0):
+            g, W = item(net.g, layer.here + j), layer.weights + j * layer.below_width
+            for v in range(0, layer.below_width, lanes_of(net.P)):
+                step(update, net, W + v, g, load(net.b, layer.below + v))
+        update_thresholds(net, layer, update)
+
+
+@inline
+def settle(kind: Any, data: Any, net: Net, layers: Any, x: Any) -> bool:
+    """Make the update of the first layer that ``learn_later`` left, and take the net inputs of x at the new weights.
+    Writes P, S, A, z; returns whether those are what ``forward`` gives at A."""
+    pending = setting(data, PENDING)
+    kept, clips = pointer(data, integer_in(data, KEPT)), pending > like(pending, STEP)
+    update_then_forward_dense(net, layers[0], None, kept, x, update_in(kind, data))
+    set_setting(data, PENDING, like(pending, NOTHING))
+    if clips:
+        clip_weights(net, setting(data, MOST_WEIGHT))
+    return not clips
+
+
+@inline
+def is_settled(data: Any) -> bool:
+    return setting(data, PENDING) == like(setting(data, PENDING), NOTHING)
+
+
+@atomic
+def arrive(kind: Any, data: np.ndarray, x: int, learns: bool) -> bool:
+    """β of the first layer for a sample at x of the state, at A where it is to be learnt and else at P, after all
+    updates before it. Writes z, and P, S, A of the first layer; returns whether an update waited.
+
+    A kernel of its own: all that comes after it has the same beginning, which is compiled once.
+    """
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(data, x)
+    waited, arrived = not is_settled(data), False
+    if waited:
+        arrived = settle(kind, data, net, layers, X) and (learns or len(rule_in(kind)) not in LOOK_AHEAD)
+    if not arrived:
+        forward_dense(net, layers[0], None, net.A if learns else net.P, X)
+    return waited
+
+
+@inline
+def arrive_from(kind: Any, data: Any, x: Any, learns: bool) -> None:
+    """``arrive`` for a sample that lies anywhere."""
+    arrive(kind, data, distance(pointer(data, 0), x), learns)
 
 
 SQUARES = *(rule.code for rule in OF_RULES if rule.squares), OWN_RULE
@@ -125,13 +129,12 @@ settings_at = inline(from_lines("settings_at", "c", [f"return {items('item(c, {k
 
 
 @inline
-def prepare_rule(kind: Any, c: Any, data: Any) -> Any:
+def prepare_rule(kind: Any, c: Any, data: Any) -> None:
     """What all parameters share, anew for each update. Writes the state."""
     first, second = setting(data, SHARED1), setting(data, SHARED2)
     first, second = prepare(kind, (first, second), settings_at(c), like(first, 0))
     set_setting(data, SHARED1, first)
     set_setting(data, SHARED2, second)
-    return first, second
 
 
 def longest_step(kind: Any, c: Any, eta_g: Any, last: Any) -> Any:
@@ -149,13 +152,15 @@ by_type(longest_step, lambda kind, c, eta_g, last: _longest_of(rule_of(kind)))
 
 
 @inline
-def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
-    """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
-    layers, loss, kind = layers_of(kind, data), loss_in(kind, data), rule_in(kind)
-    net, top = net_in(data), layers[len(layers) - 1]
-    check = run_forward(net, layers, x, net.A)
-    Y = pointer(y, 0)
-    error = output_terms(net, top, loss, Y, 0, top.here, like(check, 1))
+def judge(kind: Any, data: Any, net: Net, layers: Any, x: Any, y: Any) -> Any:
+    """All that comes before an update for a sample, from β of the first layer on.
+
+    Writes g, and what the update needs of the settings; returns E_k, or NaN where the sample would do harm: no setting
+    changes then.
+    """
+    loss, rule, top, Y = loss_in(kind, data), rule_in(kind), layers[len(layers) - 1], pointer(y, 0)
+    outputs(net, layers, net.A)
+    error = output_terms(net, top, loss, Y, 0, top.here, like(item(Y, 0), 1))
     for index in range(len(layers) - 1, 0, -1):
         back(net, layers[index], net.A)
 
@@ -163,70 +168,84 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     norm, largest = size_of_gradient(net, layers, x, zero, one)
     most = setting(data, MOST_GRADIENT)
     clip = select(norm > most, most / norm, one)
-    eta, lam = setting(data, ETA), setting(data, LAM)
-    move = longest_step(kind, net.c, eta * largest * clip, setting(data, FASTEST))
+    eta = setting(data, ETA)
+    move = longest_step(rule, net.c, eta * largest * clip, setting(data, FASTEST))
     bound = setting(data, LARGEST) + move
     fits = fits_loss(top, integer_in(data, LOSS), Y)
-    if not (fits and check + error * zero + norm * zero + bound * zero == zero):
+    if not (fits and error * zero + norm * zero + bound * zero == zero):
         # Squares may be beyond all numbers where the gradient is not, and LARGEST, which only grows, where no
         # parameter is.
         norm, most = norm_in_units(net, layers, x, largest), most / largest
         clip = select(norm > most, most / norm, one)
-        move = longest_step(kind, net.c, eta * (largest * clip), setting(data, FASTEST))
+        move = longest_step(rule, net.c, eta * (largest * clip), setting(data, FASTEST))
         bound = sizes_of(net.P, 0, net.n)[0] + move
-        check += error * zero + norm * zero + bound * zero
-        if len(kind) in SQUARES:
+        check = error * zero + norm * zero + bound * zero
+        if len(rule) in SQUARES:
             check += largest * clip * (largest * clip) * zero
         if not (fits and check == zero):
             return like(error, np.nan)
     set_setting(data, FASTEST, move)
     set_setting(data, LARGEST, bound)
-
-    for v in range(0, top.here + top.width, lanes_of(net.P)):
-        store(net.g, v, load(net.g, v) * clip)
-    steps = Steps(kind, None, None, 1, lam, setting(data, REST))
-    take_step(net, layers, x, Update(steps, eta, prepare_rule(kind, net.c, data)))
-    limit = setting(data, MOST_WEIGHT)
-    if bound > limit or (len(kind) in SQUARES and limit * zero == zero):  # their steps may be longer than η |g|
-        clip_weights(net, limit, zero)
-        set_setting(data, LARGEST, limit)
+    if clip < one:  # seldom, and foreseen: the update need not wait for the norm
+        for v in range(0, top.here + top.width, lanes_of(net.P)):
+            store(net.g, v, load(net.g, v) * clip)
+    prepare_rule(rule, net.c, data)
     return error
 
 
 @inline
-def size_of_gradient(net: Net, layers: Any, x: Any, zero: Any, one: Any) -> Any:
-    """The norm of the gradient, the root of Σ |g|² (1 + |b|²) over the layers, and its largest entry."""
-    squares, largest = zero, zero
-    for index in range(len(layers)):
-        layer = layers[index]
-        if index == 0:
-            below, first, q = pointer(x, 0), 0, layer.fan_in
-        else:
-            below, first, q = net.b, layer.below, layer.fan_in
-        steepest, of_g = sizes_of(net.g, layer.here, layer.fan_out)
-        size, of_b = sizes_of(below, first, q)
-        size = steepest * select(size > one, size, one)
-        largest = select(size > largest, size, largest)
-        squares += of_g * (one + of_b)
-    return sqrt(squares), largest
+def must_clip(kind: Any, data: Any) -> bool:
+    """Whether the update may take a weight beyond its limit. Writes LARGEST as it is once they are clipped."""
+    limit = setting(data, MOST_WEIGHT)
+    nothing = limit * like(limit, 0)
+    # The steps of rules with squares may be longer than η |g|.
+    clips = setting(data, LARGEST) > limit or (len(rule_in(kind)) in SQUARES and nothing == like(limit, 0))
+    if clips:
+        set_setting(data, LARGEST, limit)
+    return clips
 
 
 @inline
-def take_step(net: Net, layers: Any, x: Any, update: Update) -> None:
-    """One step of the rule. Writes P, S, A."""
-    for index in range(len(layers) - 1, -1, -1):
-        layer = layers[index]
-        for j in range(layer.fan_out if index > 0 else 0):
-            g, W = item(net.g, layer.here + j), layer.weights + j * layer.below_width
-            for v in range(0, layer.below_width, lanes_of(net.P)):
-                step(update, net, W + v, g, load(net.b, layer.below + v))
-        update_thresholds(net, layer, update)
-    update_then_forward_dense(net, layers[0], None, pointer(x, 0), 0, 0, update)
+def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
+    """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+    forward_dense(net, layers[0], None, net.A, X)
+    error = judge(kind, data, net, layers, X, y)
+    if error == error:
+        update = update_in(kind, data)
+        update_upper_part(net, layers, update)
+        update_then_forward_dense(net, layers[0], None, X, X, update)
+        if must_clip(kind, data):
+            clip_weights(net, setting(data, MOST_WEIGHT))
+    return error
 
 
 @inline
-def clip_weights(net: Net, limit: Any, zero: Any) -> None:
+def learn_later(kind: Any, data: Any, x: Any, y: Any) -> Any:
+    """As ``learn_one``, but the weights of the first layer get their update when the next sample comes, which needs
+    them anyhow: they pass through the processor once for each sample. Until then the state is not settled."""
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+    arrive_from(kind, data, X, True)
+    error = judge(kind, data, net, layers, X, y)
+    if error == error:
+        update_upper_part(net, layers, update_in(kind, data))
+        keep(X, layers[0].fan_in, pointer(data, integer_in(data, KEPT)))
+        set_setting(data, PENDING, like(error, STEP_AND_CLIP if must_clip(kind, data) else STEP))
+    return error
+
+
+@inline
+def keep(x: Any, d: int, to: Any) -> None:
+    """Copy the inputs of a sample. Writes whole vectors."""
+    lanes = lanes_of(to)
+    for v in range(0, d, lanes):
+        store(to, v, load_first(x, v, d - v))
+
+
+@inline
+def clip_weights(net: Net, limit: Any) -> None:
     """Bring every parameter to within ±limit. Writes P."""
+    zero = like(limit, 0)
     for o in range(0, net.n, lanes_of(net.P)):
         w = load(net.P, o)
         w = select(w > limit, w * zero + limit, select(w < -limit, w * zero - limit, w))
@@ -249,18 +268,34 @@ def fits_loss(top: Any, loss: int, y: Any) -> bool:
 @inline
 def predict_one(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
     """ŷ for one sample. Writes y_hat; returns whether x was finite."""
-    layers = layers_of(kind, data)
-    net, top = net_in(data), layers[len(layers) - 1]
-    check = run_forward(net, layers, x, net.P)
-    for j in range(top.fan_out):
-        y_hat[j] = item(net.b, top.here + j)
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+    forward_dense(net, layers[0], None, net.P, X)
+    return answer(net, layers, X, y_hat)
+
+
+@inline
+def predict_now(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
+    """The same after ``learn_later``."""
+    layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+    arrive_from(kind, data, X, False)
+    return answer(net, layers, X, y_hat)
+
+
+@inline
+def answer(net: Net, layers: Any, x: Any, y_hat: Any) -> Any:
+    """From β of the first layer to ŷ. Writes y_hat; returns whether x was finite."""
+    outputs(net, layers, net.P)
+    for j in range(layers[len(layers) - 1].fan_out):
+        y_hat[j] = item(net.b, layers[len(layers) - 1].here + j)
+    check = zero_of(x, 0, layers[0].fan_in)
     return check == like(check, 0)
 
 
 @inline
 def slopes_one(kind: Any, data: Any, x: Any, y_hat: Any, J: Any) -> Any:
-    """ŷ and ∂ŷ_j/∂x_i for one sample. Writes y_hat, and J, [shape: (l, d)]; returns whether x was finite."""
-    finite = predict_one(kind, data, x, y_hat)
+    """ŷ and ∂ŷ_j/∂x_i for one sample, after ``learn_later``. Writes y_hat, and J, [shape: (l, d)]; returns whether x
+    was finite."""
+    finite = predict_now(kind, data, x, y_hat)
     layers = layers_of(kind, data)
     net, bottom, top = net_in(data), layers[0], layers[len(layers) - 1]
     zero, one = like(item(net.P, 0), 0), like(item(net.P, 0), 1)
@@ -302,7 +337,7 @@ def predict_kernel(kind: Any) -> Any:
     """The kernel that does as ``predict_one`` for learners of this kind, as ``seen_by_prediction``."""
 
     def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
-        return predict_one(kind, data, x, y_hat)
+        return is_settled(data) and predict_one(kind, data, x, y_hat)
 
     return atomic(predict_kernel, named("predict_kernel", kind))
 
@@ -312,6 +347,8 @@ def learn_kernel(kind: Any) -> Any:
     """The kernel that does as ``learn_one`` for learners of this kind; y may be a number, as for ``targets_at``."""
 
     def learn_kernel(data: np.ndarray, x: np.ndarray, y: np.ndarray | float) -> Any:
+        if not is_settled(data):
+            return like(setting(data, ETA), np.nan)
         return learn_one(kind, data, x, targets_at(data, y))
 
     return atomic(learn_kernel, named("learn_kernel", kind))

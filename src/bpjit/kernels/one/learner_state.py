@@ -1,6 +1,7 @@
 """The state of a learner, all of it in one array: a call from Python pays for every array that it passes.
 
-A header of whole numbers, the records of the layers, the work space and the rule's settings; then, from P on, what each
+A header of whole numbers, the records of the layers, the work space, with the inputs that an update still waits for,
+and the rule's settings; then, from P on, what each
 learner has of its own: the packed network, the state of its rule and its settings.
 """
 
@@ -23,22 +24,25 @@ from ..insides import arrays
 from ..jit import by_type, inline
 from ..own import is_marker, kind_of, markers_of, own_in, with_classes
 from ..simd.memory import aligned_zeros, item, pointer, put
-from ..switches import code_of
+from ..switches import code_of, rule_of
 from .padded import PACKED, Net, make_work
 
 # Places in the header: numbers, and where things begin, in elements of the network's dtype.
-LAYERS, LOSS, N, RECORDS, P, A, S, Z, B, SLOPE, G, USED, ROOM, CONSTANTS, SETTINGS = range(15)
+LAYERS, LOSS, N, RECORDS, P, A, S, Z, B, SLOPE, G, USED, ROOM, CONSTANTS, SETTINGS, KEPT = range(16)
 HEADER = 16
 # Places among the settings.
-ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, SHARED1, SHARED2 = range(9)
+ETA, LAM, REST, MOST_GRADIENT, MOST_WEIGHT, LARGEST, FASTEST, SHARED1, SHARED2, PENDING = range(10)
+# Of PENDING: whether the weights of the first layer wait for their update for the sample kept, and then to be clipped.
+NOTHING, STEP, STEP_AND_CLIP = range(3)
 
 
 class Kind(NamedTuple):
-    """What is compiled in of a learner with formulas of the user's own."""
+    """What is compiled in of a learner with a λ, or formulas of the user's own."""
 
     rule: tuple[int, ...]  # as ``kind_of`` makes it
     own: tuple[Any, ...] | None  # markers of its activations
     loss: Any  # marker of its loss, or None
+    lam: tuple[()] | None  # () for plain descent with a λ
 
 
 class State(NamedTuple):
@@ -51,17 +55,17 @@ class State(NamedTuple):
         return own_state, tuple(self)
 
 
-def make_kind(activations: Sequence[str], loss: Any, rule: Rule) -> Any:
+def make_kind(activations: Sequence[str], loss: Any, rule: Rule, rest: float) -> Any:
     """What is compiled in of a learner."""
-    kind, markers = kind_of(type(rule)), markers_of(activations)
-    if markers or is_marker(loss):
-        return Kind(kind, markers, loss if is_marker(loss) else None)
+    kind, markers, penalised = kind_of(type(rule)), markers_of(activations), rule.plain and rest != 0
+    if markers or is_marker(loss) or penalised:
+        return Kind(kind, markers, loss if is_marker(loss) else None, () if penalised else None)
     return kind
 
 
 def seen_by_prediction(kind: Any) -> Any:
     """What is compiled in where a learner predicts: the activations of the user's own, or None."""
-    return Kind((), kind.own, None) if isinstance(kind, Kind) and kind.own else None
+    return Kind((), kind.own, None, None) if isinstance(kind, Kind) and kind.own else None
 
 
 def named(name: str, kind: Any) -> str:
@@ -103,11 +107,12 @@ def make_state(
         G: work.g,
         USED: work.used,
         ROOM: np.zeros(sizes[0] + sizes[-1], dtype),  # for a sample
+        KEPT: np.zeros(sizes[0], dtype),
         CONSTANTS: np.zeros(MOST_SETTINGS, dtype),
         P: work.P,
         A: work.A if work.A is not work.P else work.A[:0],
         S: work.S.ravel(),
-        SETTINGS: np.array([*settings, np.abs(p).max(), 0.0, 0.0, 0.0], dtype),
+        SETTINGS: np.array([*settings, np.abs(p).max(), 0.0, 0.0, 0.0, NOTHING], dtype),
     }
     parts[CONSTANTS][: len(rule.constants())] = rule.constants()
     line = 64 // dtype.itemsize
@@ -123,7 +128,7 @@ def make_state(
         data[header[name] : header[name] + part.size] = part
     if work.A is work.P:
         data.view(np.int64)[A] = header[P]
-    return State(make_kind(activations, loss, rule), data), header[P] + work.place
+    return State(make_kind(activations, loss, rule, settings[REST]), data), header[P] + work.place
 
 
 def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
@@ -133,6 +138,16 @@ def places_of(data: np.ndarray, place: np.ndarray, slots: int) -> np.ndarray:
     more = [int(header[S] + slot * header[N]) for slot in range(slots)]
     settings = int(header[SETTINGS]) + np.arange(LARGEST, SHARED2 + 1)
     return np.concatenate([*(start + place - int(header[P]) for start in [*starts, *more]), settings])
+
+
+def kept_at(data: np.ndarray) -> int:
+    """Where in a state the inputs stand that an update waits for."""
+    return int(data.view(np.int64)[KEPT])
+
+
+def waits(data: np.ndarray) -> bool:
+    """Whether an update is still to be made, as ``PENDING`` has it."""
+    return bool(data[data.view(np.int64)[SETTINGS] + PENDING] != NOTHING)
 
 
 def _header_at(context: Any, builder: Any, kind: Any, data: Any, index: Any) -> Any:
@@ -185,6 +200,11 @@ def loss_in(kind: Any, data: Any) -> Any:
     """The loss: its code, or a marker."""
 
 
+def penalty_in(kind: Any, data: Any) -> Any:
+    """λ and 1 − λ, or None each for plain descent without a penalty, whose work they would double. Other rules have 1
+    and 0 then: without them, what the compiler joins to multiply-adds would round their thresholds in another way."""
+
+
 def _is_kind(kind: Any) -> bool:
     return isinstance(kind, types.BaseNamedTuple) and kind.instance_class is Kind
 
@@ -197,11 +217,26 @@ def _of_kind(kind: Any, data: Any) -> Any:
     return kind.loss
 
 
+def _penalty(kind: Any, data: Any) -> Any:
+    return setting(data, LAM), setting(data, REST)
+
+
+def _no_penalty(kind: Any, data: Any) -> Any:
+    return None, None
+
+
+def _has_penalty(kind: Any) -> bool:
+    if _is_kind(kind):
+        return not isinstance(kind.types[3], types.NoneType) or not rule_of(kind.types[0]).plain
+    return not rule_of(kind).plain
+
+
 by_type(rule_in, lambda kind: (lambda kind: kind.rule) if _is_kind(kind) else (lambda kind: kind))
 by_type(
     loss_in,
     lambda kind, data: _of_kind if _is_kind(kind) and not isinstance(kind.types[2], types.NoneType) else _of_header,
 )
+by_type(penalty_in, lambda kind, data: _penalty if _has_penalty(kind) else _no_penalty)
 
 
 @inline

@@ -33,6 +33,18 @@ def pointer(typing_context: Any, array: Any, offset: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp), generate
 
 
+@intrinsic
+def distance(typing_context: Any, first: Any, second: Any) -> Any:
+    """How many elements the second pointer is beyond the first: ``pointer(first, distance(first, second))`` is it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = context.get_value_type(types.intp)
+        places = [builder.ptrtoint(place, word) for place in arguments]
+        return builder.sdiv(builder.sub(*places[::-1]), word(first.dtype.bitwidth // 8))
+
+    return types.intp(first, second), generate
+
+
 def vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
     """load(array, offset), store(array, offset, value), lift(scalar) for vectors of ``lanes`` numbers.
 
