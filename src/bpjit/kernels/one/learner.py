@@ -19,7 +19,7 @@ from ..jit import atomic, by_type, from_lines, inline, items
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..own import OWN_RULE
 from ..simd.across import lane_sum
-from ..simd.memory import distance, item, lanes_of, pointer, put
+from ..simd.memory import distance, item, lanes_of, moved, pointer, put
 from ..state import Steps, Update
 from ..switches import LOOK_AHEAD, OF_RULES, prepare, rule_of
 from .any_layout import targets_at
@@ -104,12 +104,12 @@ def is_settled(data: Any) -> bool:
 
 @atomic
 def arrive(kind: Any, data: np.ndarray, x: int, learns: bool) -> bool:
-    """β of the first layer for a sample at x of the state, at A where it is to be learnt and else at P, after all
-    updates before it. Writes z, and P, S, A of the first layer; returns whether an update waited.
+    """β of the first layer for a sample, x bytes beyond the state, at A where it is to be learnt and else at P, after
+    all updates before it. Writes z, and P, S, A of the first layer; returns whether an update waited.
 
     A kernel of its own: all that comes after it has the same beginning, which is compiled once.
     """
-    layers, net, X = layers_of(kind, data), net_in(data), pointer(data, x)
+    layers, net, X = layers_of(kind, data), net_in(data), moved(pointer(data, 0), x)
     waited, arrived = not is_settled(data), False
     if waited:
         arrived = settle(kind, data, net, layers, X) and (learns or len(rule_in(kind)) not in LOOK_AHEAD)

@@ -35,14 +35,24 @@ def pointer(typing_context: Any, array: Any, offset: Any) -> Any:
 
 @intrinsic
 def distance(typing_context: Any, first: Any, second: Any) -> Any:
-    """How many elements the second pointer is beyond the first: ``pointer(first, distance(first, second))`` is it."""
+    """How many bytes the second pointer is beyond the first: ``moved(first, distance(first, second))`` is it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word = context.get_value_type(types.intp)
-        places = [builder.ptrtoint(place, word) for place in arguments]
-        return builder.sdiv(builder.sub(*places[::-1]), word(first.dtype.bitwidth // 8))
+        return builder.sub(*(builder.ptrtoint(place, word) for place in arguments[::-1]))
 
     return types.intp(first, second), generate
+
+
+@intrinsic
+def moved(typing_context: Any, first: Any, count: Any) -> Any:
+    """A pointer so many bytes beyond another: numbers may stand at any address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.ptrtoint(arguments[0], context.get_value_type(types.intp))
+        return builder.inttoptr(builder.add(place, arguments[1]), arguments[0].type)
+
+    return first(first, types.intp), generate
 
 
 def vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
