@@ -6,7 +6,7 @@ import pytest
 
 from bpjit.kernels import jit
 from bpjit.kernels.epochs import all_finite
-from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum
+from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum, lane_sums
 from bpjit.kernels.simd.memory import vectors
 from bpjit.maths import formulas
 from bpjit.settings.rules import Adam, Rprop
@@ -141,6 +141,23 @@ def test_across_lanes(dtype):
     assert (largest, found) == (a.max(), False)
     a[3] = 2.5
     assert across(a)[1:] == (a[3], True)
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_four_sums_across_lanes_add_halves_to_halves(dtype, lanes):
+    load, _, _ = ACCESS[lanes]
+
+    @numba.njit(**jit.OPTIONS)
+    def across(a, sums):
+        four = lane_sums(load(a, 0), load(a, lanes), load(a, 2 * lanes), load(a, 3 * lanes))
+        store4(sums, 0, four)
+
+    a, sums = inputs(dtype, -1, 1, 4 * lanes), np.zeros(4, dtype)
+    across(a, sums)
+    halves = a.reshape(4, lanes)
+    while halves.shape[1] > 1:
+        halves = halves[:, : halves.shape[1] // 2] + halves[:, halves.shape[1] // 2 :]
+    np.testing.assert_array_equal(sums, halves[:, 0])
 
 
 # --- Accuracy.

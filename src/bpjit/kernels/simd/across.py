@@ -72,6 +72,12 @@ def lane_sums(typing_context: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         if segment == 2:
             pairs = [fold(*arguments[:2], 2), fold(*arguments[2:], 2)]
             return builder.shuffle_vector(*pairs, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0, 1, 2, 3]))
+        if segment == 4 and a.dtype == types.float64:
+            # So paired, no sum has to cross from one half of a register into the other once more.
+            first, second = fold(arguments[0], arguments[2], 4), fold(arguments[1], arguments[3], 4)
+            numbers = ir.VectorType(ir.IntType(32), 4)
+            halves = [ir.Constant(numbers, [0, 4, 2, 6]), ir.Constant(numbers, [1, 5, 3, 7])]
+            return builder.fadd(*(builder.shuffle_vector(first, second, half) for half in halves))
         sums = fold(fold(*arguments[:2], segment), fold(*arguments[2:], segment), segment // 2)
         segment //= 4
         while segment > 1:
