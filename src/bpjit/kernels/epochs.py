@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..maths.formulas import like
-from .jit import formula, inline, kernel
+from .jit import by_type, formula, inline, kernel
 from .orders import epoch_order
 from .simd.across import lane_sum
 from .simd.memory import item, vectors
@@ -60,12 +60,18 @@ def exchange(
         copy(place, slots[slot], S[slot], to_packed)
 
 
-@formula
 def all_finite(p: np.ndarray) -> bool:
-    """Whether no parameter is NaN or infinite. ``p`` is contiguous.
+    """Whether no parameter is NaN or infinite. ``p`` is contiguous."""
+    total = like(p[0], 0)
+    for w in p:
+        total += w * like(w, 0)
+    return total == like(total, 0)
 
-    Read in vectors no longer than those that kernels write: the processor hands on what has just been written only to
-    loads that lie within one store, and a plain loop becomes gathers. An epoch of XOR's four samples would wait."""
+
+def _all_finite_in_fours(p: np.ndarray) -> bool:
+    """The same in vectors no longer than those that kernels write: the processor hands on what has just been written
+    only to loads that lie within one store, and a plain loop becomes gathers. An epoch of XOR's four samples would
+    wait."""
     total, whole = like(p[0], 0), len(p) // 4 * 4
     fours = lift_four(total)
     for i in range(0, whole, 4):
@@ -74,6 +80,9 @@ def all_finite(p: np.ndarray) -> bool:
         total += item(p, i) * like(total, 0)
     total += lane_sum(fours)
     return total == like(total, 0)
+
+
+by_type(all_finite, lambda p: _all_finite_in_fours)
 
 
 @inline
