@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
-from numba.core import serialize
 
 import bpjit
 from bpjit import warm_up
@@ -107,7 +106,7 @@ def compile_across(folder: str, options: list[str]) -> int:
         passes.run(module, builder)
         code = name, kind, (machine.emit_object(module), turned(shared).as_bitcode())
         path, key = cache._place(sig, store)
-        disk_cache.write(path, key, serialize.dumps((code, *rest)))
+        disk_cache.write(path, key, disk_cache.packed(compiled, (code, *rest)))
 
     jit._Whole._optimize_final_module = optimise_later_too  # type: ignore[assignment, method-assign]
     disk_cache.DiskCache.save_overload = save  # type: ignore[assignment, method-assign]

@@ -377,27 +377,31 @@ def test_a_wheel_is_a_wheel(wheels):
 @needs_v4
 @pytest.mark.slow
 def test_code_for_aarch64_is_that(wheels):
-    """Objects of ELF for that machine, with no call of what a process does not have. It has not been run."""
+    """Objects of ELF for that machine, with no call of what a process does not have, nor another of these objects. It
+    has not been run."""
     names = {}
     for machine, wheel in wheels.items():
-        names[machine] = set()
+        wanted, given = set(), set()
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
                 if name.endswith(".nbc"):
                     content = archive.read(name)[disk_cache.DIGEST :]
                     start = disk_cache.LENGTH + int.from_bytes(content[: disk_cache.LENGTH], "little")
                     assert b"aarch64" in content[:start] or machine == "x86_64"
-                    (_, kind, (code, _)), *_ = pickle.loads(content[start:])
+                    _, ((_, kind, (code, _)), *_) = pickle.loads(content[start:])
                     assert (kind, code[:6]) == ("object", b"\x7fELF\x02\x01")
                     assert int.from_bytes(code[18:20], "little") == {"x86_64": 62, "aarch64": 183}[machine]
-                    names[machine] |= undefined(code)
+                    wanted |= symbols(code, here=False)
+                    given |= symbols(code, here=True)
+        assert any(name.startswith("bpjit_tile_") for name in wanted & given)  # from a shared part
+        names[machine] = wanted - given
     assert names["x86_64"] > {"exp", "numba_adapt_ndarray"}
     assert not any(name.startswith("NRT_") for name in names["x86_64"])  # the runtime, which is not started for them
     assert names["aarch64"] - names["x86_64"] <= {"memcpy", "memset", "memmove"}
 
 
-def undefined(code):
-    """The names that an object of ELF leaves to the process."""
+def symbols(code, here):
+    """The names that an object of ELF defines, or those that it leaves to others."""
     header, size, count = (int.from_bytes(code[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62)))
     sections = [code[header + k * size : header + (k + 1) * size] for k in range(count)]
     numbers = [
@@ -409,7 +413,7 @@ def undefined(code):
     for start, length, kind, strings in numbers:
         if kind == 2:  # a table of symbols
             for at in range(start + 24, start + length, 24):
-                if int.from_bytes(code[at + 6 : at + 8], "little") == 0:  # of no section here
+                if (int.from_bytes(code[at + 6 : at + 8], "little") != 0) == here:  # 0 is no section of this object
                     name = numbers[strings][0] + int.from_bytes(code[at : at + 4], "little")
                     found.add(code[name : code.index(b"\0", name)].decode())
     return found

@@ -265,11 +265,7 @@ class DiskCache(NullCache):
                 return
             path, key = self._place(sig, self._own())
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            beside = [
-                (part.__module__, part.__qualname__, kinds, part.overloads[kinds].fndesc.llvm_func_name)
-                for part, kinds in data.library.beside
-            ]
-            write(path, key, serialize.dumps((beside, data._reduce())))
+            write(path, key, packed(data, data._reduce()))
             data.library._shared_module = None  # made for that; whoever links the kernel makes it anew
         except Exception as error:  # a full disk, no permission, no folder
             with contextlib.suppress(Exception):  # where warnings are errors: a cache is no reason to fail
@@ -277,6 +273,15 @@ class DiskCache(NullCache):
             return
         with contextlib.suppress(Exception):
             tidy(path)
+
+
+def packed(compiled: Any, reduced: Any) -> bytes:
+    """What is kept of machine code: which shared parts must stand beside it, and the code as Numba reduces it."""
+    beside = [
+        (part.__module__, part.__qualname__, kinds, part.overloads[kinds].fndesc.llvm_func_name)
+        for part, kinds in compiled.library.beside
+    ]
+    return bytes(serialize.dumps((beside, reduced)))
 
 
 def _is_there(module: str, name: str, kinds: Any, symbol: str) -> bool:
