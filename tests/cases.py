@@ -7,9 +7,16 @@ import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 
 import bpjit
 import reference
+
+
+def slow(*values):
+    """Values for a test of which there are others of the kind: these run with -m slow only."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
 
 HIDDEN = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "softsign", "identity", "sin")
 OUTPUTS = (*HIDDEN, "softmax")

@@ -16,7 +16,7 @@ from bpjit.many.groups import Results
 from bpjit.many.lane_seats import LaneSeats
 from bpjit.many.many_session import ManySession
 from bpjit.settings.stopping import Limits
-from cases import AfterAWhile
+from cases import AfterAWhile, slow
 from test_many import XOR, check, data
 
 
@@ -43,9 +43,7 @@ def session_of(nets, X, Y, **settings):
 SETTINGS = [("accumulated", "sgd"), (9, "adam"), ("accumulated", "adam"), (7, "sgd"), (8, "adam"), (9, "sgd")]
 
 
-@pytest.mark.parametrize(
-    ("updates", "rule"), [*SETTINGS[:2], *(pytest.param(*setting, marks=pytest.mark.slow) for setting in SETTINGS[2:])]
-)
+@pytest.mark.parametrize(("updates", "rule"), [SETTINGS[0], *(slow(*setting) for setting in SETTINGS[1:])])
 def test_blocks_of_a_batch_make_the_same_updates(updates, rule, monkeypatch):
     """Batches of less than two blocks, of exactly two, of more; samples absent at either end; orders of one's own."""
     monkeypatch.setattr(plane_numbers, "block_of", lambda dtype: 4)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bpjit.settings.rules import RULES
+from cases import slow
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install '.[cuda]'"
@@ -165,7 +166,9 @@ MANY = [
 
 @pytest.mark.parametrize(
     ("sizes", "rule", "dtype", "spilled", "more", "generation"),
-    [(*kind, GENERATIONS[1]) for kind in MANY] + [(*kind, GENERATIONS[0]) for kind in MANY[1::3]],
+    [(*kind, GENERATIONS[1]) for kind in MANY[::2]]
+    + [slow(*kind, GENERATIONS[1]) for kind in MANY[1::2]]
+    + [slow(*kind, GENERATIONS[0]) for kind in MANY[1::3]],
 )
 def test_kernels_of_many_networks(sizes, rule, dtype, spilled, more, generation, tmp_path):
     from bpjit.kernels.cuda import columns, many
@@ -236,7 +239,8 @@ BATCHES = [
 
 @pytest.mark.parametrize(
     ("sizes", "rule", "dtype", "wide", "shares", "generation"),
-    [(*kind, GENERATIONS[k % 2]) for k, kind in enumerate(BATCHES)],
+    [(*BATCHES[1], GENERATIONS[1]), (*BATCHES[3], GENERATIONS[0])]
+    + [slow(*BATCHES[0], GENERATIONS[0]), slow(*BATCHES[2], GENERATIONS[1])],
 )
 def test_kernels_of_batches(sizes, rule, dtype, wide, shares, generation, tmp_path):
     from numba import types

@@ -23,7 +23,7 @@ from bpjit.kernels.devices import cores
 from bpjit.many import executors
 from bpjit.many.executors import workers_of
 from bpjit.settings.schedules import Schedule
-from cases import AfterAWhile
+from cases import AfterAWhile, slow
 from engines import NETS, SETTINGS, Here, Watched, X, Y, bits
 from test_portions import CASES, LARGE, XOR
 from test_portions import NETS as SMALL
@@ -51,9 +51,10 @@ KINDS = {
     "lbfgs, watched one by one": {**SECOND, "nets": LARGE, "rule": "lbfgs", "stop": 100},
     "rates of their own": {**SECOND, "eta": bpjit.AdaptiveRate(0.1), "updates": "accumulated", "stop": 3000},
 }
+LONG = "br", "an adaptive rate", "data of their own"
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [slow(name) if name in LONG else name for name in KINDS])
 def test_bits_are_those_of_this_process(name, pool):
     settings = {"nets": SMALL, "X": XOR[0], "Y": XOR[1], "stop": 9, "history": "history" in name} | KINDS[name]
     assert bits(bpjit.train_many(**settings, executor=pool)) == bits(bpjit.train_many(**settings))

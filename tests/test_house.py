@@ -1,6 +1,7 @@
 """The rooms of the package, and who may import whom, also inside functions and for types: read from the source."""
 
 import ast
+import functools
 import os
 import re
 import shutil
@@ -100,8 +101,13 @@ def modules():
 MODULES = modules()
 
 
+@functools.cache
 def imports(module):
-    """Every module of ours that ``module`` names, and every foreign one, with the name of a function around or ""."""
+    """Whether each module that ``module`` names is one of ours, and its name."""
+    return list(_named_in(module))
+
+
+def _named_in(module):
     path = MODULES[module]
     here = module.split(".") if module else []
     if path.name != "__init__.py":

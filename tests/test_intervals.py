@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from bpjit.sklearn import BPRegressor, intervals
+from cases import slow
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, size=(1060, 2))
@@ -34,9 +35,9 @@ def bounds_of(fitted, rows, i):
     ("kind", "level", "rank"),
     [
         ("jackknife+", 0.9, 36),
-        ("jackknife+", 0.55, 22),
-        pytest.param("cv+", 0.55, 22, marks=pytest.mark.slow),
-        ("quantile", 0.9, 36),
+        slow("jackknife+", 0.55, 22),
+        slow("cv+", 0.55, 22),
+        slow("quantile", 0.9, 36),
     ],
 )
 def test_the_order_statistics_of_the_papers(kind, level, rank, monkeypatch):
@@ -167,6 +168,7 @@ def test_what_they_cannot_give(call, words):
         call()
 
 
+@pytest.mark.slow
 def test_the_script_that_measures_coverage_prints_a_table(capsys):
     from interval_coverage import main
 

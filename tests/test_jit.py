@@ -128,6 +128,7 @@ print(*count("cache_hits"), *count("cache_misses"), *(fit.network.parameters.sum
 """
 
 
+@pytest.mark.slow
 def test_kernels_share_what_depends_on_no_rule(tmp_path):
     """Whether it is compiled, loaded, or loaded by one and gone for another."""
 

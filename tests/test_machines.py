@@ -47,7 +47,7 @@ assert ("zmm" in code) == (sys.argv[1] == "64") and ("ymm" in code or sys.argv[1
 
 WIDTHS = [
     ("haswell", "+avx2,+fma", 32, ["float32"]),
-    ("x86-64", "+sse2", 16, ["float64"]),
+    pytest.param("x86-64", "+sse2", 16, ["float64"], marks=pytest.mark.slow),
     pytest.param("haswell", "+avx2,+fma", 32, ["float64"], marks=pytest.mark.slow),
     pytest.param("x86-64", "+sse2", 16, ["float32"], marks=pytest.mark.slow),
 ]
@@ -100,6 +100,7 @@ for updates, dtype, form in ((1, "float32", "4s"), (8, "float32", "4s"), (1, "fl
 """
 
 
+@pytest.mark.slow
 def test_neon_code_is_vectors(tmp_path):
     """The kernels, made for vectors of 16 bytes, compile to NEON multiply-adds. It has not been run."""
     environment = os.environ | {

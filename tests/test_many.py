@@ -1,5 +1,6 @@
 """train_many against train, network by network, and what its bits must not depend on."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import bpjit
 from bpjit.kernels.lanes import packs
 from bpjit.many import lane_seats, many_session
 from bpjit.many.given import Given
-from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance
+from cases import EPOCHS, LOSSES, OUTPUTS, SMOOTH_RULES, Problem, covering_array, distance, slow
 
 PAIRS = covering_array()
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
@@ -19,15 +20,10 @@ XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 SIZES = (2, 4, 1)  # one shape for many tests: so small, each has kernels of its own
 
 
-def slow(*values):
-    """Values for a test of which there are others of the kind: these run with -m slow only."""
-    return pytest.param(*values, marks=pytest.mark.slow)
-
-
-def with_the_other_dtype(settings):
-    """Settings, the last of each a dtype, and, slow, the same with the other dtype."""
+def with_the_other_dtype(settings, more=()):
+    """Settings, the last of each a dtype, and, slow, the same with the other dtype, and more."""
     other = {"float64": "float32", "float32": "float64"}
-    return [*settings, *(slow(*rest, other[dtype]) for *rest, dtype in settings)]
+    return [*settings, *(slow(*each) for each in more), *(slow(*s, other[dtype]) for *s, dtype in [*settings, *more])]
 
 
 @pytest.fixture
@@ -127,11 +123,12 @@ def test_a_hundred_epochs_equal_those_of_each_network_alone(case, by_value):
 # Every output with a loss, softmax with all: each is a kernel, in each dtype. Those that are only slow run by value in
 # the array above.
 IN_TYPES = [(output, LOSSES[number % 3]) for number, output in enumerate(OUTPUTS)]
-IN_TYPES += [("softmax", "absolute"), ("softmax", "squared"), ("softmax", "cross_entropy")]
-TYPED = [(*pair, ("float64", "float32")[number % 2]) for number, pair in enumerate(IN_TYPES)]
+IN_TYPES += [("softmax", "absolute"), ("softmax", "cross_entropy"), ("softmax", "squared")]
+TYPED = [(*pair, ("float64", "float32")[number // 2 % 2]) for number, pair in enumerate(IN_TYPES)]
+QUICK, MORE = TYPED[::2], TYPED[1::2]
 
 
-@pytest.mark.parametrize(("output", "loss", "dtype"), with_the_other_dtype(TYPED))
+@pytest.mark.parametrize(("output", "loss", "dtype"), with_the_other_dtype(QUICK, MORE))
 def test_sizes_and_activations_in_types(output, loss, dtype):
     """The smallest networks have kernels of their own."""
     number = OUTPUTS.index(output)
@@ -141,8 +138,14 @@ def test_sizes_and_activations_in_types(output, loss, dtype):
     check(nets, X, Y, eta=0.02, loss=loss, stop=20 if loss != "absolute" else 1)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "adam", "nesterov", "rprop"])
-@pytest.mark.parametrize("sizes", [(1, 1), (2, 4, 1), (6, 9, 7), (3, 16, 16, 2), (20, 30, 3)])
+@pytest.mark.parametrize(
+    ("sizes", "rule"),
+    [
+        *itertools.product([(6, 9, 7), (3, 16, 16, 2), (20, 30, 3)], ["sgd", "adam", "nesterov", "rprop"]),
+        *itertools.product([(1, 1), (2, 4, 1)], ["sgd", "adam"]),  # each with a kernel of its own
+        *(slow(*each) for each in itertools.product([(1, 1), (2, 4, 1)], ["nesterov", "rprop"])),
+    ],
+)
 def test_sizes(sizes, rule):
     nets = bpjit.Networks.random(sizes, 40, "tanh", "softmax" if sizes[-1] > 1 else "sigmoid", seed=3)
     X, Y = data(23, sizes[0], sizes[-1])
@@ -180,7 +183,12 @@ def test_schedules_of_their_own():
 
 @pytest.mark.parametrize(
     ("rule", "updates"),
-    [("sgd", "stochastic"), ("momentum", "accumulated"), slow("sgd", "accumulated"), slow("momentum", "stochastic")],
+    [
+        ("sgd", "stochastic"),
+        slow("sgd", "accumulated"),
+        slow("momentum", "stochastic"),
+        slow("momentum", "accumulated"),
+    ],
 )
 def test_the_adaptive_rate_of_exercise_5_6(rule, updates):
     nets = bpjit.Networks.random((2, 3, 1), 6, seed=2)
@@ -281,7 +289,7 @@ def test_weights_and_folds_of_their_own(rule, updates):
         assert fits.validation_error[i] == pytest.approx(bpjit.error(fit.network, X[out], Y[out]), rel=1e-11)
 
 
-@pytest.mark.parametrize("updates", ["stochastic", 4, "accumulated"])
+@pytest.mark.parametrize("updates", ["stochastic", slow(4), "accumulated"])
 def test_data_sets_of_their_own(updates):
     nets = bpjit.Networks.random((3, 4, 2), 6, "tanh", "identity", seed=5)
     sets = [data(m, 3, 2, seed=m) for m in (5, 9, 9, 14, 6, 1)]
@@ -296,7 +304,7 @@ def test_data_sets_of_their_own(updates):
     check(nets[:3], *same, own=True, eta=0.05, updates=updates, stop=10)
 
 
-@pytest.mark.parametrize("updates", ["stochastic", 4])
+@pytest.mark.parametrize("updates", [slow("stochastic"), 4])
 def test_orders_of_their_own(updates):
     nets = bpjit.Networks.random((3, 4, 2), 6, "tanh", "identity", seed=5)
     X, Y = data(17, 3, 2)
@@ -347,11 +355,11 @@ def test_bits_depend_neither_on_threads_nor_order_nor_company(monkeypatch):
     assert np.array_equal(whole.networks.parameters[5:8], few.networks.parameters)
 
 
-WIDTHS = [("sgd", "stochastic", "float64"), ("sgd", 3, "float32"), ("sgd", "accumulated", "float32")]
-WIDTHS += [("adam", "stochastic", "float32"), ("adam", 3, "float64"), ("adam", "accumulated", "float64")]
+WIDTHS = [("sgd", "stochastic", "float64"), ("sgd", "accumulated", "float32"), ("adam", 3, "float64")]
+MORE_WIDTHS = [("sgd", 3, "float32"), ("adam", "stochastic", "float32"), ("adam", "accumulated", "float64")]
 
 
-@pytest.mark.parametrize(("rule", "updates", "dtype"), with_the_other_dtype(WIDTHS))
+@pytest.mark.parametrize(("rule", "updates", "dtype"), with_the_other_dtype(WIDTHS, MORE_WIDTHS))
 def test_bits_depend_neither_on_the_width_of_a_pack_nor_on_cuts(rule, updates, dtype, monkeypatch):
     count = packs.width(dtype) + 3
     for sizes, output in (((2, 3, 2), "softmax"), ((2, 12, 12, 2), "sigmoid")):

@@ -13,13 +13,14 @@ from numba import njit
 
 import bpjit
 from bpjit import compiled
+from cases import slow
 from own_cases import ACTIVATION, CASES, LOSS, SETTINGS, X, Y, expected, my_adam, network, trained
 
 HERE = Path(__file__).parent
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 ALL = [(size, setting, dtype) for size, setting in CASES for dtype in TOLERANCE]
-OFTEN = [("small", "standard", "float64"), ("deep", "standard", "float32"), ("small", "rule", "float32")]
-EACH = [pytest.param(*case, marks=() if case in OFTEN else pytest.mark.slow) for case in ALL]
+OFTEN = [("small", "standard", "float64"), ("small", "rule", "float32")]
+EACH = [case if case in OFTEN else slow(*case) for case in ALL]
 
 
 def assert_close(found, wanted, dtype="float64"):
@@ -96,7 +97,7 @@ def run_elsewhere(tmp_path, **environment):
     return np.load(path)
 
 
-@pytest.mark.parametrize("machine", ["plain Python", "simulated GPU"])
+@pytest.mark.parametrize("machine", ["plain Python", slow("simulated GPU")])
 def test_without_compiling(machine, tmp_path):
     environment = {"NUMBA_DISABLE_JIT": "1"}
     if machine == "simulated GPU":

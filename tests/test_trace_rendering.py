@@ -14,7 +14,7 @@ import pytest
 import bpjit
 from bpjit.tracing.equations import ACTIVATIONS
 from bpjit.tracing.notation import Style
-from cases import HIDDEN, LOSSES
+from cases import HIDDEN, LOSSES, slow
 from test_tracing import PAIRS, S1
 
 STYLES = list(itertools.product(("book", "delta"), ("en", "zh")))
@@ -63,7 +63,7 @@ class Balanced(html.parser.HTMLParser):
 
 
 @pytest.mark.parametrize(("notation", "language"), STYLES)
-@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("full", [False, slow(True)])
 def test_every_form_in_every_style(traces, notation, language, full):
     for trace in traces[::4] if full else traces:
         styled = trace.styled(notation=notation, language=language, full=full)
