@@ -10,11 +10,13 @@ that needs it wait for it.
 from __future__ import annotations
 
 import _imp
+import contextlib
+import gc
 import os
 import sys
 import threading
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from typing import Any
 
@@ -82,6 +84,28 @@ class SharedPart(Kernel):
     def add_overload(self, code: Any) -> None:
         super().add_overload(code)
         code.library.shared = self, code.signature.args
+
+
+MOST_LEFT = 1 << 20  # objects, some 80 MB
+_left = 0
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect no garbage meanwhile, and leave that of the first kernels to Python's next look at all that there is.
+    Looking for it while a kernel is compiled would take a tenth of the time, and at once after it another."""
+    global _left
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            _left += gc.get_count()[0]
+            if _left <= MOST_LEFT and not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()  # now all are old
+            gc.enable()
 
 
 def _writeable(kind: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..maths.formulas import like
-from .jit import by_type, formula, inline, kernel
+from .jit import by_type, formula, inline, kernel, smaller
 from .orders import epoch_order
 from .simd.across import lane_sum
 from .simd.memory import item, vectors
@@ -183,7 +183,7 @@ def make_train_block(
                 put_in_order(task, order, counters)
             while finite and (helps or position < (end if validated else m)) and budget > 0:
                 first = 0 if position < m or helps else m  # then the validation set follows
-                until = min(end if first else m, position + budget)
+                until = smaller(end if first else m, position + budget)
                 if first == 0 and not helps:
                     until = border(steps, position, until, m)
                 # One call for the leader and for those that help, so that its code is there once.

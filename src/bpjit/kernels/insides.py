@@ -27,7 +27,7 @@ LEANT_ON = {
     "numba.core.codegen.JITCodeLibrary": "_get_module_for_linking _optimize_final_module _optimize_functions codegen "
     "enable_object_caching finalize get_pointer_to_function has_dynamic_globals self._codegen self._final_module "
     "self._finalized self._linking_libraries self._shared_module",
-    "numba.core.codegen.JITCPUCodegen": "_module_pass_manager magic_tuple self._data_layout set_env",
+    "numba.core.codegen.JITCPUCodegen": "_module_pass_manager magic_tuple self._data_layout self._tm set_env",
     "numba.core.compiler.Compiler": "_compile_core define_pipelines self.state",
     "numba.core.compiler.CompileResult": "_rebuild _reduce _replace fndesc library signature type_annotation",
     "numba.core.compiler.DefaultPassBuilder": "define_nopython_pipeline",

@@ -4,7 +4,7 @@ them for a unit or a parameter."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,27 @@ lose = switch(
 OF_RULES = tuple(RULES.values())
 COMPARE = tuple(rule.code for rule in OF_RULES if rule.compares)
 LOOK_AHEAD = tuple(rule.code for rule in OF_RULES if rule.ahead is not None)
+
+
+def _yes(kind: Any) -> bool:
+    return True
+
+
+def _no(kind: Any) -> bool:
+    return False
+
+
+def whether_among(codes: Sequence[int]) -> Callable[[Any], bool]:
+    """A function that says, where kernels call it while they are compiled, whether a rule's code is among these."""
+
+    def is_among(kind: Any) -> bool:
+        return len(kind) in codes
+
+    by_type(is_among, lambda kind: _yes if len(kind) in codes else _no)
+    return is_among
+
+
+compares, looks_ahead = whether_among(COMPARE), whether_among(LOOK_AHEAD)
 
 
 def activation_of(layer: Any, code: Any, z: Any) -> Any:
@@ -154,7 +175,7 @@ def objective(lam: Any, rest: Any, error: Any, p: np.ndarray) -> Any:
 def prepare_rule(steps: Steps, scalars: np.ndarray, p: np.ndarray, n: int) -> Any:
     """What all parameters share, anew for an update after n samples. Writes scalars."""
     rose = like(scalars[0], 0)
-    if len(steps.kind) in COMPARE:
+    if compares(steps.kind):
         now = objective(steps.lam, steps.rest, scalars[TOTAL] / like(rose, n), p)
         rose = formulas.select(now > scalars[LAST_OBJECTIVE], like(rose, 1), rose)
         scalars[LAST_OBJECTIVE] = now

@@ -8,7 +8,7 @@ from numba import types
 
 from ...maths import formulas
 from ...maths.formulas import select
-from ..jit import by_type
+from ..jit import by_type, smaller
 from ..plane_numbers import GROW, OBJECTIVE, RATE, SHARED1, SHRINK, TOLERANCE
 from ..simd.across import any_lane
 from .packs import at, vectors_at, write
@@ -40,7 +40,7 @@ def rate_of(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
 
 
 def _scheduled(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:
-    return at(vectors_at(etas, (min(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
+    return at(vectors_at(etas, (smaller(e, etas.shape[0] - 1) * etas.shape[1] + pack) * etas.shape[2], planes), 0)
 
 
 def _adapted(undo: Any, planes: Any, etas: Any, e: int, pack: int) -> Any:

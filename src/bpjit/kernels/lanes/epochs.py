@@ -12,7 +12,7 @@ from numba import types
 
 from ...maths import formulas, random_streams
 from ...maths.formulas import like, select
-from ..jit import by_type, formula, inline, kernel, unless_none
+from ..jit import by_type, formula, inline, kernel, smaller, unless_none
 from ..orders import LOW_BITS, sort_lanes
 from ..plane_numbers import (
     ALIVE,
@@ -81,7 +81,7 @@ def own_numbers(own: Any) -> Any:
 def number_at(own: Any, shared: Any, e: int, t: int) -> int:
     """The number of the sample at position t, where networks share an order."""
     if own is None:
-        return item(shared, min(e, shared.shape[0] - 1) * shared.shape[1] + t)
+        return item(shared, smaller(e, shared.shape[0] - 1) * shared.shape[1] + t)
     return t
 
 
@@ -318,6 +318,6 @@ def predict_packs(shape: Any, layers: Any, rows: Rows, P: np.ndarray, room: Room
             x, _ = sample_at(samples, pack, None, k, k, work.sample, d, top.fan_out)
             outputs(net, shape, layers, here, x)
             y = pointer(numbers_in(work.b), top.here * lanes)
-            for lane in range(min(lanes, len(y_hat) - pack * lanes)):
+            for lane in range(smaller(lanes, len(y_hat) - pack * lanes)):
                 for j in range(top.fan_out):
                     y_hat[pack * lanes + lane, k, j] = item(y, j * lanes + lane)

@@ -17,7 +17,7 @@ from numba import types
 from ...maths.formulas import like
 from ...settings.rules import Rule
 from ..epochs import Stretch, make_train_block
-from ..jit import by_type, formula, inline, kernel
+from ..jit import by_type, formula, inline, kernel, smaller
 from ..rule_steps import make_step
 from ..simd.across import lane_sum
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put, registers, vectors
@@ -158,7 +158,7 @@ def chunk_of(at: Reach, shuffle: bool, turn: Turn, part: int) -> Chunk:
 def share_of_samples(n: int, part: int, parts: int) -> tuple[int, int]:
     """From which to which of n samples part ``part`` goes."""
     first, last = share((n + SHARE - 1) // SHARE, part, parts)
-    return min(n, first * SHARE), min(n, last * SHARE)
+    return smaller(n, first * SHARE), smaller(n, last * SHARE)
 
 
 @formula
@@ -209,9 +209,9 @@ def advance(task: Task, steps: Any, memory: Memory, work: Any, order: Order, str
     phase, n, learnt = UP, 0, t % steps.size  # of the samples of the batch under way
     while word != CLOSED if helps else t < last:
         if phase == UP and not helps:
-            n = min(room, last - t)
+            n = smaller(room, last - t)
             if learn:
-                n = min(n, steps.size - learnt)
+                n = smaller(n, steps.size - learnt)
                 learnt += n
             numbers[SCALE] = eta / like(eta, n) if fused and learn else one
         turn, parts, word = begin_phase(team, Turn(phase, t, n, learn), part, word)
@@ -244,7 +244,7 @@ def border(steps: Steps, position: int, until: int, m: int) -> int:
     """Where a call may end: at the end of a batch, or in a large one at the end of a chunk."""
     offset = until % steps.size
     chunks = (offset + CHUNK - 1) // CHUNK * CHUNK
-    return min(m, until - offset + min(chunks, steps.size))
+    return smaller(m, until - offset + smaller(chunks, steps.size))
 
 
 @formula
@@ -322,7 +322,7 @@ def evaluate(
     net, bottom, top = of_any_rule(net_of(work.packed, None)), layers[0], layers[len(layers) - 1]
     d, l, room, G = bottom.fan_in, top.fan_out, work.room, pointer(work.G, 0)
     for t in range(begin, end, room):
-        n = min(room, end - t)
+        n = smaller(room, end - t)
         chunk = chunk_from(work, D, t, n)
         way = FORWARD, BACK if gradients else TERMS if errors else FORWARD
         through(net, layers, loss, net.P, chunk, (0, n), like(total[0], 1), way)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...maths import formulas
-from ..jit import inline, shared
+from ..jit import inline, shared, smaller
 from ..layout import SOFTMAX
 from ..simd.memory import item, lanes_of, partial_vectors, pointer, put, registers, vectors
 from ..simd.tiles import product
@@ -82,7 +82,7 @@ def activate_rows(net: Net, layer: Any, P: Any, first: int, end: int) -> None:
             store(net.z, row + v, load(net.z, row + v) - load(P, layer.thresholds + v))
     wide = TOGETHER * lanes
     for v in range(first, end, wide):
-        n = min(wide, end - v)
+        n = smaller(wide, end - v)
         b, slope = activation_of(layer, code, load_wide(net.z, v) if n == wide else load_first(net.z, v, n))
         if n == wide:
             store_wide(net.b, v, b)

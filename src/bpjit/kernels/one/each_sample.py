@@ -16,7 +16,7 @@ import numpy as np
 from ...maths import formulas
 from ...maths.formulas import like, select
 from ..epochs import Stretch, anywhere, make_train_block
-from ..jit import inline, unless_none
+from ..jit import inline, smaller, unless_none
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..rule_steps import make_step
 from ..simd import functions  # noqa: F401  (brings exp and its kin for vectors)
@@ -39,10 +39,10 @@ def dots(net: Net, layer: Any, P: Any) -> None:
     q, below, l = layer.below_width, layer.below, layer.fan_out
     for first in range(0, l, lanes):
         z = lift(like(item(P, 0), 0))
-        for group in range(0, min(lanes, l - first), 4):
+        for group in range(0, smaller(lanes, l - first), 4):
             w0 = layer.weights + (first + group) * q
             more = l - 1 - first - group
-            w1, w2, w3 = w0 + min(1, more) * q, w0 + min(2, more) * q, w0 + min(3, more) * q
+            w1, w2, w3 = w0 + smaller(1, more) * q, w0 + smaller(2, more) * q, w0 + smaller(3, more) * q
             b = load(net.b, below)
             s0, s1, s2, s3 = load(P, w0) * b, load(P, w1) * b, load(P, w2) * b, load(P, w3) * b
             for v in range(lanes, q, lanes):
@@ -232,7 +232,7 @@ def advance(task: Task, steps: Any, memory: Memory, work: Work, order: Order, st
     places = pointer(order.places, 0) if learn else pointer(order.in_place, 0)
     d, l, loss = bottom.fan_in, top.fan_out, task.loss
     for t in range(first, last):
-        k, following = item(places, t), item(places, min(t + 1, last - 1))
+        k, following = item(places, t), item(places, smaller(t + 1, last - 1))
         if t == first or not learn:
             forward(net, bottom, rows, P, pointer(X, k * d))
         outputs(net, layers, P)

@@ -21,7 +21,7 @@ from ..own import OWN_RULE
 from ..simd.across import lane_sum
 from ..simd.memory import distance, item, lanes_of, moved, pointer, put
 from ..state import Steps, Update
-from ..switches import LOOK_AHEAD, OF_RULES, prepare, rule_of
+from ..switches import OF_RULES, looks_ahead, prepare, rule_of, whether_among
 from .any_layout import targets_at
 from .each_sample import load, load_first, output_terms, outputs, step, store, update_thresholds
 from .first_layer import forward_dense, update_then_forward_dense
@@ -112,7 +112,7 @@ def arrive(kind: Any, data: np.ndarray, x: int, learns: bool) -> bool:
     layers, net, X = layers_of(kind, data), net_in(data), moved(pointer(data, 0), x)
     waited, arrived = not is_settled(data), False
     if waited:
-        arrived = settle(kind, data, net, layers, X) and (learns or len(rule_in(kind)) not in LOOK_AHEAD)
+        arrived = settle(kind, data, net, layers, X) and (learns or not looks_ahead(rule_in(kind)))
     if not arrived:
         forward_dense(net, layers[0], None, net.A if learns else net.P, X)
     return waited
@@ -124,7 +124,7 @@ def arrive_from(kind: Any, data: Any, x: Any, learns: bool) -> None:
     arrive(kind, data, distance(pointer(data, 0), x), learns)
 
 
-SQUARES = *(rule.code for rule in OF_RULES if rule.squares), OWN_RULE
+squares = whether_among((*(rule.code for rule in OF_RULES if rule.squares), OWN_RULE))
 settings_at = inline(from_lines("settings_at", "c", [f"return {items('item(c, {k})', MOST_SETTINGS)}"], {"item": item}))
 
 
@@ -180,7 +180,7 @@ def judge(kind: Any, data: Any, net: Net, layers: Any, x: Any, y: Any) -> Any:
         move = longest_step(rule, net.c, eta * (largest * clip), setting(data, FASTEST))
         bound = sizes_of(net.P, 0, net.n)[0] + move
         check = error * zero + norm * zero + bound * zero
-        if len(rule) in SQUARES:
+        if squares(rule):
             check += largest * clip * (largest * clip) * zero
         if not (fits and check == zero):
             return like(error, np.nan)
@@ -199,7 +199,7 @@ def must_clip(kind: Any, data: Any) -> bool:
     limit = setting(data, MOST_WEIGHT)
     nothing = limit * like(limit, 0)
     # The steps of rules with squares may be longer than η |g|.
-    clips = setting(data, LARGEST) > limit or (len(rule_in(kind)) in SQUARES and nothing == like(limit, 0))
+    clips = setting(data, LARGEST) > limit or (squares(rule_in(kind)) and nothing == like(limit, 0))
     if clips:
         set_setting(data, LARGEST, limit)
     return clips

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...maths import formulas
 from ..gauss_newton import residual, row_factor
-from ..jit import inline
+from ..jit import inline, smaller
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.across import lane_sum, lane_sums
 from ..simd.memory import item, lanes_of, put, vectors
@@ -72,7 +72,7 @@ def single_terms(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: 
     """Errors of samples, and with cross-entropy their gradient terms. Writes chunk.errors, g."""
     lanes, here = lanes_of(net.P), top.here * chunk.room
     for v in range(first, last, lanes):
-        n, at = min(lanes, last - v), here + v
+        n, at = smaller(lanes, last - v), here + v
         y, c = load_first(chunk.Y, v, n), load_first(chunk.c, v, n)
         error, g, _ = terms_of(loss, False, load(net.z, at), load(net.b, at), load(net.slope, at), y)
         store(chunk.errors, v, error * c)
@@ -100,7 +100,7 @@ def single_rows(net: Net, top: Any, loss: Any, chunk: Chunk, first: int, last: i
     these samples, where their errors were."""
     lanes, q, W, here = lanes_of(net.P), top.below_width, top.weights, top.here * chunk.room
     for v in range(first, last, lanes):
-        n, at = min(lanes, last - v), here + v
+        n, at = smaller(lanes, last - v), here + v
         y, c, y_hat = load_first(chunk.Y, v, n), load_first(chunk.c, v, n), load(net.b, at)
         store(net.g, at, row_factor(code_of(loss) == CROSS_ENTROPY, False, y_hat, load(net.slope, at), c, y))
         store(chunk.errors, v, residual(c, y, y_hat))

@@ -19,7 +19,7 @@ import numpy as np
 from ...maths import formulas
 from ...maths.formulas import like, select
 from ..epochs import Stretch, make_train_block, nothing
-from ..jit import formula, inline, kernel
+from ..jit import formula, inline, kernel, smaller
 from ..layout import CROSS_ENTROPY, SOFTMAX, codes_of
 from ..own import markers_of
 from ..simd.across import lane, lane_max, lane_sum, lane_sums
@@ -129,7 +129,7 @@ def four_terms(code: int, loss: Any, values: Any, y: Any, used: Any) -> Any:
 @formula
 def border(steps: None, position: int, until: int, m: int) -> int:
     """A call may end where net inputs are taken anew."""
-    return min(m, (until + STRETCH - 1) // STRETCH * STRETCH)
+    return smaller(m, (until + STRETCH - 1) // STRETCH * STRETCH)
 
 
 def _make_rows(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -172,7 +172,7 @@ def _make_advance(lanes: int) -> Callable[..., Any]:
         following = load_first(X, places[first] * d, d)
         z_then = net_input(following, v0, v1, v2, v3, gamma)
         for t in range(first, last):
-            k, next_k = places[t], places[min(t + 1, last - 1)]
+            k, next_k = places[t], places[smaller(t + 1, last - 1)]
             x, y, weight = following, load_first(Y, k * l, l), c[k]
             x0, x1, x2, x3 = lane(x, 0), lane(x, 1), lane(x, 2), lane(x, 3)
             if t % STRETCH == 0:
