@@ -265,13 +265,15 @@ def _dispatcher(
     return dispatcher
 
 
-def shared(function: Callable[..., Any]) -> Any:
+def shared(function: Callable[..., Any], of_atomic: bool = False) -> Any:
     """A function that kernels call and share: compiled once for them all, and kept on disk as they are. For what takes
-    long to compile and does much at each call; nothing is optimised across it. Not for what is called from a user's own
-    jitted code: that may be kept on disk by Numba, which would not bring this along."""
+    long to compile and does much at each call, or is part of ``of_atomic`` kernels; nothing is optimised across it. Not
+    for what is called from a user's own jitted code: that may be kept on disk by Numba, which would not bring this
+    along."""
     if config.DISABLE_JIT:
         return function
-    made = _dispatcher(SharedPart, function, _KernelCompiler, no_cpython_wrapper=True)
+    compiler = _AtomicCompiler if of_atomic else _KernelCompiler
+    made = _dispatcher(SharedPart, function, compiler, no_cpython_wrapper=True)
     SHARED.add(f"{function.__module__}.{function.__qualname__}")
     return made
 

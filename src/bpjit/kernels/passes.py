@@ -21,7 +21,6 @@ from .insides import CPUContext, DefaultPassBuilder, PassManager, default_mangle
 NEEDED = (
     "TranslateByteCode",
     "FixupArgs",
-    "IRProcessing",
     "RewriteSemanticConstants",
     "DeadBranchPrune",
     "GenericRewrites",

@@ -17,7 +17,7 @@ from ..maths.formulas import like, select
 from ..settings.rules import Rule
 from .jit import by_type, from_lines, inline, items
 from .simd.memory import item, registers, vectors
-from .switches import descent, rule_of
+from .switches import rule_of
 
 Made = tuple[Callable[..., Any], ...]
 
@@ -64,34 +64,19 @@ def _make(
     put: Callable[..., Any],
 ) -> Made:
     """Made of what reads a setting of the rule, makes it a vector, and writes what has changed."""
-    scope = {"load": load, "setting": setting, "vector": vector, "put": put}
+    scope = {"load": load, "setting": setting, "vector": vector, "put": put, "like": like, "select": select}
 
-    def apply(kind: Any, net: Any, o: Any, w: Any, g: Any, eta: Any, shared: Any) -> Any:
-        """The new w; writes the rule's state."""
+    def step_along(update: Any, net: Any, o: Any, direction: Any) -> Any:
+        """A parameter after one update with this gradient already added up; returns it as the next gradient sees it.
+        Writes P, the rule's state, A."""
 
     def seen(kind: Any, net: Any, o: Any, w: Any) -> Any:
         """Where the next gradient is taken: w, or ahead of it, which is written then."""
 
-    step_of = functools.cache(lambda rule: _step_of(rule, scope))
-    look_of = functools.cache(lambda rule: _here if rule.ahead is None else _look_of(rule, scope))
-    by_type(apply, lambda kind, net, o, w, g, eta, shared: step_of(rule_of(kind)))
+    step_of = functools.cache(lambda *traits: _step_of(*traits, scope))
+    look_of = functools.cache(lambda rule: _look_of(rule, scope))
+    by_type(step_along, lambda update, net, *rest: step_of(*_traits(update, net)))
     by_type(seen, lambda kind, net, o, w: look_of(rule_of(kind)))
-
-    @inline
-    def where_trained(mask: Any, o: Any, value: Any, otherwise: Any) -> Any:
-        if mask is None:
-            return value
-        return select(load(mask, o) > like(value, 0), value, otherwise)
-
-    @inline
-    def step_along(update: Any, net: Any, o: Any, direction: Any) -> Any:
-        before, steps = load(net.P, o), update.steps
-        g = descent(steps.lam, steps.rest, direction, load(net.A, o))
-        g = where_trained(net.mask, o, g, like(g, 0))
-        w = apply(steps.kind, net, o, before, g, update.eta, update.shared)
-        w = where_trained(net.mask, o, w, before)
-        put(net, net.P, o, w)
-        return seen(steps.kind, net, o, w)
 
     def step(update: Any, net: Any, o: Any, g: Any, b: Any) -> Any:
         """w_hj after one update with gradient g_j b_h; returns it as the next gradient sees it."""
@@ -122,7 +107,18 @@ def _make(
 
 def is_standard(update: Any) -> bool:
     """Whether an ``Update`` of this type is one of standard BP."""
-    return isinstance(update.types[update.fields.index("steps")], types.NoneType)
+    return isinstance(_field(update, "steps"), types.NoneType)
+
+
+def _traits(update: Any, net: Any) -> tuple[type[Rule], bool, bool]:
+    """What the types of an ``Update`` by a rule and of a network say: the rule, whether there is a λ, and a mask."""
+    steps = _field(update, "steps")
+    has_lam, has_mask = (not isinstance(_field(*it), types.NoneType) for it in ((steps, "lam"), (net, "mask")))
+    return rule_of(_field(steps, "kind")), has_lam, has_mask
+
+
+def _field(kind: Any, name: str) -> Any:
+    return kind.types[kind.fields.index(name)]
 
 
 def _state_and_settings(rule: type[Rule]) -> tuple[str, str]:
@@ -131,23 +127,31 @@ def _state_and_settings(rule: type[Rule]) -> tuple[str, str]:
     return items("load(net.S, o + {k} * net.n)", rule.slots), settings
 
 
-def _step_of(rule: type[Rule], scope: dict[str, Any]) -> Callable[..., Any]:
-    """``apply`` for one rule."""
+def _step_of(rule: type[Rule], has_lam: bool, has_mask: bool, scope: dict[str, Any]) -> Callable[..., Any]:
+    """``step_along`` for one rule, in one piece: each part more would be compiled by itself."""
     state, settings = _state_and_settings(rule)
-    lines = [
-        f"w, state = step(w, g, {state}, vector(eta), {settings}, {items('vector(shared[{k}])', rule.shares)})",
-        *(f"put(net, net.S, o + {k} * net.n, state[{k}])" for k in range(rule.slots)),
-        "return w",
-    ]
-    return from_lines("apply", "kind, net, o, w, g, eta, shared", lines, {**scope, "step": rule.step})
-
-
-def _here(kind: Any, net: Any, o: Any, w: Any) -> Any:
-    return w
+    lines = ["before, zero = load(net.P, o), like(direction, 0)"]
+    if has_lam:
+        lines += ["direction = descent(direction, load(net.A, o), update.steps.lam, update.steps.rest)"]
+    if has_mask:
+        lines += ["trained = load(net.mask, o) > zero", "direction = select(trained, direction, zero)"]
+    given = f"{state}, vector(update.eta), {settings}, {items('vector(update.shared[{k}])', rule.shares)}"
+    lines += [f"w, state = step(before, direction, {given})"]
+    lines += [f"put(net, net.S, o + {k} * net.n, state[{k}])" for k in range(rule.slots)]
+    lines += ["w = select(trained, w, before)"] * has_mask
+    lines += ["put(net, net.P, o, w)", *_look(rule)]
+    formulas_of = {"step": rule.step, "ahead": rule.ahead, "descent": formulas.regularised_descent}
+    return from_lines("step_along", "update, net, o, direction", lines, {**scope, **formulas_of})
 
 
 def _look_of(rule: type[Rule], scope: dict[str, Any]) -> Callable[..., Any]:
-    """``seen`` for one rule that looks ahead."""
+    """``seen`` for one rule."""
+    return from_lines("seen", "kind, net, o, w", _look(rule), {**scope, "ahead": rule.ahead})
+
+
+def _look(rule: type[Rule]) -> list[str]:
+    """The source of ``seen``."""
+    if rule.ahead is None:
+        return ["return w"]
     state, settings = _state_and_settings(rule)
-    lines = [f"ahead_of_w = ahead(w, {state}, {settings})", "put(net, net.A, o, ahead_of_w)", "return ahead_of_w"]
-    return from_lines("seen", "kind, net, o, w", lines, {**scope, "ahead": rule.ahead})
+    return [f"ahead_of_w = ahead(w, {state}, {settings})", "put(net, net.A, o, ahead_of_w)", "return ahead_of_w"]

@@ -7,6 +7,7 @@ nothing. What Python calls keeps the GIL, so that each call is whole before anot
 from __future__ import annotations
 
 import functools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...maths import formulas
 from ...maths.formulas import like, select
 from ...settings.rules import SETTINGS as MOST_SETTINGS
 from ...settings.rules import Rule
-from ..jit import atomic, by_type, from_lines, inline, items
+from ..jit import atomic, by_type, from_lines, inline, items, shared
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..own import OWN_RULE
 from ..simd.across import lane_sum
@@ -153,13 +154,12 @@ by_type(longest_step, lambda kind, c, eta_g, last: _longest_of(rule_of(kind)))
 
 @inline
 def judge(kind: Any, data: Any, net: Net, layers: Any, x: Any, y: Any) -> Any:
-    """All that comes before an update for a sample, from β of the first layer on.
+    """All that comes before an update for a sample, from ŷ on.
 
     Writes g, and what the update needs of the settings; returns E_k, or NaN where the sample would do harm: no setting
     changes then.
     """
     loss, rule, top, Y = loss_in(kind, data), rule_in(kind), layers[len(layers) - 1], pointer(y, 0)
-    outputs(net, layers, net.A)
     error = output_terms(net, top, loss, Y, 0, top.here, like(item(Y, 0), 1))
     for index in range(len(layers) - 1, 0, -1):
         back(net, layers[index], net.A)
@@ -210,6 +210,13 @@ def learn_one(kind: Any, data: Any, x: Any, y: Any) -> Any:
     """One update. Returns E_k from before it, or NaN where the sample would do harm: nothing changes then."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
     forward_dense(net, layers[0], None, net.A, X)
+    outputs(net, layers, net.A)
+    return learn_rest(kind, data, net, layers, X, y)
+
+
+@inline
+def learn_rest(kind: Any, data: Any, net: Net, layers: Any, X: Any, y: Any) -> Any:
+    """The same from ŷ on."""
     error = judge(kind, data, net, layers, X, y)
     if error == error:
         update = update_in(kind, data)
@@ -226,6 +233,7 @@ def learn_later(kind: Any, data: Any, x: Any, y: Any) -> Any:
     them anyhow: they pass through the processor once for each sample. Until then the state is not settled."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
     arrive_from(kind, data, X, True)
+    outputs(net, layers, net.A)
     error = judge(kind, data, net, layers, X, y)
     if error == error:
         update_upper_part(net, layers, update_in(kind, data))
@@ -270,6 +278,7 @@ def predict_one(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
     """ŷ for one sample. Writes y_hat; returns whether x was finite."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
     forward_dense(net, layers[0], None, net.P, X)
+    outputs(net, layers, net.P)
     return answer(net, layers, X, y_hat)
 
 
@@ -278,13 +287,13 @@ def predict_now(kind: Any, data: Any, x: Any, y_hat: Any) -> Any:
     """The same after ``learn_later``."""
     layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
     arrive_from(kind, data, X, False)
+    outputs(net, layers, net.P)
     return answer(net, layers, X, y_hat)
 
 
 @inline
 def answer(net: Net, layers: Any, x: Any, y_hat: Any) -> Any:
-    """From β of the first layer to ŷ. Writes y_hat; returns whether x was finite."""
-    outputs(net, layers, net.P)
+    """Writes ŷ into y_hat; returns whether x was finite."""
     for j in range(layers[len(layers) - 1].fan_out):
         y_hat[j] = item(net.b, layers[len(layers) - 1].here + j)
     check = zero_of(x, 0, layers[0].fan_in)
@@ -332,12 +341,23 @@ def first_slope(net: Net, layer: Any, i: int, lanes: int) -> Any:
 # --- What Python calls. Jitted code calls ``bpjit.compiled``.
 
 
+@partial(shared, of_atomic=True)
+def through(net: Net, layers: Any, P: Any, x: Any) -> None:
+    """From a sample to ŷ, for all kernels here. Writes z, b, slope."""
+    forward_dense(net, layers[0], None, P, x)
+    outputs(net, layers, P)
+
+
 @functools.cache
 def predict_kernel(kind: Any) -> Any:
     """The kernel that does as ``predict_one`` for learners of this kind, as ``seen_by_prediction``."""
 
     def predict_kernel(data: np.ndarray, x: np.ndarray, y_hat: np.ndarray) -> bool:
-        return is_settled(data) and predict_one(kind, data, x, y_hat)
+        if not is_settled(data):
+            return False
+        layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+        through(net, layers, net.P, X)
+        return answer(net, layers, X, y_hat)
 
     return atomic(predict_kernel, named("predict_kernel", kind))
 
@@ -349,6 +369,8 @@ def learn_kernel(kind: Any) -> Any:
     def learn_kernel(data: np.ndarray, x: np.ndarray, y: np.ndarray | float) -> Any:
         if not is_settled(data):
             return like(setting(data, ETA), np.nan)
-        return learn_one(kind, data, x, targets_at(data, y))
+        layers, net, X = layers_of(kind, data), net_in(data), pointer(x, 0)
+        through(net, layers, net.A, X)
+        return learn_rest(kind, data, net, layers, X, targets_at(data, y))
 
     return atomic(learn_kernel, named("learn_kernel", kind))
