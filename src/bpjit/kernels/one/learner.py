@@ -7,7 +7,6 @@ nothing. What Python calls keeps the GIL, so that each call is whole before anot
 from __future__ import annotations
 
 import functools
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -341,7 +340,7 @@ def first_slope(net: Net, layer: Any, i: int, lanes: int) -> Any:
 # --- What Python calls. Jitted code calls ``bpjit.compiled``.
 
 
-@partial(shared, of_atomic=True)
+@functools.partial(shared, of_atomic=True)
 def through(net: Net, layers: Any, P: Any, x: Any) -> None:
     """From a sample to ŷ, for all kernels here. Writes z, b, slope."""
     forward_dense(net, layers[0], None, P, x)
