@@ -20,7 +20,7 @@ from bpjit.groups import training as groups_training
 from bpjit.many import rounds, train_many
 from bpjit.many.given import Given
 from bpjit.many.terms import check_same, terms_of
-from cases import AfterAWhile
+from cases import AfterAWhile, slow
 from test_resume_many import VALIDATION, X, Y, assert_same, nets
 
 FILES = Path(__file__).parent / "files"
@@ -78,7 +78,7 @@ SLOW = {
     "alone": {"rule": ["lm", "lbfgs"] * 20 + ["scg"], "stop": [bpjit.NoImprovement(20), 40], "history": True},
     "resumable": {"resumable": True, "stop": [bpjit.TargetError(0.1), 200], "eta": 2.0},
 }
-CASES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+CASES = ["sgd", *map(slow, ("batches", *SLOW)), "own"]
 
 
 @pytest.mark.parametrize("name", CASES)

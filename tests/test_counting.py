@@ -106,7 +106,7 @@ def test_batches_of_more_samples_than_float32_counts(updates):
 # --- Epochs.
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", [slow("float64"), "float32"])
 @pytest.mark.parametrize("every", [1, 3])
 def test_patience_beyond_what_float32_counts(dtype, every):
     """Networks whose smallest errors lie 2^25 epochs back."""
@@ -265,8 +265,9 @@ def test_no_reason_is_cut_however_long_its_name():
 # --- Samples that float32 cannot weigh.
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("size", [4, 400])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 4), slow("float32", 400), slow("float64", 4), ("float64", 400)]
+)
 def test_a_weight_counts_or_not_alike_in_train_and_train_many(dtype, size):
     net = bpjit.Network.random((2, size, 1), dtype=dtype)
     for scale, weights in ((1.0, [1, 1e-60, 2, 1]), (1e-60, [1, 1e-20, 2, 1])):

@@ -25,7 +25,7 @@ for dtype, tolerance in {"float64": 1e-12, "float32": 1e-4}.items():
     for sizes in ((2, 3, 1), (9, 21, 3), (40, 33, 18, 2)):
         net = bpjit.Network.random(sizes, "tanh", "softmax" if sizes[-1] > 1 else "sigmoid", seed=1, dtype=dtype)
         X, Y = rng.normal(size=(50, sizes[0])), rng.dirichlet(np.ones(sizes[-1]), 50)
-        for settings in ({}, {"rule": "adam"}, {"updates": 16}, {"updates": "accumulated", "rule": "rprop"}):
+        for settings in ({}, {"rule": "adam", "updates": 16}, {"updates": "accumulated", "rule": "rprop"}):
             p = []
             for readable in (False, True):
                 bpjit.training.loop.Session = functools.partial(Session, readable=readable)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import bpjit
+from cases import slow
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -134,7 +135,7 @@ def test_a_rule_of_second_order_says_what_is_not_shown(rule, opened):
     assert f"规则 {rule} 由所有样本的这些方向以及曲率得出每轮的一步更新" in page.text("#trace")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["classes", "many_outputs", *map(slow, ("xor", "line", "surface", "no_hidden_layer"))])
 def test_every_kind_of_network_opens_and_plays(kind, opened):
     """At both widths nothing reaches beyond the side of the page, whatever is clicked."""
     fit = KINDS[kind]()

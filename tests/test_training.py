@@ -30,6 +30,7 @@ from bpjit import (
 )
 from bpjit import train as bp_train
 from bpjit.kernels.state import POSITION
+from cases import slow
 
 RULES = {
     "standard": {"eta": 0.5},
@@ -349,8 +350,17 @@ def test_class_weights_want_classes(sizes, output, targets):
             call()
 
 
-@pytest.mark.parametrize("settings", [{}, {"rule": "adam", "updates": 4}, {"rule": "rprop", "updates": "accumulated"}])
-@pytest.mark.parametrize("lam", [None, 0.99])
+@pytest.mark.parametrize(
+    ("settings", "lam"),
+    [
+        ({}, None),
+        ({"rule": "adam", "updates": 4}, 0.99),
+        slow({}, 0.99),
+        slow({"rule": "adam", "updates": 4}, None),
+        slow({"rule": "rprop", "updates": "accumulated"}, None),
+        slow({"rule": "rprop", "updates": "accumulated"}, 0.99),
+    ],
+)
 def test_masks_leave_parameters_alone(settings, lam):
     net = start()
     first_layer_only = bp_train(net, X, Y, trainable=[True, False], lam=lam, stop=5, **settings).network
@@ -461,7 +471,7 @@ def test_the_first_condition_that_fires_is_named():
 
 
 def test_time_limit_also_inside_an_epoch():
-    m = 2_000_000
+    m = 700_000
     big = np.random.default_rng(0).normal(size=(m, 3))
     settings = {"eta": 0.1, "updates": 32, "shuffle": False}
     net = Network.random((3, 200, 1))
@@ -569,7 +579,7 @@ def test_ctrl_c_ends_a_loop_of_short_trainings():
 
 @pytest.mark.parametrize("updates", ["stochastic", "accumulated"])
 def test_ctrl_c_in_the_middle_of_a_long_epoch(updates):
-    m = 2_000_000
+    m = 700_000
     big = np.random.default_rng(0).random((m, 3), np.float32)
     target = big[:, :1].copy()
     net = Network.random((3, 1500, 1), dtype="float32")
