@@ -465,3 +465,56 @@ def test_an_error_at_some_calls_of_the_main_thread(name):
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "RuntimeError('timeout')"])
 def test_an_error_at_many_calls_of_the_main_thread(name, error):
     check_injections(name, error, 300, seconds=3000)
+
+
+# --- Garbage.
+
+
+def cycle():
+    """Something in a cycle, and a way to see whether it is still there."""
+    thing = Thing()
+    thing.itself = thing
+    return weakref.ref(thing)
+
+
+class Thing:
+    pass
+
+
+def test_garbage_of_the_first_kernels_waits_for_python_s_next_look_at_all(monkeypatch):
+    gc.collect()
+    monkeypatch.setattr(compiling, "_left", 0)
+    with compiling.uncollected():
+        assert not gc.isenabled()
+        left = cycle()
+    assert gc.isenabled()
+    kept = [[] for _ in range(10_000)]  # Python looks at what is young meanwhile
+    assert left() is not None
+    gc.collect()
+    assert left() is None
+    monkeypatch.setattr(compiling, "_left", compiling.MOST_LEFT)
+    with compiling.uncollected():
+        left = cycle()
+    kept += [[] for _ in range(10_000)]
+    assert left() is None
+
+
+def test_what_a_program_has_frozen_stays_so(monkeypatch):
+    monkeypatch.setattr(compiling, "_left", 0)
+    gc.freeze()
+    try:
+        with compiling.uncollected():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
+def test_who_collects_no_garbage_goes_on_so():
+    gc.disable()
+    try:
+        with compiling.uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
