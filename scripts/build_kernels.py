@@ -102,8 +102,7 @@ def compile_across(folder: str, options: list[str]) -> int:
         (name, kind, (_, shared)), *rest = compiled._reduce()
         module, codegen = turned(compiled.library.before), copy.copy(compiled.library._codegen)
         codegen._tm = machine
-        passes, builder = codegen._module_pass_manager()
-        passes.run(module, builder)
+        compiled.library.optimise(module, codegen)
         code = name, kind, (machine.emit_object(module), turned(shared).as_bitcode())
         path, key = cache._place(sig, store)
         disk_cache.write(path, key, disk_cache.packed(compiled, (code, *rest)))

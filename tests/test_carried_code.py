@@ -318,9 +318,9 @@ XOR = ("--sizes", "2-2-1")
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
-    """Those for both machines, with what XOR needs."""
+    """Those for both machines, with what XOR needs, also from a learner."""
     folder = tmp_path_factory.mktemp("wheels")
-    assert build_kernels.main([str(folder), f"--setting={' '.join(XOR)}"]) == 0
+    assert build_kernels.main([str(folder), f"--setting={' '.join([*XOR, '--learner'])}"]) == 0
     return {machine: next(folder.glob(f"*_{machine}.whl")) for machine in build_kernels.MACHINES}
 
 

@@ -103,19 +103,23 @@ class _Whole(JITCodeLibrary):
         super().finalize()
 
     def _optimize_final_module(self) -> None:
-        made = self._codegen._module_pass_manager()
+        self.optimise(self._final_module, self._codegen)
+
+    def optimise(self, module: Any, codegen: Any) -> None:
+        """Optimise a module for the machine of a code generator."""
+        made = codegen._module_pass_manager()
         passes, *builder = made if isinstance(made, tuple) else (made,)  # Numba 0.61 has no builder, as LLVM had none
-        passes.run(self._final_module, *builder)
+        passes.run(module, *builder)
 
 
 class _WholeAsWritten(_Whole):
     """The same with no loop unrolled, which makes half the code, in two thirds of the time."""
 
-    def _optimize_final_module(self) -> None:
+    def optimise(self, module: Any, codegen: Any) -> None:
         options = create_pipeline_tuning_options(speed_level=3)
         options.loop_unrolling = False
-        builder = create_pass_builder(self._codegen._tm, options)
-        builder.getModulePassManager().run(self._final_module, builder)
+        builder = create_pass_builder(codegen._tm, options)
+        builder.getModulePassManager().run(module, builder)
 
 
 class _KernelCompiler(Compiler):
