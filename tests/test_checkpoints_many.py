@@ -65,10 +65,10 @@ def until_done(call, kill_after, writes, check=lambda: None):
 
 QUICK = {
     "sgd": {"stop": 400},
-    "batches": {"rule": "adam", "updates": 7, "lam": 0.9999, "stop": [bpjit.TargetError(0.12), 300]},
     "own": {"seed": list(range(41)), "eta": bpjit.Cosine(0.5, 60), "max_epochs": [100 + 7 * i for i in range(41)]},
 }
 SLOW = {
+    "batches": {"rule": "adam", "updates": 7, "lam": 0.9999, "stop": [bpjit.TargetError(0.12), 300]},
     "early": {"rule": "momentum", "eta": 0.05, "stop": [bpjit.EarlyStopping(30, every=2), 300], "history": True}
     | {"validation": VALIDATION},
     "adaptive": {"eta": bpjit.AdaptiveRate(0.5), "lam": 0.999, "stop": 200},
@@ -78,7 +78,7 @@ SLOW = {
     "alone": {"rule": ["lm", "lbfgs"] * 20 + ["scg"], "stop": [bpjit.NoImprovement(20), 40], "history": True},
     "resumable": {"resumable": True, "stop": [bpjit.TargetError(0.1), 200], "eta": 2.0},
 }
-CASES = ["sgd", *map(slow, ("batches", *SLOW)), "own"]
+CASES = [*QUICK, *map(slow, SLOW)]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -14,7 +14,7 @@ import numpy as np
 from ...maths import formulas
 from ...maths.formulas import like, select
 from ..along import bend_of, terms_along
-from ..jit import inline, kernel
+from ..jit import inline, kernel, smaller
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.across import lane_sum
 from ..simd.memory import aligned_zeros, item, lanes_of, pointer
@@ -159,7 +159,7 @@ def along(work: AlongWork, D: Samples, stretch: tuple[int, int], loss: Any) -> N
     turned = pointer(work.turned, 0)
     r = Along(pointer(work.V, 0), turned, pointer(work.z, 0), pointer(work.b, 0), pointer(work.g, 0))
     for t in range(begin, end, room):
-        n = min(room, end - t)
+        n = smaller(room, end - t)
         chunk = chunk_from(of_samples, D, t, n)
         through(net, layers, loss, net.P, chunk, (0, n), like(item(net.P, 0), 1), (FORWARD, FORWARD))
         forward_along(net, layers, chunk, r)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...maths import formulas
 from ...maths.formulas import like
-from ..jit import formula, from_lines, inline
+from ..jit import formula, from_lines, inline, smaller
 from ..simd.across import lane, lane_sum
 from ..simd.memory import item, lanes_of, pointer, put, registers, vectors
 from ..simd.tiles import HEIGHTS, product
@@ -71,7 +71,7 @@ def take_off(U: Any, ld: int, columns: tuple[int, int], panel: tuple[int, int], 
     have of them. Writes U."""
     lanes, (left, right), (above, end), (row, last) = lanes_of(U), columns, panel, rows
     while row < last:
-        height, start = min(HEIGHTS[0], last - row), max(left, row // lanes * lanes)
+        height, start = smaller(HEIGHTS[0], last - row), max(left, row // lanes * lanes)
         C, A, B = pointer(U, row * ld + start), pointer(U, above * ld + row), pointer(U, above * ld + start)
         product(C, ld, A, 1, ld, B, ld, end - above, True, height, (right - start) // lanes)
         row += height

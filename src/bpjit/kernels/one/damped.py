@@ -23,7 +23,7 @@ from ..gauss_newton import (
     LEAST_MU,
     MU,
 )
-from ..jit import formula, inline, kernel
+from ..jit import formula, inline, kernel, smaller
 from ..layout import CROSS_ENTROPY
 from ..simd.memory import pointer
 from ..state import BEST_EPOCH, EPOCH, ERROR, TOTAL, UPDATES, VISITED, Memory, Task
@@ -100,7 +100,7 @@ def go_to(stage: np.ndarray, total: np.ndarray, then: int) -> None:
 @formula
 def samples_of_chunk(stage: np.ndarray, room: int, m: int, validating: int) -> int:
     """How many samples there are in the chunk that comes next."""
-    return min(room, (validating if stage[STAGE] == VALIDATE else m) - stage[POSITION])
+    return smaller(room, (validating if stage[STAGE] == VALIDATE else m) - stage[POSITION])
 
 
 @formula
@@ -111,7 +111,7 @@ def set_turn(stage: np.ndarray, phase: int, first: int, n: int) -> None:
 @formula
 def pass_more(stage: np.ndarray, helpers: int, first: int, n: int) -> None:
     """The next samples go through the network: not too many, for the pass ends once the errors are enough."""
-    set_turn(stage, PASS, first, min(n - first, PIECE if helpers == 0 else TOGETHER * (1 + helpers)))
+    set_turn(stage, PASS, first, smaller(n - first, PIECE if helpers == 0 else TOGETHER * (1 + helpers)))
 
 
 @formula
@@ -124,7 +124,7 @@ def begin_curvature(stage: np.ndarray, G: np.ndarray, shape: tuple[bool, int], e
             G[:] = 0
         set_turn(stage, TERMS, 0, n)
     else:
-        set_turn(stage, DEAL if dealt else ROWS_OF_J, 0, n if dealt else min(n, together))
+        set_turn(stage, DEAL if dealt else ROWS_OF_J, 0, n if dealt else smaller(n, together))
 
 
 @inline
@@ -175,11 +175,11 @@ def follow(task: Task, rule: DampedRule, work: DampedWork) -> None:
     elif phase == ROWS_OF_J:
         work.stage[PHASE] = FOLD
     elif phase == FOLD and end < n:
-        set_turn(work.stage, ROWS_OF_J, end, min(n - end, normal.together))
+        set_turn(work.stage, ROWS_OF_J, end, smaller(n - end, normal.together))
     elif phase == FILL:
         set_turn(work.stage, SQUARE, 0, 0)
     elif phase == SQUARE:
-        square = start, min(size, start + PANEL)
+        square = start, smaller(size, start + PANEL)
         good = finish_square(pointer(work.U, 0), work.width, square, pointer(work.reciprocals, 0))
         set_turn(work.stage, FAILED if not good else COLUMNS if square[1] < work.width else DONE, 0, 0)
     elif phase == COLUMNS:
@@ -263,7 +263,7 @@ def end_samples(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) 
 def end_panel(task: Task, rule: DampedRule, memory: Memory, work: DampedWork) -> int:
     """What follows on a panel of ESTIMATE or SOLVE, or on the last one."""
     estimates, good, scale = work.stage[STAGE] == ESTIMATE, work.stage[PHASE] == DONE, weights_of(rule, work.state)[0]
-    work.stage[POSITION] = min(work.normal.size, work.stage[POSITION] + PANEL)
+    work.stage[POSITION] = smaller(work.normal.size, work.stage[POSITION] + PANEL)
     if good and work.stage[POSITION] < work.normal.size:
         return GOING_ON
     if estimates:
@@ -315,7 +315,7 @@ def cost(work: DampedWork) -> int:
     """Multiply-adds of what comes next, about."""
     stage, normal = work.stage[STAGE], work.normal
     if stage in (ESTIMATE, SOLVE):
-        return min(PANEL, normal.size) * normal.size * work.width
+        return smaller(PANEL, normal.size) * normal.size * work.width
     a_pass = 8 * len(normal.block.place) * normal.block.room
     return a_pass + (normal.block.room * normal.size * normal.size if stage == COLLECT else 0)
 

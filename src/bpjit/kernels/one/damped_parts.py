@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..gauss_newton import ALPHA, BETA, KEPT_NUMBERS, MU
-from ..jit import formula, inline
+from ..jit import formula, inline, smaller
 from ..simd.memory import aligned_zeros, item, lanes_of, pointer, put
 from ..state import Task
 from ..team import Turn, make_team
@@ -109,7 +109,7 @@ def edge_of_rows(first: int, last: int, right: int, part: int, parts: int) -> in
     as much to do."""
     width, least = float(right - first), float(right - last)
     row = right - math.sqrt(width * width - part * (width * width - least * least) / parts)
-    return last if part == parts else min(last, first + (int(row) - first + ROWS // 2) // ROWS * ROWS)
+    return last if part == parts else smaller(last, first + (int(row) - first + ROWS // 2) // ROWS * ROWS)
 
 
 @inline
@@ -141,7 +141,7 @@ def do_samples(task: Task, work: DampedWork, turn: Turn, part: int, parts: int) 
     normal, block, position = work.normal, work.normal.block, work.stage[POSITION]
     layers, D = block.packed.layers, task.D if turn.learn else task.V
     l = layers[len(layers) - 1].fan_out
-    chunk = chunk_from(block, D, position, min(block.room, len(D.X) - position), part)
+    chunk = chunk_from(block, D, position, smaller(block.room, len(D.X) - position), part)
     begin, end = share_of_samples(turn.n, part, parts)
     first, last = turn.first + begin, turn.first + end
     if turn.phase == GRADIENT:
@@ -163,7 +163,7 @@ def do_samples(task: Task, work: DampedWork, turn: Turn, part: int, parts: int) 
 def do_system(rule: DampedRule, work: DampedWork, phase: int, part: int, parts: int) -> None:
     """One part of a phase of a system."""
     normal, U, size, first = work.normal, pointer(work.U, 0), work.normal.size, work.stage[POSITION]
-    estimates, last = work.stage[STAGE] == ESTIMATE, min(size, first + PANEL)
+    estimates, last = work.stage[STAGE] == ESTIMATE, smaller(size, first + PANEL)
     right = work.width if estimates else normal.width
     if phase == FILL:
         scale, penalty = weights_of(rule, work.state)

@@ -20,7 +20,7 @@ import numpy as np
 
 from ...maths.formulas import like
 from ..gauss_newton import residual, row_factor
-from ..jit import formula, inline
+from ..jit import formula, inline, smaller
 from ..layout import CROSS_ENTROPY, SOFTMAX
 from ..simd.memory import aligned_zeros, item, lanes_of, padded, pointer, put
 from ..simd.numbers import VECTOR_BYTES
@@ -175,7 +175,7 @@ def pass_through(work: NormalWork, loss: Any, chunk: Chunk, first: int, last: in
     layers, net = work.block.packed.layers, net_of(work.block.packed, None)
     single, top = has_single_output(layers), layers[len(layers) - 1]
     for start in range(first, last, PIECE):
-        end = min(last, start + PIECE)
+        end = smaller(last, start + PIECE)
         way, one = (FORWARD, FORWARD if single else TERMS), like(item(chunk.errors, 0), 1)
         through(net, layers[: len(layers) - single], loss, net.P, chunk, (start, end), one, way)
         if single:
@@ -233,7 +233,7 @@ def fold_rows(work: NormalWork, begin: int, count: int, H: Any, rows_of_H: tuple
     stride = work.stride if len(work.columns) == len(work.block.place) else work.width
     for first in range(0, count, most):
         rows = pointer(work.rows, (begin + first) * stride)
-        fold(rows, stride, min(most, count - first), H, work.width, rows_of_H, add or first > 0)
+        fold(rows, stride, smaller(most, count - first), H, work.width, rows_of_H, add or first > 0)
 
 
 @inline
@@ -246,7 +246,7 @@ def add_dealt(work: NormalWork, loss: Any, chunk: Chunk, part: int, parts: int, 
         H = pointer(work.H, share * work.size * work.width)
         for piece in range(pieces * share // shares, pieces * (share + 1) // shares):
             first, begin = piece * samples, part * samples * l
-            last, add = min(n, first + samples), not begins or piece > pieces * share // shares
+            last, add = smaller(n, first + samples), not begins or piece > pieces * share // shares
             jacobian_rows(work, loss, chunk, first, last, begin)
             fold_rows(work, begin, (last - first) * l, H, (0, work.size), add)
 

@@ -15,7 +15,7 @@ from ..jit import formula, kernel
 from ..layout import SOFTMAX, Units
 from ..state import UPDATES, Memory, Samples, Steps, Task
 from ..sums import add_error
-from ..switches import LOOK_AHEAD, ahead, descent, is_trained, prepare_rule, rule_step
+from ..switches import ahead, descent, is_trained, looks_ahead, prepare_rule, rule_step
 from .online import hidden_terms, output_terms, outputs
 
 
@@ -75,10 +75,9 @@ def batch_bp(
     It may begin and end inside a batch: the sums wait in memory.
     """
     D, m, (first, last), (u, at) = task.D, len(places), stretch, room
-    looks_ahead = len(steps.kind) in LOOK_AHEAD
-    at = at if looks_ahead else memory.p
+    at = at if looks_ahead(steps.kind) else memory.p
     for t in range(first, last):
-        if looks_ahead and (t == first or t % steps.size == 0):
+        if looks_ahead(steps.kind) and (t == first or t % steps.size == 0):
             look_ahead(steps, memory, at)
         if t % steps.size == 0:
             for i in range(len(at)):

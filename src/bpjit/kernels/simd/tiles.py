@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..insides import cgutils
-from ..jit import bring, inline, shared
+from ..jit import bring, inline, shared, smaller
 from .memory import lanes_of, pointer
 from .numbers import VECTOR_BYTES, splat
 
@@ -179,7 +179,7 @@ def product(
     """C (+)= A B at these pointers, [shape: (rows, columns registers)], with depth K. Writes C."""
     lanes = lanes_of(C)
     for column in range(0, columns, COLUMNS):
-        wide = min(COLUMNS, columns - column)
+        wide = smaller(COLUMNS, columns - column)
         row = 0
         while row < rows:
             height = tallest(rows - row)
