@@ -399,6 +399,20 @@ def test_what_cannot_be_shared_out_is_refused(settings, error, words):
         bpjit.train(NET, X, Y, **settings)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_answer_after_the_end_keeps_nothing(late):
+    share = Samples(X, Y, np.ones(len(X)), np.arange(0))
+    question = kept.Question("late", 0, shares.SOURCES, os.getpid(), (6, 1), ("identity",), "squared", np.zeros(7), 1)
+    if late:
+        kept.forget("late")
+    assert kept.answer(question, [0], {0: share}).numbers == [0]
+    kept.answer_at_home(question, [0], {})
+    held = {**kept.kept.used, **kept.kept.claims}, list(kept.kept.shares)
+    kept.forget("late")
+    assert ("late" in held[0], ("late", 0) in held[1]) == (not late, not late)
+    assert "late" not in kept.kept.used | kept.kept.claims
+
+
 def test_workers_train_on_cpus():
     setting = train(Here())._state["setting"]
     assert target_of_shares("auto", Here(), setting) == "cpu"

@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -76,6 +76,7 @@ class Kept:
         self.used: dict[str, float] = {}  # when each training asked last
         self.claims: dict[str, tuple[int, set[int]]] = {}  # of each training its last call, and what is answered of it
         self.room = math.inf  # bytes
+        self.over = deque[str](maxlen=64)  # the last trainings that are; threads may still be at work on them
 
     def choose(self, question: Question, piece: Numbers, at_home: Sequence[Numbers]) -> Numbers:
         """What to answer where this piece is asked for: one that is at home here, else this one if it is here, too;
@@ -109,7 +110,6 @@ class Kept:
             size -= bytes_of(self.shares.popitem(last=False)[1])
 
     def forget(self, training: str) -> None:
-        """The training is over."""
         self.used.pop(training, None)
         self.claims.pop(training, None)
         for key in list(self.shares):
@@ -151,6 +151,8 @@ def _answer(question: Question, numbers: Numbers) -> Answer:
         share = kept.get(question.training, number)
         if share is not None:
             found[number] = sums_of(question, share)
+    if question.training in kept.over:
+        kept.forget(question.training)
     errors, descents = [sums.error for sums in found.values()], [sums.descent for sums in found.values()]
     return Answer(this_process(), list(found), np.array(errors), np.array(descents))
 
@@ -180,5 +182,6 @@ def room_for(*kind: Any) -> Any:
 
 
 def forget(training: str) -> None:
-    """Let go of the shares of a training."""
+    """The training is over: let go of its shares, and let a late answer to it keep none."""
+    kept.over.append(training)
     kept.forget(training)
