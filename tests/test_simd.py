@@ -7,7 +7,7 @@ import pytest
 from bpjit.kernels import jit
 from bpjit.kernels.epochs import all_finite
 from bpjit.kernels.simd.across import any_lane, lane_max, lane_sum, lane_sums
-from bpjit.kernels.simd.memory import vectors
+from bpjit.kernels.simd.memory import registers, some_registers, vectors
 from bpjit.maths import formulas
 from bpjit.settings.rules import Adam, Rprop
 
@@ -104,6 +104,25 @@ def test_lifted_scalars(dtype):
     a, out = inputs(dtype, -1, 1, lanes), np.zeros(lanes, dtype)
     scale(a, np.dtype(dtype).type(3), out)
     np.testing.assert_array_equal(out, 3 * a + np.array(3, dtype))
+
+
+def test_some_of_several_registers(dtype):
+    load, store, load_round = some_registers(4)
+
+    @numba.njit
+    def copy(x, y, n, rows, width, offset):
+        store(y, 0, n, load(x, 0, n) + load_round(rows, 1, width, offset))
+
+    size = registers(1)(numba.from_dtype(np.dtype(dtype)))
+    rows = np.arange(1 + 8 * size, dtype=dtype)
+    for count in range(1, 5):
+        x = np.full(count * size, 0.5, dtype)
+        for width in (1, 2, 3, 8):
+            for offset in range(width):
+                y = np.full(4 * size, -1, dtype)
+                copy(x, y, count * size, rows, width * size, offset * size)
+                written = rows[1 + (np.arange(count * size) + offset * size) % (width * size)] + 0.5
+                assert np.array_equal(y, np.r_[written, np.full((4 - count) * size, -1)])
 
 
 @pytest.mark.parametrize("compare", ["<", "<=", ">", ">=", "==", "!="])

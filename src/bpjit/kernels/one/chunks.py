@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...maths import formulas
 from ..jit import inline, shared, smaller
 from ..layout import SOFTMAX
-from ..simd.memory import item, lanes_of, partial_vectors, pointer, put, registers, vectors
+from ..simd.memory import item, lanes_of, pointer, put, registers, some_registers, vectors
 from ..simd.tiles import product
 from ..switches import activation_of
 from ..team import share
@@ -16,10 +16,10 @@ from .each_sample import exponentials, load, normalise, output_terms, store
 from .padded import PANEL, Net, panel_size
 
 CHUNK = 128
-TOGETHER = 4  # registers of units that are activated at once
+TOGETHER = 2  # registers of units that are activated at once
 
 load_wide, store_wide, _ = vectors(registers(TOGETHER))
-load_first, store_first = partial_vectors(registers(TOGETHER))
+load_some, store_some, load_round = some_registers(TOGETHER)
 
 
 class Chunk(NamedTuple):
@@ -76,20 +76,23 @@ def softmax_rows(net: Net, layer: Any, P: Any, at: int, rows: int, totals: Any) 
 def activate_rows(net: Net, layer: Any, P: Any, first: int, end: int) -> None:
     """What ``activate_layer`` does, for all rows between two places at once: so many registers share the constants of
     an activation, which else would be most of what is loaded. Writes z, b, slope."""
-    lanes, width, code = lanes_of(P), layer.width, layer.activation
-    for row in range(first, end, width):
-        for v in range(0, width, lanes):
-            store(net.z, row + v, load(net.z, row + v) - load(P, layer.thresholds + v))
+    lanes, width, code, at = lanes_of(P), layer.width, layer.activation, 0
     wide = TOGETHER * lanes
     for v in range(first, end, wide):
-        n = smaller(wide, end - v)
-        b, slope = activation_of(layer, code, load_wide(net.z, v) if n == wide else load_first(net.z, v, n))
+        n, thresholds = smaller(wide, end - v), load_round(P, layer.thresholds, width, at)
+        z = (load_wide(net.z, v) if n == wide else load_some(net.z, v, n)) - thresholds
+        b, slope = activation_of(layer, code, z)
         if n == wide:
+            store_wide(net.z, v, z)
             store_wide(net.b, v, b)
             store_wide(net.slope, v, slope)
         else:
-            store_first(net.b, v, n, b)
-            store_first(net.slope, v, n, slope)
+            store_some(net.z, v, n, z)
+            store_some(net.b, v, n, b)
+            store_some(net.slope, v, n, slope)
+        at += wide
+        while at >= width:
+            at -= width
     if layer.fan_out < width:
         used = load(net.used, layer.here + width - lanes)
         for last in range(first + width - lanes, end, width):

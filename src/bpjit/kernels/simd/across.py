@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..insides import cgutils
-from .numbers import Simd, splat
+from .numbers import Simd, separate, splat
 
 
 def _across(name: str, start: float) -> Callable[..., Any]:
@@ -44,11 +44,7 @@ def lane_max(typing_context: Any, a: Any) -> Any:
         value, lanes = arguments[0], a.lanes
         while lanes > 1:
             lanes //= 2
-            numbers = ir.VectorType(ir.IntType(32), lanes)
-            low, high = (
-                builder.shuffle_vector(value, value, ir.Constant(numbers, list(range(first, first + lanes))))
-                for first in (0, lanes)
-            )
+            low, high = separate(builder, value, 2)
             value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
         return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 

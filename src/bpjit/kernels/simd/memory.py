@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..insides import cgutils
-from .numbers import VECTOR_BYTES, Simd, concatenate, splat
+from .numbers import VECTOR_BYTES, Simd, concatenate, separate, splat
 
 Lanes = Callable[[types.Float], int]
 
@@ -151,6 +151,76 @@ def partial_vectors(lanes: int | Lanes) -> tuple[Callable[..., Any], ...]:
     return load, store
 
 
+def some_registers(count: int) -> tuple[Callable[..., Any], ...]:
+    """load(array, offset, n), store(array, offset, n, value): as those of ``vectors(registers(count))``, but only the
+    first n > 0 numbers, which fill whole registers, touch memory; the others are any of them. And load_round(array,
+    first, width, offset): from ``offset`` on in a row of ``width`` numbers, which is begun anew where it ends.
+
+    The processor hands on what has just been stored to who loads it, but not where either of them is masked.
+    """
+    lanes, kind_of = registers(1), registers(count)
+
+    def each(context: Any, builder: Any, array: Any, arguments: Any) -> Any:
+        """Whether a register is among the first n, and where it stands, for one after the other."""
+        element, size, n = context.get_value_type(array.dtype), lanes(array.dtype), arguments[2]
+        for r in range(count):
+            first = ir.Constant(n.type, r * size)
+            offset = builder.add(arguments[1], ir.Constant(arguments[1].type, r * size))
+            place = address(context, builder, array, arguments[0], offset)
+            yield (
+                builder.icmp_signed("<", first, n),
+                builder.bitcast(place, ir.VectorType(element, size).as_pointer()),
+            )
+
+    @intrinsic
+    def load(typing_context: Any, array: Any, offset: Any, n: Any) -> Any:
+        kind = Simd(array.dtype, kind_of(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            parts, first = [], None
+            for here, place in each(context, builder, array, arguments):
+                first = first or place
+                parts.append(builder.load(builder.select(here, place, first), align=array.dtype.bitwidth // 8))
+            return concatenate(builder, parts)
+
+        return kind(array, types.intp, types.intp), generate
+
+    @intrinsic
+    def store(typing_context: Any, array: Any, offset: Any, n: Any, value: Any) -> Any:
+        if value != Simd(array.dtype, kind_of(array.dtype)):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            parts = separate(builder, arguments[3], count)
+            for part, (here, place) in zip(parts, each(context, builder, array, arguments), strict=True):
+                with builder.if_then(here):
+                    builder.store(part, place, align=array.dtype.bitwidth // 8)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, types.intp, value), generate
+
+    @intrinsic
+    def load_round(typing_context: Any, array: Any, first: Any, width: Any, offset: Any) -> Any:
+        kind = Simd(array.dtype, kind_of(array.dtype))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array_value, first, width, offset = arguments
+            size, parts = lanes(array.dtype), []
+            vector = ir.VectorType(context.get_value_type(array.dtype), size)
+            for _ in range(count):
+                place = address(context, builder, array, array_value, builder.add(first, offset))
+                place = builder.bitcast(place, vector.as_pointer())
+                parts.append(builder.load(place, align=array.dtype.bitwidth // 8))
+                offset = builder.add(offset, ir.Constant(offset.type, size))
+                ended = builder.icmp_signed("==", offset, width)
+                offset = builder.select(ended, ir.Constant(offset.type, 0), offset)
+            return concatenate(builder, parts)
+
+        return kind(array, types.intp, types.intp, types.intp), generate
+
+    return load, store, load_round
+
+
 def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
     """What it takes to work on ``count`` rows at once, each of ``lanes(dtype)`` numbers, in one long vector:
 
@@ -209,12 +279,9 @@ def blocks(count: int, lanes: Lanes) -> tuple[Callable[..., Any], ...]:
         kind = Simd(value.dtype, value.lanes // count)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            total, size = arguments[0], value.lanes
-            while size > kind.lanes:
-                size //= 2
-                numbers = ir.VectorType(ir.IntType(32), size)
-                halves = [ir.Constant(numbers, list(range(first, first + size))) for first in (0, size)]
-                total = builder.fadd(*(builder.shuffle_vector(total, total, half) for half in halves))
+            total = arguments[0]
+            while total.type.count > kind.lanes:
+                total = builder.fadd(*separate(builder, total, 2))
             return total
 
         return kind(value), generate

@@ -87,6 +87,13 @@ def concatenate(builder: Any, parts: list[Any]) -> Any:
     return parts[0]
 
 
+def separate(builder: Any, value: Any, count: int) -> list[Any]:
+    """So many parts of a vector, of the same size."""
+    numbers = ir.VectorType(ir.IntType(32), value.type.count // count)
+    places = [range(part * numbers.count, (part + 1) * numbers.count) for part in range(count)]
+    return [builder.shuffle_vector(value, value, ir.Constant(numbers, list(place))) for place in places]
+
+
 def call(builder: Any, name: str, *arguments: Any) -> Any:
     """The LLVM intrinsic ``name`` on vectors of one type."""
     vector = arguments[0].type
