@@ -390,7 +390,7 @@ def assert_same_search(found, expected):
     assert [rung[:-1] for rung in found.rungs] == [rung[:-1] for rung in expected.rungs]
 
 
-@pytest.mark.parametrize(("every", "writes"), [(SHORT, 2), (7, 3)])
+@pytest.mark.parametrize(("every", "writes"), [slow(SHORT, 2), (7, 3)])
 def test_a_search_killed_again_and_again_finds_the_same(every, writes, kill_after, tmp_path):
     path = tmp_path / "run"
     how = {"checkpoint": path, "checkpoint_every": every, "resume": path}

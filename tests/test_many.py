@@ -138,12 +138,14 @@ def test_sizes_and_activations_in_types(output, loss, dtype):
     check(nets, X, Y, eta=0.02, loss=loss, stop=20 if loss != "absolute" else 1)
 
 
+SHAPES = [(6, 9, 7), (3, 16, 16, 2), (20, 30, 3), (1, 1), (2, 4, 1)]  # each of the last two with a kernel of its own
+
+
 @pytest.mark.parametrize(
     ("sizes", "rule"),
     [
-        *itertools.product([(6, 9, 7), (3, 16, 16, 2), (20, 30, 3)], ["sgd", "adam", "nesterov", "rprop"]),
-        *itertools.product([(1, 1), (2, 4, 1)], ["sgd", "adam"]),  # each with a kernel of its own
-        *(slow(*each) for each in itertools.product([(1, 1), (2, 4, 1)], ["nesterov", "rprop"])),
+        *itertools.product(SHAPES, ["sgd", "adam"]),
+        *(slow(*each) for each in itertools.product(SHAPES, ["nesterov", "rprop"])),
     ],
 )
 def test_sizes(sizes, rule):

@@ -15,6 +15,7 @@ import pytest
 
 import bpjit
 import build_docs
+from cases import slow
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = ("README.md", "README.zh-CN.md")
@@ -52,7 +53,7 @@ def commands(text):
     return sorted(cell.strip("`") for cell in rows if cell.startswith("`python scripts/"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [FIRST[0], SECOND[0], slow(FIRST[1]), slow(SECOND[1])])  # the same in both languages
 def test_examples_run_and_print_what_is_shown(name, tmp_path, monkeypatch):
     """A block of text holds lines, in their order, of what the example before it prints; ... stands for any."""
     pytest.importorskip("matplotlib")  # which some of them draw with

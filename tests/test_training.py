@@ -100,7 +100,7 @@ def test_resume_gives_the_same_bits(setting, early):
 
 
 @pytest.mark.parametrize("setting", RULES)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", slow("float32")])
 def test_stopping_at_an_epoch_equals_training_that_many(setting, dtype):
     full = bp_train(start(dtype), X, Y, stop=400, **RULES[setting])
     target = TargetError(float(np.quantile(full.errors, 0.3)))
