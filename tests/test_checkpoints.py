@@ -57,7 +57,6 @@ SETTINGS = {
     "sgd": {"stop": 40, "eta": bpjit.StepDecay(1.0, 0.5, 10)},
     "adam": {"rule": "adam", "updates": 5, "stop": [20, bpjit.TargetError(1e-9)], "lam": 0.999},
     "rprop": {"rule": bpjit.Rprop("iRprop+", delta0=(0.05, 0.2)), "stop": [40, bpjit.NoImprovement(25)]},
-    "br": {"rule": "br", "stop": [12, bpjit.NoImprovement(10, 1e-3)]},
     "lbfgs": {"rule": "lbfgs", "stop": [25, bpjit.EarlyStopping(20)], "validation": 0.25},
     "adaptive": {
         "eta": bpjit.AdaptiveRate(3.0),
@@ -71,6 +70,7 @@ SETTINGS = {
     "diverged later": {"eta": 1e5, "updates": 5, "stop": 4000},
 }
 MORE = {
+    "br": {"rule": "br", "stop": [12, bpjit.NoImprovement(10, 1e-3)]},
     "quickprop": {"rule": "quickprop", "stop": 40},
     "own": {"rule": rolling(mu=0.7), "stop": [40, Enough(0.02)], "train_thresholds": False},
     "lm": {"rule": "lm", "stop": [25, bpjit.GradientNorm(1e-12, 3)], "trainable": [True, (True, False)]},

@@ -16,7 +16,7 @@ from bpjit.kernels.lanes import packs
 from bpjit.many.given import Given
 from cases import slow
 
-PARTS = 12
+PARTS = 24
 HERE = Path(__file__).parent
 needs_numba_cuda = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install '.[cuda]'"

@@ -34,9 +34,9 @@ def bounds_of(fitted, rows, i):
 @pytest.mark.parametrize(
     ("kind", "level", "rank"),
     [
-        ("jackknife+", 0.9, 36),
+        slow("jackknife+", 0.9, 36),
         slow("jackknife+", 0.55, 22),
-        slow("cv+", 0.55, 22),
+        ("cv+", 0.55, 22),
         slow("quantile", 0.9, 36),
     ],
 )

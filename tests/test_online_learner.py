@@ -249,7 +249,7 @@ def stream(state, X, Y, y_hat, J):
     ("rule", "dtype"),
     [
         ("sgd", "float64"),
-        ("nesterov", "float64"),
+        slow("nesterov", "float64"),
         ("adam", "float32"),
         slow("sgd", "float32"),
         slow("nesterov", "float32"),

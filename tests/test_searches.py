@@ -5,6 +5,7 @@ import pytest
 
 import bpjit
 from bpjit.many.searches import _table
+from cases import slow
 
 XOR = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
 
@@ -65,7 +66,7 @@ def test_cross_validation_leaves_each_fold_out_once():
         assert training == pytest.approx(np.mean(inside), rel=1e-9)
 
 
-@pytest.mark.parametrize("rule", ["sgd", "momentum"])
+@pytest.mark.parametrize("rule", ["sgd", slow("momentum")])
 def test_a_setting_that_diverged_never_stands_before_one_that_did_not(rule):
     X, labels = clusters()
     Y, nets = 3.0 * X[:, :1] + labels[:, None], bpjit.Networks.random((4, 5, 1), 2, "tanh", "identity")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..maths import random_streams
-from .jit import formula, inline, kernel
+from .jit import formula, inline, kernel, smaller
 
 
 @formula
@@ -90,7 +90,7 @@ def sort_lanes(table: np.ndarray, numbers: np.ndarray) -> None:
         distance = half
         while distance > 0:
             for first in range(distance % half, m - distance, 2 * distance):
-                for k in range(first, min(first + distance, m - distance)):
+                for k in range(first, smaller(first + distance, m - distance)):
                     if k // (2 * half) == (k + distance) // (2 * half):
                         sort_two(table[k], table[k + distance])
             distance //= 2
@@ -119,7 +119,7 @@ def make_orders(key: np.uint64, first: int, room: MakingRoom, numbers: np.ndarra
         for lane in range(lanes):
             room.table[m, lane] = random_streams.stream(key, np.uint64(first + start + lane))
         sort_lanes(room.table, numbers)
-        for lane in range(min(lanes, count - start)):
+        for lane in range(smaller(lanes, count - start)):
             for t in range(m):
                 orders[start + lane, t] = np.int64(room.table[t, lane] & LOW_BITS)
 
