@@ -4,6 +4,8 @@ import datetime
 import decimal
 import fractions
 import re
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -606,3 +608,12 @@ def test_a_list_within_itself():
     for use in (lambda: run(X=endless), lambda: GOOD["net"].predict(endless)):
         with pytest.raises((ValueError, TypeError), match="^X: "):
             use()
+
+
+def test_an_interrupted_import_of_masked_arrays_harms_nothing(monkeypatch):
+    """Python leaves its module behind, and NumPy then looks for the attribute without end."""
+    monkeypatch.setitem(sys.modules, "numpy.ma", types.ModuleType("numpy.ma"))
+    monkeypatch.delattr(np, "ma")
+    with pytest.raises((RecursionError, AttributeError)):
+        np.ma  # noqa: B018
+    assert GOOD["net"].predict([[1, 2]]).shape == (1, 1)

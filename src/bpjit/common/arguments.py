@@ -175,9 +175,11 @@ def refuse_masked(name: str, value: Any, expected: str, depth: int = _MOST_AXES)
     """Raise ``ValueError`` if an entry is masked, also that of an array in a list: NumPy would use what lies below."""
     if type(value) is np.ndarray and value.dtype.kind != "O":
         return
-    # Before numpy.ma is imported, which takes as long as training a small network, there is no masked array.
-    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
-        if np.ma.is_masked(value):
+    # Before numpy.ma is imported, which takes as long as training a small network, there is no masked array. An import
+    # that was interrupted leaves a module with little in it, at which NumPy's own attribute would never arrive.
+    ma = sys.modules.get("numpy.ma")
+    if isinstance(value, getattr(ma, "MaskedArray", ())):
+        if ma.is_masked(value):  # type: ignore[union-attr]
             raise ValueError(f"{name}: expected {expected}, got masked entries; fill or drop them first")
     elif depth > 0 and _has_entries(value):
         entries: Sequence[Any] = value.ravel().tolist() if isinstance(value, np.ndarray) else value
