@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import bpjit
 from bpjit import Network
+from bpjit.common.arguments import refuse_masked
 
 X = [[0, 0], [0, 1], [1, 0], [1, 1]]
 Y = [0, 1, 1, 0]
@@ -616,4 +617,4 @@ def test_an_interrupted_import_of_masked_arrays_harms_nothing(monkeypatch):
     monkeypatch.delattr(np, "ma")
     with pytest.raises((RecursionError, AttributeError)):
         np.ma  # noqa: B018
-    assert GOOD["net"].predict([[1, 2]]).shape == (1, 1)
+    refuse_masked("X", [[1, 2], [3, 4]], "numbers")

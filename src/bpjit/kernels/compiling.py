@@ -18,6 +18,7 @@ import threading
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from importlib import import_module
 from typing import Any
 
 from numba import types
@@ -54,6 +55,13 @@ class Kernel(CPUDispatcher):
         finally:
             self._types_active_call.clear()
         return code
+
+    def typeof_pyval(self, value: Any) -> Any:
+        """The type of an argument. For it Numba imports numpy.ma; cut in two, that would leave a part behind at which
+        everybody who asks for it recurses without end."""
+        if "numpy.ma" not in sys.modules:
+            to_the_end(import_module, "numpy.ma")
+        return super().typeof_pyval(value)
 
     def is_there(self, *arguments: Any) -> bool:
         """Whether a call finds machine code: in memory, or on disk, from where it comes now."""
