@@ -107,3 +107,16 @@ def test_rates_of_each_schedule():
     assert bpjit.InverseTime(1.0, decay=1.0).rates(epochs) == pytest.approx(1 / (1 + epochs))
     cosine = bpjit.Cosine(1.0, epochs=4, minimum=0.2).rates(epochs)
     assert cosine == pytest.approx([1.0, 0.6 + 0.4 * np.sqrt(0.5), 0.6, 0.6 - 0.4 * np.sqrt(0.5), 0.2, 0.2])
+
+
+def test_the_network_of_an_epoch_undone_is_measured_as_before():
+    """By a kernel that rounds otherwise it would be better than itself, and early stopping wait for more."""
+    X, V = (np.random.default_rng(seed).normal(0, 0.7, (m, 2)) for seed, m in ((7, 12), (5, 7)))
+    net = bpjit.Networks.random((2, 3, 1), 6, seed=2)[0]
+    stop = [25, bpjit.EarlyStopping(patience=6, every=2)]
+    settings = {"eta": bpjit.AdaptiveRate(0.05), "rule": "momentum", "validation": (V, np.ones(7)), "stop": stop}
+    fit = bpjit.train(net, X, np.full(12, 0.7), **settings)
+    measured = fit.validation_errors[np.isfinite(fit.validation_errors)]
+    assert fit.best_epoch == 4
+    assert len(measured) == 5
+    assert np.ptp(measured[1:]) == 0

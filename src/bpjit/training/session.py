@@ -310,8 +310,8 @@ class Session:
         if not math.isfinite(objective):
             self.check_data()
         if formulas.rose_too_far(objective, rate.objective, schedule.tolerance):
-            self._undo(start, validation_errors)
             rate.eta *= schedule.shrink
+            self._undo(start, validation_errors)
         elif objective < rate.objective:
             rate.eta *= schedule.grow
             rate.objective, rate.vector, rate.epoch = objective, self.memory.p.copy(), self.epoch
@@ -324,11 +324,12 @@ class Session:
         memory.counters[BEST_EPOCH] = start.counters[BEST_EPOCH]
         if np.isnan(validation_errors[-1]):
             return
-        error = measure(self.net, memory.p, self.V, self.setting.loss)
-        validation_errors[-1] = error
-        if error < memory.scalars[BEST]:
-            memory.scalars[BEST], memory.counters[BEST_EPOCH] = error, self.epoch
-            memory.best[...] = memory.p
+        # By the kernel that validated it before: another may round otherwise, and find it better than itself.
+        epoch, memory.counters[POSITION] = self.epoch, len(self.D.X)
+        memory.counters[EPOCH] -= 1
+        while self.epoch < epoch:
+            _, found = self._call_kernel(epoch)
+        validation_errors[-1] = found[-1]
 
     def evidence(self, vector: np.ndarray) -> Evidence | None:
         """What a rule that sets its own penalty found of the network to be returned, with these parameters."""
