@@ -316,29 +316,6 @@ def test_modules_are_small_and_classify_what_lies_within_bounds(modules):
         assert (folder / "xor.mjs").stat().st_size <= 5000
 
 
-ROUNDS = """
-import { predict } from "./net.mjs";
-const X = Array.from({ length: 1024 }, (_, k) => Float64Array.of(2 * Math.sin(k), 2 * Math.cos(3 * k))), yHat = [0];
-let best = Infinity, sum = 0;
-for (let round = 0; round < 200; round++) {
-  const start = performance.now();
-  for (let k = 0; k < 50000; k++) sum += predict(X[k & 1023], yHat)[0];
-  best = Math.min(best, performance.now() - start);
-}
-console.log(50000 / best * 1000, sum);
-"""
-
-
-@pytest.mark.slow
-@needs_node
-@pytest.mark.parametrize(("hidden", "output"), [("sigmoid", "sigmoid"), ("tanh", "sigmoid"), ("tanh", "identity")])
-def test_javascript_predicts_twenty_million_times_a_second(hidden, output, tmp_path):
-    bpjit.Network.random((2, 4, 1), hidden, output, seed=1).to_javascript(tmp_path / "net.mjs")
-    (tmp_path / "rounds.mjs").write_text(ROUNDS, encoding="utf-8")
-    done = subprocess.run(["node", "rounds.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert float(done.stdout.split()[0]) > 2e7
-
-
 def test_a_browser_computes_what_predict_computes(modules, browser):
     folder, nets = modules
     page = browser.new_page()
