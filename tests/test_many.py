@@ -143,8 +143,6 @@ def test_sizes_and_activations_in_types(output, loss, dtype):
 
 
 SHAPES = [(6, 9, 7), (3, 16, 16, 2), (20, 30, 3), (1, 1), (2, 4, 1)]  # each of the last two with a kernel of its own
-
-
 OFTEN = list(zip(SHAPES, ("sgd", "adam", "sgd", "adam", "sgd"), strict=True))
 SHAPES_AND_RULES = list(itertools.product(SHAPES, ("sgd", "adam", "nesterov", "rprop")))
 

@@ -41,9 +41,8 @@ def lane_max(typing_context: Any, a: Any) -> Any:
     """The largest lane; NaN is passed over where it is not the first."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value, lanes = arguments[0], a.lanes
-        while lanes > 1:
-            lanes //= 2
+        value = arguments[0]
+        while value.type.count > 1:
             low, high = separate(builder, value, 2)
             value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
         return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))

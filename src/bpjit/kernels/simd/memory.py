@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -160,17 +160,17 @@ def some_registers(count: int) -> tuple[Callable[..., Any], ...]:
     """
     lanes, kind_of = registers(1), registers(count)
 
-    def each(context: Any, builder: Any, array: Any, arguments: Any) -> Any:
+    def register_at(context: Any, builder: Any, array: Any, value: Any, offset: Any) -> Any:
+        vector = ir.VectorType(context.get_value_type(array.dtype), lanes(array.dtype))
+        return builder.bitcast(address(context, builder, array, value, offset), vector.as_pointer())
+
+    def each(context: Any, builder: Any, array: Any, arguments: Any) -> Iterator[tuple[Any, Any]]:
         """Whether a register is among the first n, and where it stands, for one after the other."""
-        element, size, n = context.get_value_type(array.dtype), lanes(array.dtype), arguments[2]
-        for r in range(count):
-            first = ir.Constant(n.type, r * size)
-            offset = builder.add(arguments[1], ir.Constant(arguments[1].type, r * size))
-            place = address(context, builder, array, arguments[0], offset)
-            yield (
-                builder.icmp_signed("<", first, n),
-                builder.bitcast(place, ir.VectorType(element, size).as_pointer()),
-            )
+        value, offset, n, *_ = arguments
+        for first in range(0, kind_of(array.dtype), lanes(array.dtype)):
+            place = builder.add(offset, ir.Constant(offset.type, first))
+            here = builder.icmp_signed("<", ir.Constant(n.type, first), n)
+            yield here, register_at(context, builder, array, value, place)
 
     @intrinsic
     def load(typing_context: Any, array: Any, offset: Any, n: Any) -> Any:
@@ -204,14 +204,12 @@ def some_registers(count: int) -> tuple[Callable[..., Any], ...]:
         kind = Simd(array.dtype, kind_of(array.dtype))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            array_value, first, width, offset = arguments
-            size, parts = lanes(array.dtype), []
-            vector = ir.VectorType(context.get_value_type(array.dtype), size)
+            value, first, width, offset = arguments
+            parts = []
             for _ in range(count):
-                place = address(context, builder, array, array_value, builder.add(first, offset))
-                place = builder.bitcast(place, vector.as_pointer())
+                place = register_at(context, builder, array, value, builder.add(first, offset))
                 parts.append(builder.load(place, align=array.dtype.bitwidth // 8))
-                offset = builder.add(offset, ir.Constant(offset.type, size))
+                offset = builder.add(offset, ir.Constant(offset.type, lanes(array.dtype)))
                 ended = builder.icmp_signed("==", offset, width)
                 offset = builder.select(ended, ir.Constant(offset.type, 0), offset)
             return concatenate(builder, parts)
